@@ -1,0 +1,43 @@
+# Every habit of the project: `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench simulate format clean
+
+DIR ?= .demo
+PORT ?= 8700
+SEEDS ?= 1-100
+BIN := .venv/bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## a whole sample county on this machine (DIR=.demo PORT=8700), until Ctrl-C
+	@scripts/venv runtime
+	@exec $(BIN)/yizhan demo --dir "$(DIR)" --port "$(PORT)"
+
+test: ## all tests, headless; installs what they need
+	@scripts/venv dev
+	@scripts/test-machine
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+check: ## formatter, linter, import contracts, strict types
+	@scripts/venv dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+bench: ## memory, start-up and speed, printed beside their goals; never fails a build
+	@scripts/venv dev
+	@$(BIN)/python -m tests.bench
+
+simulate: ## replication under seeded faults (SEEDS=1-100)
+	@scripts/venv dev
+	@$(BIN)/python -m tests.simulation --seeds "$(SEEDS)"
+
+format: ## put every file into the project's format
+	@scripts/venv dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what was built (never the data of a demo)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .artifacts build ./*.egg-info
