@@ -1,0 +1,13 @@
+"""The sample county 驿山县 (600101) as data: stations, departments, accounts, items, which stations the demo runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+ITEMS_FILE = FOLDER / "items.json"  # goes through the same import as a real county's file
+
+
+def load(name: str) -> Any:
+    """The contents of `stations`, `departments`, `accounts`, `demo` or `items`."""
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
