@@ -1,0 +1,1 @@
+"""Documents that travel: revision trees, the CouchDB protocol, one replicator. Knows no document types."""

@@ -1,0 +1,172 @@
+"""One SQLite file and the connections to it: one that writes in this process, and readers beside it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from random import Random
+from typing import Final
+from urllib.parse import quote
+
+from sync import schema
+from sync.peer import NotFound, PeerError, StorageFull
+from sync.sqlite import sqlite3
+
+BUSY_TIMEOUT_S: Final = 30.0
+IDLE_READERS: Final = 4
+_SQLITE_BUSY, _SQLITE_IOERR, _SQLITE_FULL = 5, 10, 13
+
+_open_files: dict[Path, DatabaseFile] = {}
+_open_files_lock = threading.Lock()
+
+
+class DatabaseFile:
+    """The connections of this process to one file. Got by `opened`, so that there is never a second writer."""
+
+    def __init__(self, path: Path, random: Random) -> None:
+        self.path = path
+        self.random = random
+        self._users = 0
+        self._closed = False
+        self._write_lock = threading.RLock()
+        self._listeners: list[Callable[[int], None]] = []
+        self._epoch_begun = False
+        self._idle_readers: deque[sqlite3.Connection] = deque()
+        is_new = not path.exists()
+        with storage_errors():
+            self._writer = sqlite3.connect(
+                path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+                self._writer.execute("PRAGMA synchronous = FULL")
+                schema.prepare(self._writer, random)
+            except BaseException:
+                self._writer.close()
+                raise
+        if is_new:
+            # A file whose folder entry is not on the disk is lost with the next power cut, synced or not.
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    @classmethod
+    def opened(cls, path: Path, random: Random) -> DatabaseFile:
+        """The file at `path`, made if it is absent; to be given back with `close`."""
+        path = path.resolve()
+        with _open_files_lock:
+            file = _open_files.get(path)
+            if file is None:
+                file = _open_files[path] = cls(path, random)
+            file._users += 1
+            return file
+
+    def close(self) -> None:
+        """Give back one use; the last one closes the connections."""
+        with _open_files_lock:
+            self._users -= 1
+            if self._users > 0 or self._closed:
+                return
+            del _open_files[self.path]
+            self._closed = True
+        with self._write_lock:
+            # Readers first: the last connection to close tidies the WAL away, and readers may not.
+            while self._idle_readers:
+                self._idle_readers.pop().close()
+            self._writer.close()
+
+    def close_for_all(self) -> None:
+        """Close it however many still use it (the database is being deleted)."""
+        with _open_files_lock:
+            self._users = 1
+        self.close()
+
+    def listen(self, listener: Callable[[int], None]) -> None:
+        """Call with the new update sequence after each commit, outside of all locks."""
+        self._listeners.append(listener)
+
+    def announce(self, seq: int) -> None:
+        """Tell the listeners that a commit is durable."""
+        for listener in self._listeners:
+            listener(seq)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A read-only connection within one snapshot, for this thread alone while it lasts."""
+        connection = self._reader()
+        with storage_errors():
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if self._closed or len(self._idle_readers) >= IDLE_READERS:
+                    connection.close()
+                else:
+                    self._idle_readers.append(connection)
+
+    def _reader(self) -> sqlite3.Connection:
+        if self._closed:
+            raise NotFound("Database is closed or deleted.")
+        with suppress(IndexError):
+            return self._idle_readers.pop()
+        with storage_errors():
+            return sqlite3.connect(
+                f"file:{quote(str(self.path))}?mode=ro",
+                uri=True,
+                timeout=BUSY_TIMEOUT_S,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The writer connection in a transaction: committed and durable when the block ends, else as if it never was."""
+        with self._write_lock, storage_errors():
+            if self._closed:
+                raise NotFound("Database is closed or deleted.")
+            self._writer.execute("BEGIN IMMEDIATE")
+            epoch_began = False
+            try:
+                if not self._epoch_begun:
+                    self._begin_epoch()
+                    epoch_began = True
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+            self._epoch_begun = self._epoch_begun or epoch_began
+
+    def _begin_epoch(self) -> None:
+        self._writer.execute(
+            "INSERT INTO epochs (token, start) SELECT ?, coalesce(max(seq), 0) FROM documents",
+            (f"{self.random.getrandbits(40):010x}",),
+        )
+
+    def tidy(self) -> None:
+        """Bring the WAL into the file."""
+        with self._write_lock, storage_errors():
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """SQLite's errors in our words."""
+    try:
+        yield
+    except sqlite3.Error as problem:
+        code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
+        if code in (_SQLITE_FULL, _SQLITE_IOERR):
+            raise StorageFull(f"The disk is full or failing ({problem}).") from problem
+        if code == _SQLITE_BUSY:
+            raise PeerError("The database is busy.", code="busy", status=503) from problem
+        raise PeerError(f"The database file cannot be used ({problem}).") from problem

@@ -1,0 +1,82 @@
+"""The tables of one database file, made and migrated with sqlite-utils; nothing else here is on the hot path."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from sync.peer import PeerError
+from sync.revisions import DEFAULT_REVS_LIMIT
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+    from sync.sqlite import sqlite3
+
+VERSION = 1
+
+
+def prepare(connection: sqlite3.Connection, random: Random) -> None:
+    """Bring a file to this version's tables. Raises `PeerError` for a file that a newer version has written."""
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found == VERSION:
+        return
+    if found > VERSION:
+        raise PeerError(f"The file is of a newer version ({found}) than this program knows ({VERSION}).")
+    # Imported only when there is something to do: a station that just starts does not carry it.
+    from sqlite_utils import Database  # noqa: PLC0415
+
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been faster between the question and the lock.
+        if connection.execute("PRAGMA user_version").fetchone()[0] < 1:
+            _first(Database(connection, recursive_triggers=False), random)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _first(db: Database, random: Random) -> None:
+    # The row number is the update sequence: the changes feed is a walk along the table, and a new document with an id
+    # in order goes to the end of both trees. `tree` is null for a document with one revision, which is nearly all.
+    db["documents"].create(
+        {
+            "seq": int,
+            "id": str,
+            "rev": str,
+            "deleted": int,
+            "tree": str,
+            "attachments": str,
+            "body": bytes,
+        },
+        pk="seq",
+        not_null={"id", "rev", "deleted", "body"},
+    )
+    db["documents"].create_index(["id"], unique=True)
+    # Bodies of revisions that are not the winner: losing leaves, and older ones until compaction.
+    db["revisions"].create(
+        {"id": str, "rev": str, "attachments": str, "body": bytes},
+        not_null={"id", "rev", "body"},
+    )
+    db["revisions"].create_index(["id", "rev"], unique=True)
+    db["local_documents"].create({"id": str, "rev": int, "body": bytes}, pk="id", not_null={"rev", "body"})
+    db["attachments"].create(
+        {"digest": str, "length": int, "data": bytes}, pk="digest", not_null={"length", "data"}
+    )
+    # Each process that writes begins an epoch. A sequence is given out with the epoch's token, so that one from before
+    # a restored backup is recognised and led back to where the two histories part.
+    db["epochs"].create({"number": int, "token": str, "start": int}, pk="number", not_null={"token", "start"})
+    db["epochs"].create_index(["token"], unique=True)
+    db["properties"].create({"name": str, "value": str}, pk="name", not_null={"value"})
+    db["properties"].insert_all(
+        {"name": name, "value": value}
+        for name, value in (
+            ("uuid", f"{random.getrandbits(128):032x}"),
+            ("documents", "0"),
+            ("deleted", "0"),
+            ("revs_limit", str(DEFAULT_REVS_LIMIT)),
+            ("security", "{}"),
+        )
+    )

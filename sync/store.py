@@ -1,0 +1,1053 @@
+"""The embedded document database: one SQLite file each, with real revision trees and a changes feed."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import quote, unquote
+
+from sync.bodies import (
+    Parsed,
+    attachment_digest,
+    check_id,
+    document_bytes,
+    inline,
+    json_bytes,
+    parse_document,
+)
+from sync.database_file import DatabaseFile
+from sync.peer import (
+    COUNTY,
+    Attachment,
+    BadRequest,
+    Change,
+    Changes,
+    Conflict,
+    Document,
+    Fetched,
+    Forbidden,
+    Missing,
+    NotFound,
+    PeerError,
+    Seq,
+    Style,
+    Writer,
+    WriteRule,
+    Written,
+)
+from sync.revisions import (
+    DEFAULT_REVS_LIMIT,
+    BadRevision,
+    RevisionTree,
+    next_revision,
+    parse_revision,
+    path_of,
+    revisions_field,
+)
+from sync.sqlite import sqlite3
+
+_DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]{0,237}", re.ASCII)
+_SUFFIX: Final = ".sqlite3"
+_COLUMNS: Final = "seq, id, rev, deleted, tree, attachments, body"
+
+
+class Codec(Protocol):
+    """The one road by which bodies and files reach the disk, and come back."""
+
+    def seal(self, data: bytes) -> bytes:
+        """What is written for `data`."""
+        ...
+
+    def open(self, data: bytes) -> bytes:
+        """What was given to `seal`."""
+        ...
+
+
+class _Plain:
+    def seal(self, data: bytes) -> bytes:
+        return data
+
+    def open(self, data: bytes) -> bytes:
+        return data
+
+
+PLAIN: Final[Codec] = _Plain()
+
+
+class Row(NamedTuple):
+    """A document as it lies in its table: the winner's body, and the tree of the others (None: there are none)."""
+
+    seq: int
+    id: str
+    rev: str
+    deleted: int
+    tree_text: str | None
+    attachments: str | None
+    body: bytes
+
+    @property
+    def tree(self) -> RevisionTree:
+        if self.tree_text is None:
+            return RevisionTree.single(self.rev, deleted=bool(self.deleted))
+        return RevisionTree.from_text(self.tree_text)
+
+    @property
+    def leaves(self) -> list[str]:
+        return [self.rev] if self.tree_text is None else self.tree.leaves()
+
+
+class Revision(NamedTuple):
+    """One revision's content, still as bytes; `attachments` are stubs by name."""
+
+    id: str
+    rev: str
+    deleted: bool
+    content: bytes
+    attachments: dict[str, Document]
+
+    def document(self, more: Document | None = None) -> Document:
+        """As a document, with further `_` fields in front of the content."""
+        head: Document = {"_id": self.id, "_rev": self.rev}
+        if self.deleted:
+            head["_deleted"] = True
+        if self.attachments:
+            head["_attachments"] = self.attachments
+        content: Document = json.loads(self.content)
+        return {**head, **(more or {}), **content}
+
+    def bytes(self, more: Document | None = None) -> bytes:
+        """As the JSON of a document; the content is not parsed for it."""
+        fields = {"_attachments": self.attachments} if self.attachments else {}
+        return document_bytes(
+            self.id, self.rev, self.content, deleted=self.deleted, more={**fields, **(more or {})}
+        )
+
+
+class _Edit(NamedTuple):
+    """One document on its way in."""
+
+    id: str
+    path: tuple[str, ...]  # new_edits=true: the revision that it follows, or nothing
+    deleted: bool
+    parsed: Parsed
+    document: Document
+
+
+class _Tally:
+    """What a transaction changes besides rows."""
+
+    def __init__(self, seq: int) -> None:
+        self.seq = self.first_seq = seq
+        self.documents = 0
+        self.deleted = 0
+
+
+class Store:
+    """One database in one file: a Peer that writes as the county, and more for the apps beside it.
+
+    Safe to use from many threads. Writes return when they are durable; a full disk raises `StorageFull` and leaves
+    everything as it was before that write.
+    """
+
+    def __init__(
+        self, path: Path, *, name: str, random: Random, rule: WriteRule | None = None, codec: Codec = PLAIN
+    ) -> None:
+        self.database = name
+        self.rule = rule
+        self.path = path
+        self._codec = codec
+        self._random = random
+        self._file = DatabaseFile.opened(path, random)
+        with self._file.reading() as connection:
+            self.uuid = _property(connection, "uuid")
+
+    @property
+    def name(self) -> str:
+        """Its uuid and name: a replaced file is another peer, and its checkpoints are not ours."""
+        return f"store:{self.uuid}/{self.database}"
+
+    # For the apps.
+
+    def get(self, id: str, rev: str | None = None) -> Document | None:
+        """The winning revision (None when deleted or absent), or the one named (a tombstone too), if it is kept."""
+        found = self.revision(id, rev)
+        return None if found is None or (rev is None and found.deleted) else found.document()
+
+    def read(self, ids: Iterable[str]) -> list[Document]:
+        """The winning revisions of these, in this order; what is deleted or absent is left out."""
+        wanted = list(ids)
+        with self._file.reading() as connection:
+            rows = _rows(connection, wanted)
+            return [
+                self._opened(row).document()
+                for id_ in wanted
+                if (row := rows.get(id_)) is not None and not row.deleted
+            ]
+
+    def range(
+        self, start: str, end: str, *, limit: int | None = None, descending: bool = False
+    ) -> list[Document]:
+        """The winning revisions with `start` ≤ id ≤ `end` (whichever the direction), deleted ones left out."""
+        return [found.document() for found in self.winners(start, end, limit=limit, descending=descending)]
+
+    def save(
+        self,
+        docs: Sequence[Document],
+        *,
+        locals: Mapping[str, Document] | None = None,
+        writer: Writer | None = None,
+    ) -> list[Written]:
+        """Write all of them and the local documents in one transaction, or nothing; durable on return.
+
+        Documents with a `_rev` keep it (`new_edits=false`; again: no change), others are new or follow a deletion.
+        Local documents without a `_rev` replace what is there. Raises `Forbidden`, `Conflict`, `BadRequest`,
+        `StorageFull`.
+        """
+        written: list[Written] = []
+        kept = [self._edit(doc, new_edits="_rev" not in doc) for doc in docs]
+        with self._file.writing() as connection:
+            tally = _Tally(_last_seq(connection))
+            for new_edits in (False, True):
+                edits = [
+                    edit for edit, doc in zip(kept, docs, strict=True) if ("_rev" not in doc) is new_edits
+                ]
+                written += self._apply(
+                    connection,
+                    tally,
+                    edits,
+                    new_edits=new_edits,
+                    writer=writer or COUNTY,
+                    rule=self.rule,
+                    strict=True,
+                )
+            for id_, doc in (locals or {}).items():
+                self._put_local(connection, id_, doc, must_follow="_rev" in doc)
+            _count(connection, tally)
+        if tally.seq != tally.first_seq:
+            self._file.announce(tally.seq)
+        order = {answer.id: answer for answer in written}
+        return [order[edit.id] for edit in kept]
+
+    def update(self, doc: Document, *, writer: Writer | None = None) -> Written:
+        """Write one document after the revision that it names (`new_edits=true`). Raises `Conflict`, `Forbidden`."""
+        return self._write([self._edit(doc, new_edits=True)], new_edits=True, writer=writer, strict=True)[0]
+
+    def local(self, id: str) -> Document | None:
+        """A local document; `id` without `_local/`."""
+        with self._file.reading() as connection:
+            row = connection.execute("SELECT rev, body FROM local_documents WHERE id = ?", (id,)).fetchone()
+        if row is None:
+            return None
+        content: Document = json.loads(self._codec.open(row[1]))
+        return {"_id": f"_local/{id}", "_rev": f"0-{row[0]}", **content}
+
+    @property
+    def update_seq(self) -> int:
+        """The sequence of the newest change."""
+        with self._file.reading() as connection:
+            return _last_seq(connection)
+
+    def changes_since(self, seq: int, limit: int) -> list[tuple[int, str, bool, Document]]:
+        """Up to `limit` documents changed after `seq`: sequence, id, whether deleted, winning revision."""
+        with self._file.reading() as connection:
+            found = connection.execute(
+                f"SELECT {_COLUMNS} FROM documents WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+            )
+            rows = [Row(*row) for row in found]
+        return [(row.seq, row.id, bool(row.deleted), self._opened(row).document()) for row in rows]
+
+    def on_commit(self, callback: Callable[[str, int], None]) -> None:
+        """Call with the database's name and its new update sequence after each commit, outside of locks."""
+        name = self.database
+        self._file.listen(lambda seq: callback(name, seq))
+
+    def security(self) -> Document:
+        """The `_security` object; `{}` if none was set."""
+        with self._file.reading() as connection:
+            security: Document = json.loads(_property(connection, "security"))
+        return security
+
+    def set_security(self, doc: Document) -> None:
+        """Replace the `_security` object."""
+        text = json_bytes(doc).decode()
+        with self._file.writing() as connection:
+            _set_property(connection, "security", text)
+
+    def revs_limit(self) -> int:
+        """How many generations of a document's history are remembered."""
+        with self._file.reading() as connection:
+            return int(_property(connection, "revs_limit"))
+
+    def set_revs_limit(self, limit: int) -> None:
+        """Remember so many generations from now on."""
+        if limit < 1:
+            raise BadRequest("`limit` must be greater than 0")
+        with self._file.writing() as connection:
+            _set_property(connection, "revs_limit", str(limit))
+
+    def as_writer(self, writer: Writer, rule: WriteRule | None = None) -> StorePeer:
+        """This database as somebody else writes to it, under its own rule or another (a pull's)."""
+        return StorePeer(self, writer, rule)
+
+    def close(self) -> None:
+        """Give the file back; closed when nobody else in this process has it open."""
+        self._file.close()
+
+    def close_for_all(self) -> None:
+        """Close the file for everybody in this process."""
+        self._file.close_for_all()
+
+    # As a Peer.
+
+    def info(self) -> Document:
+        """As `GET /db`."""
+        with self._file.reading() as connection:
+            size = connection.execute("PRAGMA page_count").fetchone()[0]
+            page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+            return {
+                "db_name": self.database,
+                "uuid": self.uuid,
+                "update_seq": self._token(connection, _last_seq(connection)),
+                "doc_count": int(_property(connection, "documents")),
+                "doc_del_count": int(_property(connection, "deleted")),
+                "sizes": {"file": size * page_size, "active": size * page_size, "external": size * page_size},
+                "purge_seq": 0,
+                "compact_running": False,
+                "disk_format_version": 1,
+                "instance_start_time": "0",
+                "props": {},
+            }
+
+    def changes(
+        self,
+        since: Seq = 0,
+        *,
+        limit: int | None = None,
+        style: Style = "main_only",
+        doc_ids: Sequence[str] | None = None,
+        include_docs: bool = False,
+        descending: bool = False,
+    ) -> Changes:
+        """The rows after `since`; see `Peer.changes`."""
+        with self._file.reading() as connection:
+            start = self._position(connection, since)
+            rows = list(_changed(connection, start, limit, doc_ids, descending))
+            last = _last_seq(connection)
+            more = limit is not None and len(rows) >= limit
+            epoch = _epoch(connection)
+            results = [
+                Change(
+                    f"{row.seq}-{epoch}",
+                    row.id,
+                    tuple(row.leaves) if style == "all_docs" else (row.rev,),
+                    bool(row.deleted),
+                    self._opened(row).document() if include_docs else None,
+                )
+                for row in rows
+            ]
+        reached = rows[-1].seq if more and rows else start if more else last
+        return Changes(results, f"{reached}-{epoch}", max(0, last - reached) if not descending else 0)
+
+    def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> dict[str, Missing]:
+        """Of these revisions the ones that are missing here."""
+        answer: dict[str, Missing] = {}
+        with self._file.reading() as connection:
+            known = _heads(connection, list(revs))
+        for id_, asked in revs.items():
+            for rev in asked:
+                _valid(rev)
+            head = known.get(id_)
+            if head is None:
+                answer[id_] = Missing(list(asked), [])
+                continue
+            if head.tree_text is None and all(rev == head.rev for rev in asked):
+                continue
+            tree = head.tree
+            if missing := tree.missing(asked):
+                answer[id_] = Missing(missing, tree.possible_ancestors(missing))
+        return answer
+
+    def bulk_get(self, wanted: Sequence[tuple[str, str]]) -> list[Fetched]:
+        """These revisions with `_revisions`, attachments inline."""
+        fetched: list[Fetched] = []
+        with self._file.reading() as connection:
+            rows = _rows(connection, [id_ for id_, _ in wanted])
+            for id_, rev in wanted:
+                row = rows.get(id_)
+                found = self._revision_of(connection, row, rev) if row else None
+                if row is None or found is None:
+                    fetched.append(Fetched(id_, rev, None, "not_found", "missing"))
+                    continue
+                more: Document = {"_revisions": revisions_field(row.tree.path(rev))}
+                if found.attachments:
+                    more["_attachments"] = self._inlined(connection, found.attachments)
+                fetched.append(Fetched(id_, rev, found.document(more)))
+        return fetched
+
+    def bulk_docs(
+        self,
+        docs: Sequence[Document],
+        *,
+        new_edits: bool = True,
+        writer: Writer | None = None,
+        rule: WriteRule | None = None,
+    ) -> list[Written]:
+        """Write all that may be written in one transaction; see `Peer.bulk_docs`."""
+        answers: list[Written | None] = []
+        edits: list[_Edit] = []
+        for doc in docs:
+            try:
+                edits.append(self._edit(doc, new_edits=new_edits))
+                answers.append(None)
+            except BadRequest as problem:
+                # An edit of our own clients fails as a whole; one bad document must not stop a replication.
+                if new_edits:
+                    raise
+                answers.append(
+                    Written(str(doc.get("_id")), str(doc.get("_rev")), problem.code, problem.reason)
+                )
+        written = iter(self._write(edits, new_edits=new_edits, writer=writer, rule=rule) if edits else ())
+        return [answer or next(written) for answer in answers]
+
+    def get_local(self, id: str) -> Document | None:
+        """A local document."""
+        return self.local(id)
+
+    def put_local(self, id: str, doc: Document) -> str:
+        """Write a local document after the revision that it names. Raises `Conflict`."""
+        with self._file.writing() as connection:
+            return self._put_local(connection, id, doc, must_follow=True)
+
+    def delete_local(self, id: str) -> None:
+        """Forget a local document. Raises `NotFound`."""
+        with self._file.writing() as connection:
+            if connection.execute("DELETE FROM local_documents WHERE id = ?", (id,)).rowcount == 0:
+                raise NotFound("missing")
+
+    def attachment(self, id: str, name: str, *, rev: str | None = None) -> Attachment | None:
+        """One file of a document."""
+        with self._file.reading() as connection:
+            row = _row(connection, id)
+            found = self._revision_of(connection, row, rev or row.rev) if row else None
+            stub = found.attachments.get(name) if found and (rev or not found.deleted) else None
+            return self._attachment(connection, stub) if stub else None
+
+    def ensure_full_commit(self) -> None:
+        """Every write here is durable when it returns."""
+
+    # For serving.
+
+    def revision(self, id: str, rev: str | None = None) -> Revision | None:
+        """One revision (the winner, deleted or not, if none is named); None if it is not kept here."""
+        with self._file.reading() as connection:
+            row = _row(connection, id)
+            if row is None:
+                return None
+            return self._revision_of(connection, row, rev or row.rev)
+
+    def history(self, id: str) -> tuple[RevisionTree, set[str]] | None:
+        """The revision tree of a document, and the revisions whose content is still here."""
+        with self._file.reading() as connection:
+            row = _row(connection, id)
+            if row is None:
+                return None
+            kept = connection.execute("SELECT rev FROM revisions WHERE id = ?", (id,))
+            return row.tree, {row.rev, *(rev for (rev,) in kept)}
+
+    def inlined(self, attachments: dict[str, Document]) -> dict[str, Document]:
+        """Stubs with the files themselves in them."""
+        with self._file.reading() as connection:
+            return self._inlined(connection, attachments)
+
+    def winners(
+        self,
+        start: str | None = None,
+        end: str | None = None,
+        *,
+        limit: int | None = None,
+        skip: int = 0,
+        descending: bool = False,
+        end_included: bool = True,
+    ) -> list[Revision]:
+        """The undeleted winning revisions between two ids, in their order."""
+        sql, values = f"SELECT {_COLUMNS} FROM documents WHERE deleted = 0", []
+        for bound, comparison in ((start, ">="), (end, "<=" if end_included else "<")):
+            if bound is not None:
+                sql += f" AND id {comparison} ?"
+                values.append(bound)
+        sql += f" ORDER BY id {'DESC' if descending else 'ASC'} LIMIT ? OFFSET ?"
+        with self._file.reading() as connection:
+            rows = [
+                Row(*row) for row in connection.execute(sql, (*values, -1 if limit is None else limit, skip))
+            ]
+        return [self._opened(row) for row in rows]
+
+    def winners_of(self, ids: Sequence[str]) -> dict[str, Revision]:
+        """The winning revisions of these documents, deleted ones too."""
+        with self._file.reading() as connection:
+            rows = _rows(connection, ids)
+        return {id_: self._opened(row) for id_, row in rows.items()}
+
+    # Reading, inside.
+
+    def _opened(self, row: Row) -> Revision:
+        stubs = json.loads(row.attachments) if row.attachments else {}
+        return Revision(row.id, row.rev, bool(row.deleted), self._codec.open(row.body), stubs)
+
+    def _revision_of(self, connection: sqlite3.Connection, row: Row, rev: str) -> Revision | None:
+        if rev == row.rev:
+            return self._opened(row)
+        kept = connection.execute(
+            "SELECT attachments, body FROM revisions WHERE id = ? AND rev = ?", (row.id, rev)
+        ).fetchone()
+        if kept is None:
+            return None
+        stubs = json.loads(kept[0]) if kept[0] else {}
+        return Revision(row.id, rev, rev in row.tree.deleted, self._codec.open(kept[1]), stubs)
+
+    def _attachment(self, connection: sqlite3.Connection, stub: Document) -> Attachment:
+        data = connection.execute(
+            "SELECT data FROM attachments WHERE digest = ?", (stub["digest"],)
+        ).fetchone()
+        if data is None:
+            raise PeerError(f"An attachment is lost: {stub['digest']}")
+        return Attachment(stub["content_type"], stub["digest"], self._codec.open(data[0]))
+
+    def _inlined(
+        self, connection: sqlite3.Connection, attachments: dict[str, Document]
+    ) -> dict[str, Document]:
+        return {
+            name: inline(self._attachment(connection, stub), stub["revpos"])
+            for name, stub in attachments.items()
+        }
+
+    def _token(self, connection: sqlite3.Connection, seq: int) -> str:
+        return f"{seq}-{_epoch(connection)}"
+
+    def _position(self, connection: sqlite3.Connection, since: Seq) -> int:
+        """The place in this file's feed that a sequence stands for: never later than where the histories part."""
+        if isinstance(since, int):
+            return max(0, since)
+        if since == "now":
+            return _last_seq(connection)
+        number, _, token = since.partition("-")
+        if not (number.isascii() and number.isdigit() and len(number) < 19):
+            raise BadRequest(f"Malformed sequence supplied in 'since' parameter: {since[:80]!r}")
+        if not token or number == "0":
+            return int(number)
+        begun = connection.execute("SELECT number FROM epochs WHERE token = ?", (token,)).fetchone()
+        if begun is None:
+            # Of another file, or of a life of this one that a restored backup has wiped out.
+            return 0
+        following = connection.execute(
+            "SELECT start FROM epochs WHERE number = ?", (begun[0] + 1,)
+        ).fetchone()
+        return min(int(number), following[0] if following else _last_seq(connection))
+
+    # Writing, inside.
+
+    def _edit(self, doc: Document, *, new_edits: bool) -> _Edit:
+        id_ = check_id(doc.get("_id"))
+        rev, revisions = doc.get("_rev"), doc.get("_revisions")
+        try:
+            path = () if new_edits and rev is None else path_of(rev, None if new_edits else revisions)
+        except BadRevision as problem:
+            raise BadRequest(str(problem)) from problem
+        return _Edit(id_, path, doc.get("_deleted") is True, parse_document(doc), doc)
+
+    def _write(
+        self,
+        edits: Sequence[_Edit],
+        *,
+        new_edits: bool,
+        writer: Writer | None = None,
+        rule: WriteRule | None = None,
+        strict: bool = False,
+    ) -> list[Written]:
+        with self._file.writing() as connection:
+            tally = _Tally(_last_seq(connection))
+            written = self._apply(
+                connection,
+                tally,
+                edits,
+                new_edits=new_edits,
+                writer=writer or COUNTY,
+                rule=rule or self.rule,
+                strict=strict,
+            )
+            _count(connection, tally)
+        if tally.seq != tally.first_seq:
+            self._file.announce(tally.seq)
+        return written
+
+    def _apply(
+        self,
+        connection: sqlite3.Connection,
+        tally: _Tally,
+        edits: Sequence[_Edit],
+        *,
+        new_edits: bool,
+        writer: Writer,
+        rule: WriteRule | None,
+        strict: bool,
+    ) -> list[Written]:
+        """Put the edits into the open transaction. With `strict` the first refusal is raised, else it is answered."""
+        heads = _heads(connection, [edit.id for edit in edits])
+        revs_limit = int(_property(connection, "revs_limit"))
+        fresh: list[tuple[int, str, str, int, str | None, str | None, bytes]] = []
+        written: list[Written] = []
+        for edit in edits:
+            head = heads.get(edit.id)
+            rev = edit.path[0] if edit.path else ""
+            try:
+                tree = head.tree if head else RevisionTree()
+                stubs = None
+                if edit.parsed.attachments or new_edits:
+                    path, stubs = self._followed(connection, edit, head, tree, new_edits=new_edits)
+                else:
+                    path = edit.path
+                rev = path[0]
+                if rule is not None:
+                    rule({**edit.document, "_rev": rev, "_revisions": revisions_field(path)}, writer)
+            except (Forbidden, Conflict, BadRequest) as refusal:
+                if strict:
+                    raise
+                written.append(Written(edit.id, rev, refusal.code, refusal.reason))
+                continue
+            written.append(Written(edit.id, rev))
+            attachments = json_bytes(stubs).decode() if stubs else None
+            if head is None:
+                tally.seq += 1
+                merged = RevisionTree().merge(path, deleted=edit.deleted, revs_limit=revs_limit)
+                tree_text = merged.to_text() if len(path) > 1 else None
+                body = self._codec.seal(edit.parsed.content)
+                fresh.append((tally.seq, edit.id, rev, int(edit.deleted), tree_text, attachments, body))
+                heads[edit.id] = Row(tally.seq, edit.id, rev, int(edit.deleted), tree_text, attachments, b"")
+                tally.documents += not edit.deleted
+                tally.deleted += edit.deleted
+                continue
+            merged = tree.merge(path, deleted=edit.deleted, revs_limit=revs_limit)
+            if merged is tree:
+                continue
+            if fresh:
+                _insert(connection, fresh)
+            tally.seq += 1
+            heads[edit.id] = after = self._follow(connection, tally.seq, head, merged, rev, edit, attachments)
+            _drop(connection, edit.id, tree.parents.keys() - merged.parents.keys())
+            tally.documents += head.deleted - after.deleted
+            tally.deleted += after.deleted - head.deleted
+        _insert(connection, fresh)
+        return written
+
+    def _followed(
+        self,
+        connection: sqlite3.Connection,
+        edit: _Edit,
+        head: Row | None,
+        tree: RevisionTree,
+        *,
+        new_edits: bool,
+    ) -> tuple[tuple[str, ...], dict[str, Document] | None]:
+        """The path of the revision that an edit makes, and its attachments as stubs. Raises `Conflict`."""
+        if not new_edits:
+            return edit.path, self._filed(connection, edit.parsed.attachments or {}, {}, edit.path[0])
+        parent = edit.path[0] if edit.path else None
+        if parent is None and head is not None:
+            if not head.deleted:
+                raise Conflict("Document update conflict.")
+            # A new life of a deleted document goes on where the last one ended.
+            parent = head.rev
+        elif parent is not None and (head is None or parent not in tree.leaves()):
+            raise Conflict("Document update conflict.")
+        before = (
+            self._revision_of(connection, self._whole(connection, head), parent) if head and parent else None
+        )
+        generation = parse_revision(parent)[0] + 1 if parent else 1
+        known = before.attachments if before else {}
+        stubs = self._filed(connection, edit.parsed.attachments or {}, known, f"{generation}-")
+        content = {key: value for key, value in edit.document.items() if key[:1] != "_"}
+        body = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        names = [f"{name}\n{stub['digest']}\n{stub['content_type']}" for name, stub in (stubs or {}).items()]
+        try:
+            rev = next_revision(parent, deleted=edit.deleted, body=body, attachments=names)
+        except BadRevision as problem:
+            raise BadRequest(str(problem)) from problem
+        return (rev, *(tree.path(parent) if parent else ())), stubs
+
+    def _whole(self, connection: sqlite3.Connection, head: Row) -> Row:
+        row = _row(connection, head.id)
+        # Written a moment ago in this same batch and not yet in its table.
+        return row or head
+
+    def _filed(
+        self,
+        connection: sqlite3.Connection,
+        parsed: dict[str, Document],
+        known: dict[str, Document],
+        rev: str,
+    ) -> dict[str, Document] | None:
+        """Store the files that came along, each once, and turn all entries into stubs."""
+        generation = int(rev.partition("-")[0])
+        stubs: dict[str, Document] = {}
+        for name, entry in parsed.items():
+            data = entry.get("data")
+            if data is not None:
+                digest, length = entry["digest"], entry["length"]
+                stored = connection.execute(
+                    "SELECT data FROM attachments WHERE digest = ?", (digest,)
+                ).fetchone()
+                if stored is None:
+                    connection.execute(
+                        "INSERT INTO attachments (digest, length, data) VALUES (?, ?, ?)",
+                        (digest, length, self._codec.seal(data)),
+                    )
+                elif self._codec.open(stored[0]) != data:
+                    raise BadRequest(f"Another file has the digest of {name[:80]!r}.")
+            else:
+                before = known.get(name, {})
+                digest = entry["digest"] or before.get("digest")
+                found = connection.execute(
+                    "SELECT length FROM attachments WHERE digest = ?", (digest,)
+                ).fetchone()
+                if found is None:
+                    raise BadRequest(
+                        f"Invalid attachment stub in document for {name[:80]}",
+                        code="missing_stub",
+                        status=412,
+                    )
+                length = found[0]
+                entry["revpos"] = before.get("revpos") or entry["revpos"]
+            stubs[name] = {
+                "content_type": entry["content_type"],
+                "revpos": entry["revpos"] or generation,
+                "digest": digest,
+                "length": length,
+                "stub": True,
+            }
+        return stubs or None
+
+    def _follow(
+        self,
+        connection: sqlite3.Connection,
+        seq: int,
+        head: Row,
+        merged: RevisionTree,
+        rev: str,
+        edit: _Edit,
+        attachments: str | None,
+    ) -> Row:
+        """Add a revision to a document that is there: its body, and what changes if another revision wins now."""
+        winner = merged.winner()
+        deleted = int(winner in merged.deleted)
+        body = self._codec.seal(edit.parsed.content)
+        text = merged.to_text()
+        if winner != head.rev:
+            connection.execute(
+                "INSERT OR REPLACE INTO revisions (id, rev, attachments, body)"
+                " SELECT id, rev, attachments, body FROM documents WHERE id = ?",
+                (edit.id,),
+            )
+        if winner == rev:
+            connection.execute(
+                "UPDATE documents SET seq = ?, rev = ?, deleted = ?, tree = ?, attachments = ?, body = ? WHERE id = ?",
+                (seq, rev, deleted, text, attachments, body, edit.id),
+            )
+            return Row(seq, edit.id, rev, deleted, text, attachments, b"")
+        connection.execute(
+            "INSERT OR REPLACE INTO revisions (id, rev, attachments, body) VALUES (?, ?, ?, ?)",
+            (edit.id, rev, attachments, body),
+        )
+        if winner == head.rev:
+            connection.execute(
+                "UPDATE documents SET seq = ?, deleted = ?, tree = ? WHERE id = ?",
+                (seq, deleted, text, edit.id),
+            )
+            return head._replace(seq=seq, deleted=deleted, tree_text=text)
+        # A tombstone ended the winner, and a leaf that had lost until now takes its place.
+        connection.execute(
+            "UPDATE documents SET seq = ?, rev = ?, deleted = ?, tree = ?, (attachments, body) ="
+            " (SELECT attachments, body FROM revisions WHERE id = ? AND rev = ?) WHERE id = ?",
+            (seq, winner, deleted, text, edit.id, winner, edit.id),
+        )
+        _drop(connection, edit.id, {winner})
+        return Row(seq, edit.id, winner, deleted, text, None, b"")
+
+    def _put_local(
+        self, connection: sqlite3.Connection, id_: str, doc: Document, *, must_follow: bool
+    ) -> str:
+        found = connection.execute("SELECT rev FROM local_documents WHERE id = ?", (id_,)).fetchone()
+        if must_follow and doc.get("_rev") != (f"0-{found[0]}" if found else None):
+            raise Conflict("Document update conflict.")
+        content = json_bytes({key: value for key, value in doc.items() if key[:1] != "_"})
+        rev = found[0] + 1 if found else 1
+        connection.execute(
+            "INSERT OR REPLACE INTO local_documents (id, rev, body) VALUES (?, ?, ?)",
+            (id_, rev, self._codec.seal(content)),
+        )
+        return f"0-{rev}"
+
+    # Care of the file.
+
+    def compact(self) -> None:
+        """Forget the content of revisions that are no leaves, and files that no revision has any more."""
+        with self._file.writing() as connection:
+            ids = [id_ for (id_,) in connection.execute("SELECT DISTINCT id FROM revisions")]
+            for id_ in ids:
+                row = _row(connection, id_)
+                leaves = row.leaves if row else []
+                revs = {
+                    rev for (rev,) in connection.execute("SELECT rev FROM revisions WHERE id = ?", (id_,))
+                }
+                _drop(connection, id_, revs - set(leaves))
+            connection.execute(
+                "DELETE FROM attachments WHERE digest NOT IN ("
+                " SELECT json_extract(stub.value, '$.digest') FROM ("
+                "  SELECT attachments FROM documents WHERE attachments IS NOT NULL"
+                "  UNION ALL SELECT attachments FROM revisions WHERE attachments IS NOT NULL"
+                " ) AS held, json_each(held.attachments) AS stub)"
+            )
+        self._file.tidy()
+
+    def check(self) -> list[str]:
+        """What is wrong with the file, one sentence each; nothing when all is well."""
+        wrong: list[str] = []
+        with self._file.reading() as connection:
+            try:
+                wrong += [
+                    f"SQLite: {line}"
+                    for (line,) in connection.execute("PRAGMA integrity_check")
+                    if line != "ok"
+                ]
+                counts = [0, 0]
+                for row in map(
+                    Row._make, connection.execute(f"SELECT {_COLUMNS} FROM documents ORDER BY seq")
+                ):
+                    counts[row.deleted] += 1
+                    wrong += [f"{row.id}: {problem}" for problem in self._wrong_with(connection, row)]
+                said = [int(_property(connection, "documents")), int(_property(connection, "deleted"))]
+                if counts != said:
+                    wrong.append(f"The file says {said[0]} documents and {said[1]} deleted, it has {counts}.")
+                for digest, length, data in connection.execute(
+                    "SELECT digest, length, data FROM attachments"
+                ):
+                    plain = self._codec.open(data)
+                    if len(plain) != length or attachment_digest(plain) != digest:
+                        wrong.append(f"Attachment {digest}: the file is not the one that was stored.")
+            except sqlite3.DatabaseError as problem:
+                wrong.append(f"SQLite: {problem}")
+        return wrong
+
+    def _wrong_with(self, connection: sqlite3.Connection, row: Row) -> Iterator[str]:
+        try:
+            tree = row.tree
+            winner = tree.winner()
+        except (ValueError, KeyError, IndexError) as problem:
+            yield f"the revision tree cannot be read ({problem})"
+            return
+        if winner != row.rev or (winner in tree.deleted) != bool(row.deleted):
+            yield f"the winner is {winner}, the file says {row.rev}"
+        for leaf in tree.leaves():
+            try:
+                revision = self._revision_of(connection, row, leaf)
+                if revision is None:
+                    yield f"the content of leaf {leaf} is lost"
+                else:
+                    json.loads(revision.content)
+                    for stub in revision.attachments.values():
+                        self._attachment(connection, stub)
+            except (ValueError, PeerError) as problem:
+                yield f"the content of {leaf} cannot be read ({problem})"
+
+
+class StorePeer:
+    """A store as one writer sees it: reading is the same, writing goes under a rule and a name."""
+
+    def __init__(self, store: Store, writer: Writer, rule: WriteRule | None = None) -> None:
+        self.store = store
+        self.writer = writer
+        self._rule = rule
+        self.info = store.info
+        self.changes = store.changes
+        self.revs_diff = store.revs_diff
+        self.bulk_get = store.bulk_get
+        self.get_local = store.get_local
+        self.put_local = store.put_local
+        self.attachment = store.attachment
+        self.ensure_full_commit = store.ensure_full_commit
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    def bulk_docs(self, docs: Sequence[Document], *, new_edits: bool = True) -> list[Written]:
+        """Write what this writer may write."""
+        return self.store.bulk_docs(docs, new_edits=new_edits, writer=self.writer, rule=self._rule)
+
+
+class Databases:
+    """A folder of databases, each its own file, so that none waits on another."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rule_for: Callable[[str], WriteRule | None] = lambda name: None,
+        random: Random,
+        codec: Codec = PLAIN,
+    ) -> None:
+        self.folder = folder
+        self.random = random
+        self._rule_for = rule_for
+        self._codec = codec
+        self._stores: dict[str, Store] = {}
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def open(self, name: str) -> Store:
+        """The database of that name, made if it is absent. Raises `BadRequest` for what is not a name."""
+        if not _DATABASE_NAME.fullmatch(name):
+            raise BadRequest(
+                f"Name: '{name[:80]}'. Only lowercase characters (a-z), digits (0-9), and any of the characters"
+                " _, $, (, ), +, -, and / are allowed. Must begin with a letter.",
+                code="illegal_database_name",
+            )
+        with self._lock:
+            store = self._stores.get(name)
+            if store is None:
+                store = self._stores[name] = Store(
+                    self._path(name),
+                    name=name,
+                    random=self.random,
+                    rule=self._rule_for(name),
+                    codec=self._codec,
+                )
+            return store
+
+    def existing(self, name: str) -> Store | None:
+        """The database of that name, if there is one."""
+        found = self._stores.get(name)
+        if found is not None:
+            return found
+        return self.open(name) if _DATABASE_NAME.fullmatch(name) and self._path(name).exists() else None
+
+    def names(self) -> list[str]:
+        """The databases in the folder, sorted."""
+        return sorted(unquote(path.name.removesuffix(_SUFFIX)) for path in self.folder.glob(f"*{_SUFFIX}"))
+
+    def delete(self, name: str) -> None:
+        """Remove a database and its file. Raises `NotFound`."""
+        store = self.existing(name)
+        if store is None:
+            raise NotFound("Database does not exist.")
+        with self._lock:
+            self._stores.pop(name, None)
+            store.close_for_all()
+            path = self._path(name)
+            for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+                with suppress(FileNotFoundError):
+                    file.unlink()
+
+    def close(self) -> None:
+        """Close all that were opened."""
+        with self._lock:
+            for store in self._stores.values():
+                store.close()
+            self._stores.clear()
+
+    def _path(self, name: str) -> Path:
+        return self.folder / (quote(name, safe="$()+") + _SUFFIX)
+
+
+def _property(connection: sqlite3.Connection, name: str) -> str:
+    value: str = connection.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()[0]
+    return value
+
+
+def _set_property(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute("UPDATE properties SET value = ? WHERE name = ?", (value, name))
+
+
+def _count(connection: sqlite3.Connection, tally: _Tally) -> None:
+    for name, more in (("documents", tally.documents), ("deleted", tally.deleted)):
+        if more:
+            connection.execute(
+                "UPDATE properties SET value = CAST(value AS INTEGER) + ? WHERE name = ?", (more, name)
+            )
+
+
+def _last_seq(connection: sqlite3.Connection) -> int:
+    seq: int = connection.execute("SELECT coalesce(max(seq), 0) FROM documents").fetchone()[0]
+    return seq
+
+
+def _epoch(connection: sqlite3.Connection) -> str:
+    found = connection.execute("SELECT token FROM epochs ORDER BY number DESC LIMIT 1").fetchone()
+    return found[0] if found else "0"
+
+
+def _row(connection: sqlite3.Connection, id_: str) -> Row | None:
+    found = connection.execute(f"SELECT {_COLUMNS} FROM documents WHERE id = ?", (id_,)).fetchone()
+    return Row(*found) if found else None
+
+
+def _rows(connection: sqlite3.Connection, ids: Sequence[str], columns: str = _COLUMNS) -> dict[str, Row]:
+    """The documents among these ids that are here."""
+    rows: dict[str, Row] = {}
+    for first in range(0, len(ids), 500):
+        some = ids[first : first + 500]
+        marks = ",".join("?" * len(some))
+        for row in connection.execute(f"SELECT {columns} FROM documents WHERE id IN ({marks})", some):
+            rows[row[1]] = Row(*row)
+    return rows
+
+
+def _heads(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
+    """The same without bodies."""
+    return _rows(connection, ids, "seq, id, rev, deleted, tree, attachments, x''")
+
+
+def _changed(
+    connection: sqlite3.Connection,
+    start: int,
+    limit: int | None,
+    doc_ids: Sequence[str] | None,
+    descending: bool,
+) -> Iterator[Row]:
+    order = "DESC" if descending else "ASC"
+    if doc_ids is not None:
+        found = sorted(_rows(connection, doc_ids).values(), reverse=descending)
+        yield from [row for row in found if descending or row.seq > start][:limit]
+        return
+    # CouchDB's descending feed begins at the newest change, whatever `since` says.
+    for row in connection.execute(
+        f"SELECT {_COLUMNS} FROM documents WHERE seq > ? ORDER BY seq {order} LIMIT ?",
+        (0 if descending else start, -1 if limit is None else limit),
+    ):
+        yield Row(*row)
+
+
+def _insert(
+    connection: sqlite3.Connection, fresh: list[tuple[int, str, str, int, str | None, str | None, bytes]]
+) -> None:
+    connection.executemany(f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", fresh)
+    fresh.clear()
+
+
+def _drop(connection: sqlite3.Connection, id_: str, revs: Iterable[str]) -> None:
+    connection.executemany("DELETE FROM revisions WHERE id = ? AND rev = ?", [(id_, rev) for rev in revs])
+
+
+def _valid(rev: Any) -> None:
+    try:
+        parse_revision(rev)
+    except BadRevision as problem:
+        raise BadRequest(str(problem)) from problem
+
+
+__all__ = ["DEFAULT_REVS_LIMIT", "PLAIN", "Codec", "Databases", "Revision", "Store", "StorePeer"]
