@@ -1,0 +1,1 @@
+"""The rules of the service: what a case, an item, a guide is. Pure: no I/O, no clock, no randomness."""

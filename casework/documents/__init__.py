@@ -1,0 +1,27 @@
+"""Every type of document that travels: one file each, one line each in TYPES."""
+
+from __future__ import annotations
+
+from casework.canonical import Document
+from casework.documents import account, calendar, chunk, event, item, receipt, register, release, station
+from casework.documents.document_type import DocumentType
+
+TYPES: dict[str, DocumentType] = {
+    type_.name: type_
+    for type_ in (
+        event.TYPE,
+        chunk.TYPE,
+        receipt.TYPE,
+        item.TYPE,
+        release.TYPE,
+        register.TYPE,
+        account.TYPE,
+        station.TYPE,
+        calendar.TYPE,
+    )
+}
+
+
+def type_of(document: Document) -> DocumentType | None:
+    """The type that a document's id begins with; None for one that this version does not know."""
+    return TYPES.get(str(document.get("_id", "")).partition(":")[0])
