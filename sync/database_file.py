@@ -34,6 +34,7 @@ class DatabaseFile:
         self._closed = False
         self._write_lock = threading.RLock()
         self._listeners: list[Callable[[int], None]] = []
+        self._changed = threading.Condition()
         self._epoch_begun = False
         self._idle_readers: deque[sqlite3.Connection] = deque()
         is_new = not path.exists()
@@ -93,8 +94,15 @@ class DatabaseFile:
 
     def announce(self, seq: int) -> None:
         """Tell the listeners that a commit is durable."""
+        with self._changed:
+            self._changed.notify_all()
         for listener in self._listeners:
             listener(seq)
+
+    def wait(self, timeout_s: float) -> None:
+        """Return at the next commit of this process, or when the time is over."""
+        with self._changed:
+            self._changed.wait(timeout_s)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -1,3 +1,5 @@
+# The names say what happened, as docs/house.md fixes them.
+# ruff: noqa: N818
 """What every place that holds documents can do: the one interface that store, HTTP client and replicator share."""
 
 from __future__ import annotations
@@ -155,6 +157,7 @@ class Fetched(NamedTuple):
     document: Document | None
     error: str | None = None
     reason: str | None = None
+    size: int = 0  # about how many bytes it takes on the way, as far as known
 
 
 class Attachment(NamedTuple):

@@ -1,3 +1,5 @@
+# The names say what happened, as docs/house.md fixes them.
+# ruff: noqa: N818
 """Revision trees as CouchDB keeps them: merging, winner, leaves, stemming, what is missing. Pure.
 
 A tree is kept as the union of its edges (revision to parent). Merging a path adds edges, so any order of merging gives

@@ -41,7 +41,7 @@ def prepare(connection: sqlite3.Connection, random: Random) -> None:
 def _first(db: Database, random: Random) -> None:
     # The row number is the update sequence: the changes feed is a walk along the table, and a new document with an id
     # in order goes to the end of both trees. `tree` is null for a document with one revision, which is nearly all.
-    db["documents"].create(
+    db.table("documents").create(
         {
             "seq": int,
             "id": str,
@@ -54,23 +54,27 @@ def _first(db: Database, random: Random) -> None:
         pk="seq",
         not_null={"id", "rev", "deleted", "body"},
     )
-    db["documents"].create_index(["id"], unique=True)
+    db.table("documents").create_index(["id"], unique=True)
     # Bodies of revisions that are not the winner: losing leaves, and older ones until compaction.
-    db["revisions"].create(
+    db.table("revisions").create(
         {"id": str, "rev": str, "attachments": str, "body": bytes},
         not_null={"id", "rev", "body"},
     )
-    db["revisions"].create_index(["id", "rev"], unique=True)
-    db["local_documents"].create({"id": str, "rev": int, "body": bytes}, pk="id", not_null={"rev", "body"})
-    db["attachments"].create(
+    db.table("revisions").create_index(["id", "rev"], unique=True)
+    db.table("local_documents").create(
+        {"id": str, "rev": int, "body": bytes}, pk="id", not_null={"rev", "body"}
+    )
+    db.table("attachments").create(
         {"digest": str, "length": int, "data": bytes}, pk="digest", not_null={"length", "data"}
     )
     # Each process that writes begins an epoch. A sequence is given out with the epoch's token, so that one from before
     # a restored backup is recognised and led back to where the two histories part.
-    db["epochs"].create({"number": int, "token": str, "start": int}, pk="number", not_null={"token", "start"})
-    db["epochs"].create_index(["token"], unique=True)
-    db["properties"].create({"name": str, "value": str}, pk="name", not_null={"value"})
-    db["properties"].insert_all(
+    db.table("epochs").create(
+        {"number": int, "token": str, "start": int}, pk="number", not_null={"token", "start"}
+    )
+    db.table("epochs").create_index(["token"], unique=True)
+    db.table("properties").create({"name": str, "value": str}, pk="name", not_null={"value"})
+    db.table("properties").insert_all(
         {"name": name, "value": value}
         for name, value in (
             ("uuid", f"{random.getrandbits(128):032x}"),

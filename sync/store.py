@@ -1,3 +1,5 @@
+# What is put together into SQL are our own column lists and question marks.
+# ruff: noqa: S608
 """The embedded document database: one SQLite file each, with real revision trees and a changes feed."""
 
 from __future__ import annotations
@@ -267,6 +269,10 @@ class Store:
         name = self.database
         self._file.listen(lambda seq: callback(name, seq))
 
+    def wait_for_commit(self, timeout_s: float) -> None:
+        """Return at this process's next commit to the file, or when the time is over."""
+        self._file.wait(timeout_s)
+
     def security(self) -> Document:
         """The `_security` object; `{}` if none was set."""
         with self._file.reading() as connection:
@@ -387,7 +393,7 @@ class Store:
                 more: Document = {"_revisions": revisions_field(row.tree.path(rev))}
                 if found.attachments:
                     more["_attachments"] = self._inlined(connection, found.attachments)
-                fetched.append(Fetched(id_, rev, found.document(more)))
+                fetched.append(Fetched(id_, rev, found.document(more), size=len(found.content) + 200))
         return fetched
 
     def bulk_docs(
@@ -487,6 +493,14 @@ class Store:
                 Row(*row) for row in connection.execute(sql, (*values, -1 if limit is None else limit, skip))
             ]
         return [self._opened(row) for row in rows]
+
+    def count_before(self, id: str) -> int:
+        """How many undeleted documents have a lower id."""
+        with self._file.reading() as connection:
+            count: int = connection.execute(
+                "SELECT count(*) FROM documents WHERE deleted = 0 AND id < ?", (id,)
+            ).fetchone()[0]
+        return count
 
     def winners_of(self, ids: Sequence[str]) -> dict[str, Revision]:
         """The winning revisions of these documents, deleted ones too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import rfc8785
 
@@ -87,7 +87,7 @@ def content_hash_start(document: Document) -> str:
     """
     content: Any = {key: value for key, value in document.items() if key not in ("_id", "_rev", "_revisions")}
     try:
-        canonical = cast(bytes, rfc8785.dumps(content))
+        canonical = rfc8785.dumps(content)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as problem:
         raise Forbidden(f"The document has no canonical form: {problem}") from problem
     return hashlib.sha256(canonical).hexdigest()[:32]

@@ -1,0 +1,190 @@
+"""Where a replication got to: `_local` documents in CouchDB's format, kept at both ends and believed by neither alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from random import Random
+
+from sync.peer import Conflict, Document, Peer, Seq
+
+HISTORY_LENGTH = 10
+
+
+def replication_id(source: str, target: str, doc_ids: Sequence[str] | None) -> str:
+    """The id under which both ends keep the checkpoints of this replication."""
+    scope = [1, source, target, sorted(doc_ids) if doc_ids is not None else None]
+    return hashlib.sha256(json.dumps(scope, separators=(",", ":")).encode()).hexdigest()[:32]
+
+
+def number_of(seq: object) -> int | None:
+    """The running number that a sequence begins with; None if it has none that we can read."""
+    if isinstance(seq, int):
+        return seq
+    if isinstance(seq, str):
+        number = seq.partition("-")[0]
+        if number.isascii() and number.isdigit():
+            return int(number[:20])
+    return None
+
+
+def older(one: Seq, other: Seq) -> Seq:
+    """Of two sequences of one source the earlier; the beginning if that cannot be told."""
+    if one == other:
+        return one
+    first, second = number_of(one), number_of(other)
+    if first is None or second is None:
+        return 0
+    return one if first <= second else other
+
+
+def common_sequence(source: Document | None, target: Document | None) -> Seq:
+    """The last sequence that both ends remember from one and the same session; 0 if there is none.
+
+    A session writes several checkpoints. An end that was restored from a backup may remember an earlier one of the
+    same session than the other: then the earlier one counts.
+    """
+    ours = _sessions(source)
+    for session, seq in _sessions(target).items():
+        # The target's newest first: what it remembers is what it has.
+        if session in ours:
+            return older(ours[session], seq)
+    return 0
+
+
+def _sessions(log: Document | None) -> dict[str, Seq]:
+    """Session → last recorded sequence, newest first."""
+    sessions: dict[str, Seq] = {}
+    if log is None:
+        return sessions
+    head, seq = log.get("session_id"), log.get("source_last_seq")
+    if isinstance(head, str) and isinstance(seq, int | str):
+        sessions[head] = seq
+    history = log.get("history")
+    for entry in history if isinstance(history, list) else []:
+        if isinstance(entry, dict):
+            session, recorded = entry.get("session_id"), entry.get("recorded_seq")
+            if isinstance(session, str) and isinstance(recorded, int | str):
+                sessions[session] = older(sessions.get(session, recorded), recorded)
+    return sessions
+
+
+def identity(info: Document) -> str | None:
+    """What changes when a database is replaced by another of the same name; None if this peer does not say."""
+    for key in ("uuid", "instance_start_time"):
+        value = info.get(key)
+        if isinstance(value, str) and value != "0":
+            return value
+    return None
+
+
+@dataclass(slots=True)
+class Progress:
+    """What one session has done so far, as it goes into the history."""
+
+    missing_checked: int = 0
+    missing_found: int = 0
+    docs_read: int = 0
+    docs_written: int = 0
+    doc_write_failures: int = 0
+
+
+@dataclass
+class Checkpoints:
+    """The checkpoint documents of one run. `start` reads and compares them, `record` writes both.
+
+    The target's is written first: of two that differ the earlier one counts, and the source's is the one that a
+    repeated run can best do without.
+    """
+
+    source: Peer
+    target: Peer
+    id: str
+    now: Callable[[], datetime]
+    random: Random
+    session: str = ""
+    start_seq: Seq = 0
+    _started: str = ""
+    _logs: dict[str, Document | None] = field(default_factory=dict)
+    _history: list[Document] = field(default_factory=list)
+    _identities: dict[str, str | None] = field(default_factory=dict)
+
+    def start(self) -> Seq:
+        """The sequence of the source from which this run has to read. Never later than what the target really has."""
+        self.session = f"{self.random.getrandbits(128):032x}"
+        self._started = self._time()
+        ends = {"source": self.source, "target": self.target}
+        infos = {end: peer.info() for end, peer in ends.items()}
+        self._logs = {end: peer.get_local(self.id) for end, peer in ends.items()}
+        self._identities = {end: identity(info) for end, info in infos.items()}
+        seq = common_sequence(self._logs["source"], self._logs["target"])
+        if seq not in (0, "0") and self._was_replaced(infos, seq):
+            seq = 0
+        longest = self._logs["target"] or {}
+        self._history = (
+            [entry for entry in longest.get("history", []) if isinstance(entry, dict)] if seq else []
+        )
+        self.start_seq = seq
+        return seq
+
+    def _was_replaced(self, infos: dict[str, Document], seq: Seq) -> bool:
+        """Whether an end is not the one that the checkpoint speaks of: another database, or an older state of it."""
+        for log in self._logs.values():
+            assert log is not None
+            for end, known in self._identities.items():
+                recorded = log.get(f"{end}_identity")
+                if recorded is not None and known is not None and recorded != known:
+                    return True
+            if _went_back(infos["target"].get("update_seq"), log.get("target_update_seq")):
+                return True
+        return _went_back(infos["source"].get("update_seq"), seq)
+
+    def record(self, seq: Seq, progress: Progress, target_update_seq: object = None) -> None:
+        """Write `seq` down at both ends. Everything up to it must be durable at the target by now."""
+        entry: Document = {
+            "session_id": self.session,
+            "start_time": self._started,
+            "end_time": self._time(),
+            "start_last_seq": self.start_seq,
+            "end_last_seq": seq,
+            "recorded_seq": seq,
+            "missing_checked": progress.missing_checked,
+            "missing_found": progress.missing_found,
+            "docs_read": progress.docs_read,
+            "docs_written": progress.docs_written,
+            "doc_write_failures": progress.doc_write_failures,
+        }
+        log: Document = {
+            "session_id": self.session,
+            "source_last_seq": seq,
+            "replication_id_version": 4,
+            "history": [entry, *self._history][:HISTORY_LENGTH],
+        }
+        log |= {f"{end}_identity": known for end, known in self._identities.items() if known is not None}
+        if isinstance(target_update_seq, int | str):
+            log["target_update_seq"] = target_update_seq
+        for end, peer in (("target", self.target), ("source", self.source)):
+            self._logs[end] = self._put(peer, log, self._logs[end])
+
+    def _put(self, peer: Peer, log: Document, before: Document | None) -> Document:
+        rev = before.get("_rev") if before else None
+        try:
+            return {**log, "_rev": peer.put_local(self.id, {**log, **({"_rev": rev} if rev else {})})}
+        except Conflict:
+            # An answer of ours got lost on the way, or another run of the same replication is under way: both only
+            # ever write what is true, so the later one may stand.
+            found = peer.get_local(self.id)
+            rev = found.get("_rev") if found else None
+            return {**log, "_rev": peer.put_local(self.id, {**log, **({"_rev": rev} if rev else {})})}
+
+    def _time(self) -> str:
+        return format_datetime(self.now().astimezone(UTC), usegmt=True)
+
+
+def _went_back(now: object, then: object) -> bool:
+    first, second = number_of(now), number_of(then)
+    return first is not None and second is not None and first < second

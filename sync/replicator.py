@@ -1,0 +1,377 @@
+"""One replication run: what the source has and the target lacks, in order, with checkpoints that never run ahead."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Final, NamedTuple
+
+from sync.bodies import json_bytes
+from sync.checkpoints import Checkpoints, Progress, replication_id
+from sync.peer import Change, Document, Fetched, Garbled, Peer, PeerError, Seq, TooLarge
+
+# What a target says of a document that it will not take today nor tomorrow. Anything else may be better next time,
+# so it ends the run before the checkpoint has moved.
+_LASTING_REFUSALS: Final = frozenset(
+    (
+        "forbidden",
+        "unauthorized",
+        "bad_request",
+        "doc_validation",
+        "illegal_docid",
+        "missing_stub",
+        "too_large",
+        "document_too_large",
+        "attachment_too_large",
+    )
+)
+# So many changes that wait behind the first ones are remembered at a time.
+_OWED_AT_MOST: Final = 50_000
+# How large a document is taken to be before the first one has been seen: a record, and a piece of a file.
+_FIRST_GUESS_BYTES: Final = 1_000
+_OWED_GUESS_BYTES: Final = 24_000
+
+OnRefused = Callable[[Document, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Replicated:
+    """What a run has done. `complete` is False when `stop` ended it before the end of the feed."""
+
+    docs_read: int = 0
+    docs_written: int = 0
+    doc_write_failures: int = 0
+    refused: int = 0
+    last_seq: Seq = 0
+    changed: bool = False
+    complete: bool = True
+
+
+class _Owed(NamedTuple):
+    """A change that has to wait for the first ones, and the sequence up to which a run may be checkpointed before it."""
+
+    change: Change
+    before: Seq
+
+
+class _Step(NamedTuple):
+    """Documents to write, and the sequence up to which everything is done once they are written (None: not yet)."""
+
+    fetched: list[Fetched]
+    reached: Seq | None
+
+
+def replicate(
+    source: Peer,
+    target: Peer,
+    *,
+    now: Callable[[], datetime],
+    random: Random,
+    batch: int = 500,
+    request_bytes: int = 1 << 20,
+    doc_ids: Sequence[str] | None = None,
+    first: Callable[[str], bool] | None = None,
+    look_again_s: float = 4.0,
+    checkpoint_every_s: float = 30.0,
+    overlap: bool = False,
+    stop: Callable[[], bool] | None = None,
+    progress: Callable[[Replicated], None] | None = None,
+    on_refused: OnRefused | None = None,
+) -> Replicated:
+    """One run to the end of the source's feed. May be broken off and repeated at any point; raises `PeerError`.
+
+    `request_bytes` is about how much one request carries (give about three seconds of a thin line). `first` says which
+    ids go before all others (text before pictures): the whole feed is searched for them before the others begin, and
+    again every `look_again_s` while those are under way; no checkpoint passes one that still waits. With `overlap`
+    the source is read in a second thread while the target writes. `on_refused(document, reason)` has returned before
+    the checkpoint moves past the document.
+    """
+    checkpoints = Checkpoints(source, target, replication_id(source.name, target.name, doc_ids), now, random)
+    start = checkpoints.start()
+    run = _Run(
+        source,
+        target,
+        start,
+        now,
+        batch,
+        request_bytes,
+        doc_ids,
+        first,
+        timedelta(seconds=look_again_s),
+        on_refused,
+    )
+    steps = run.steps()
+    if overlap:
+        steps = _ahead(steps)
+    saved, saved_at = start, now()
+    try:
+        for step in steps:
+            run.write(step.fetched)
+            if step.reached is not None:
+                run.done = replace(run.done, last_seq=step.reached)
+            if progress is not None:
+                progress(run.done)
+            stopped = stop is not None and stop()
+            due = now() - saved_at >= timedelta(seconds=checkpoint_every_s)
+            if run.done.last_seq != saved and (due or stopped):
+                run.checkpoint(checkpoints)
+                saved, saved_at = run.done.last_seq, now()
+            if stopped:
+                run.done = replace(run.done, complete=False)
+                return run.done
+        if run.done.last_seq != saved:
+            run.checkpoint(checkpoints)
+    finally:
+        steps.close()
+    return run.done
+
+
+class _Run:
+    """The state of one run: how far it is, and how large the documents are that it has seen."""
+
+    def __init__(
+        self,
+        source: Peer,
+        target: Peer,
+        start: Seq,
+        now: Callable[[], datetime],
+        batch: int,
+        request_bytes: int,
+        doc_ids: Sequence[str] | None,
+        first: Callable[[str], bool] | None,
+        look_again: timedelta,
+        on_refused: OnRefused | None,
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.start = start
+        self.now = now
+        self.batch = batch
+        self.request_bytes = request_bytes
+        self.doc_ids = doc_ids
+        self.first = first
+        self.look_again = look_again
+        self.on_refused = on_refused
+        self.done = Replicated(last_seq=start)
+        self.counts = Progress()
+        self._guess = {True: float(_FIRST_GUESS_BYTES), False: float(_OWED_GUESS_BYTES)}
+
+    # Reading.
+
+    def steps(self) -> Generator[_Step, None, None]:
+        """All there is to write, the first ones of the whole feed before the others."""
+        owed: list[_Owed] = []
+        position = self.start
+        at_end = False
+        while not at_end or owed:
+            found = self.source.changes(position, limit=self.batch, style="all_docs", doc_ids=self.doc_ids)
+            at_end = len(found.results) < self.batch or found.pending == 0
+            now_due: list[Change] = []
+            before = position
+            for change in found.results:
+                if self.first is None or self.first(change.id):
+                    now_due.append(change)
+                else:
+                    owed.append(_Owed(change, before))
+                before = change.seq
+            position = found.last_seq
+            for fetched in self._fetch(now_due, first=True):
+                yield _Step(fetched, None)
+            yield _Step([], owed[0].before if owed else position)
+            if owed and (at_end or len(owed) >= _OWED_AT_MOST):
+                # The feed is asked again when it is time, or when nothing waits any more.
+                yield from self._steps_of_owed(owed, position, until_look=at_end)
+
+    def _steps_of_owed(self, owed: list[_Owed], end: Seq, *, until_look: bool) -> Iterator[_Step]:
+        look_at = self.now() + self.look_again
+        while owed and not (until_look and self.now() >= look_at):
+            # Asked of the target in one go, then fetched in small pieces.
+            some = owed[: self.batch]
+            missing = self._missing([one.change for one in some])
+            taken = 0
+            for pieces in self._pieces([missing.get(one.change.id, []) for one in some], first=False):
+                wanted = list(
+                    itertools.chain.from_iterable(
+                        missing.get(one.change.id, []) for one in some[taken:pieces]
+                    )
+                )
+                taken = pieces
+                following = some[taken].before if taken < len(some) else end
+                if taken == len(some) and len(owed) > len(some):
+                    following = owed[len(some)].before
+                yield _Step(self._get(wanted, first=False) if wanted else [], following)
+                if until_look and self.now() >= look_at:
+                    break
+            del owed[:taken]
+
+    def _fetch(self, changes: list[Change], *, first: bool) -> Iterator[list[Fetched]]:
+        if not changes:
+            return
+        missing = self._missing(changes)
+        wanted = [pair for change in changes for pair in missing.get(change.id, [])]
+        while wanted:
+            size = self._batch_of(first=first)
+            yield self._get(wanted[:size], first=first)
+            del wanted[:size]
+
+    def _pieces(self, wanted: list[list[tuple[str, str]]], *, first: bool) -> Iterator[int]:
+        """Where to cut a list of documents so that each piece fits one request (the guess may learn in between)."""
+        taken = 0
+        while taken < len(wanted):
+            left = self._batch_of(first=first)
+            while taken < len(wanted) and (left > 0 or not wanted[taken]):
+                left -= len(wanted[taken])
+                taken += 1
+            yield taken
+
+    def _batch_of(self, *, first: bool) -> int:
+        return max(1, min(self.batch, int(self.request_bytes / self._guess[first])))
+
+    def _missing(self, changes: Sequence[Change]) -> dict[str, list[tuple[str, str]]]:
+        asked = {change.id: change.revs for change in changes}
+        if not asked:
+            return {}
+        answer = self.target.revs_diff(asked)
+        self.counts.missing_checked += sum(map(len, asked.values()))
+        self.counts.missing_found += sum(len(one.missing) for one in answer.values())
+        return {id_: [(id_, rev) for rev in one.missing] for id_, one in answer.items()}
+
+    def _get(self, wanted: list[tuple[str, str]], *, first: bool) -> list[Fetched]:
+        try:
+            fetched = self.source.bulk_get(wanted)
+        except TooLarge:
+            if len(wanted) == 1:
+                id_, rev = wanted[0]
+                return [Fetched(id_, rev, None, "too_large", "larger than one answer may be")]
+            half = len(wanted) // 2
+            return self._get(wanted[:half], first=first) + self._get(wanted[half:], first=first)
+        if [(one.id, one.rev) for one in fetched] != wanted:
+            raise Garbled("bulk_get answered with other revisions than were asked for.")
+        sizes = [one.size for one in fetched if one.size]
+        if sizes:
+            # Learn quickly that documents are large, slowly that they are small.
+            largest = sum(sizes) / len(sizes)
+            weight = 1.0 if largest > self._guess[first] else 0.3
+            self._guess[first] += weight * (largest - self._guess[first])
+        return fetched
+
+    # Writing.
+
+    def write(self, fetched: list[Fetched]) -> None:
+        """Write what came, and tell of what was refused."""
+        if not fetched:
+            return
+        documents = []
+        for one in fetched:
+            if one.document is not None:
+                documents.append(one.document)
+            elif self._is_still_there(one):
+                self._refuse({"_id": one.id, "_rev": one.rev}, f"source: {one.error}: {one.reason}")
+        self.counts.docs_read += len(documents)
+        self.done = replace(self.done, docs_read=self.done.docs_read + len(documents))
+        for some in _portions(documents, self.request_bytes):
+            self._write_some(some)
+
+    def _write_some(self, documents: list[Document]) -> None:
+        try:
+            answers = self.target.bulk_docs(documents, new_edits=False)
+        except TooLarge as problem:
+            if len(documents) > 1:
+                half = len(documents) // 2
+                self._write_some(documents[:half])
+                self._write_some(documents[half:])
+            else:
+                self._fail(documents[0], f"target: {problem.code}: {problem.reason}")
+            return
+        written = 0
+        lost: PeerError | None = None
+        for document, answer in zip(documents, answers, strict=True):
+            if answer.error is None:
+                written += 1
+            elif answer.error in _LASTING_REFUSALS:
+                self._fail(document, answer.reason or answer.error)
+            else:
+                lost = PeerError(f"{answer.id}: {answer.reason}", code=answer.error)
+        self.counts.docs_written += written
+        self.done = replace(
+            self.done, docs_written=self.done.docs_written + written, changed=self.done.changed or written > 0
+        )
+        if lost is not None:
+            raise lost
+
+    def _fail(self, document: Document, reason: str) -> None:
+        self.counts.doc_write_failures += 1
+        self.done = replace(self.done, doc_write_failures=self.done.doc_write_failures + 1)
+        self._refuse(document, reason)
+
+    def _refuse(self, document: Document, reason: str) -> None:
+        if self.on_refused is not None:
+            self.on_refused(document, reason)
+        self.done = replace(self.done, refused=self.done.refused + 1)
+
+    def _is_still_there(self, one: Fetched) -> bool:
+        """Whether a revision that could not be had is still a leaf: if not, a later row of the feed brings its heir."""
+        rows = self.source.changes(0, style="all_docs", doc_ids=[one.id]).results
+        return any(one.rev in row.revs for row in rows)
+
+    def checkpoint(self, checkpoints: Checkpoints) -> None:
+        """Write down how far this run is; what the target has acknowledged is made durable first."""
+        self.target.ensure_full_commit()
+        checkpoints.record(self.done.last_seq, self.counts, self.target.info().get("update_seq"))
+
+
+def _portions(documents: list[Document], request_bytes: int) -> Iterator[list[Document]]:
+    """Cut so that no portion is much larger than a request may be."""
+    portion: list[Document] = []
+    size = 0
+    for document in documents:
+        length = len(json_bytes(document))
+        if portion and size + length > request_bytes:
+            yield portion
+            portion, size = [], 0
+        portion.append(document)
+        size += length
+    if portion:
+        yield portion
+
+
+def _ahead(steps: Iterator[_Step]) -> Generator[_Step, None, None]:
+    """The same steps, read in another thread, up to two ahead of whoever takes them."""
+    ready: queue.Queue[_Step | BaseException | None] = queue.Queue(maxsize=2)
+    closed = threading.Event()
+
+    def put(item: _Step | BaseException | None) -> bool:
+        while not closed.is_set():
+            try:
+                ready.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def read() -> None:
+        last: BaseException | None = None
+        try:
+            for step in steps:
+                if not put(step):
+                    return
+        except BaseException as problem:
+            # Raised again where the steps are taken.
+            last = problem
+        put(last)
+
+    thread = threading.Thread(target=read, name="replicate-read", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        closed.set()
+        thread.join()
