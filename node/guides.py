@@ -1,0 +1,357 @@
+"""The catalogue at the station: the newest release that holds, switched over whole, and the search in it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from casework.canonical import Document
+from casework.documents import release as releases
+from casework.documents.register import COUNTY, Register
+from casework.documents.release import ReleaseProblem
+from casework.signing import document_holds
+from casework.times import rfc3339
+from node import guide_index
+from node.guide_index import GuideIndex
+from sync.sqlite import sqlite3
+from sync.store import Store
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+# Another number, and what an older version has materialised is made anew from the release.
+LAYOUT: Final = 1
+_AFTER_RELEASES: Final = "release:\uffff"
+_MOST_PROBLEMS: Final = 20
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS guide_release (
+  number INTEGER NOT NULL, at TEXT NOT NULL, since TEXT NOT NULL, layout INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS guide_items (
+  place INTEGER PRIMARY KEY, position INTEGER NOT NULL, code TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+  department TEXT NOT NULL, categories TEXT NOT NULL, level TEXT NOT NULL, case_type TEXT NOT NULL,
+  village_role TEXT NOT NULL, document TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS guide_categories (
+  name TEXT NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (name, place)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS guide_calendars (
+  id TEXT PRIMARY KEY, document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+_OWN_TABLES: Final = (
+    "guide_release",
+    "guide_items",
+    "guide_categories",
+    "guide_calendars",
+    *guide_index.TABLES,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseInUse:
+    """The release that this station answers from: published `at`, in use here `since` (both RFC 3339)."""
+
+    number: int
+    at: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """One line of a list of items; `level` is who decides: village, township or county."""
+
+    code: str
+    name: str
+    department: str
+    categories: tuple[str, ...]
+    level: str
+    case_type: str
+    village_role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A group that items are looked up by, and how many it has."""
+
+    name: str
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An item that answers a question; `matched_on` is the `{field, text}` that spoke for it most."""
+
+    code: str
+    name: str
+    department: str
+    score: float
+    matched_on: dict[str, str]
+
+
+class Catalogue:
+    """Answers every question about items, from tables of its own that only ever hold one whole release.
+
+    `path` is the SQLite file of those tables; it can be thrown away, the next `follow` makes it anew. Safe to
+    use from many threads.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        store: Store,
+        register: Callable[[], Register | None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._register = register
+        self._now = now
+        self._lock = threading.RLock()
+        self._switching = threading.Lock()
+        self._seen: tuple[int, int] | None = None
+        self._problems: list[ReleaseProblem] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = _connect(path)
+        self._reader = _connect(path)
+        self._lay_out()
+        self._release = self._read_release()
+        self._index = GuideIndex(self._reader)
+
+    def _lay_out(self) -> None:
+        tables = guide_index.LAYOUT + _TABLES
+        self._writer.executescript(tables)
+        if self._writer.execute("SELECT 1 FROM guide_release WHERE layout != ?", (LAYOUT,)).fetchone():
+            self._writer.executescript("".join(f"DROP TABLE {table};" for table in _OWN_TABLES) + tables)
+
+    # Which release.
+
+    @property
+    def release(self) -> ReleaseInUse | None:
+        """What is in use; None as long as no release has arrived whole."""
+        return self._release
+
+    @property
+    def problems(self) -> list[ReleaseProblem]:
+        """Why a newer release is not used: the first of its problems; empty when the newest one is in use."""
+        return list(self._problems)
+
+    def follow(self) -> bool:
+        """Switch to the highest release that holds completely, if there is a newer one; whether there was.
+
+        Call it after what came in changed `catalogue`, and once at the start. Cheap when nothing is new.
+        """
+        with self._switching:
+            register = self._register()
+            if register is None:
+                return False
+            state = (self._store.update_seq, register.number)
+            if state == self._seen:
+                return False
+            switched = self._follow(register)
+            self._seen = state
+            return switched
+
+    def _follow(self, register: Register) -> bool:
+        used = self._release.number if self._release else 0
+        found: list[ReleaseProblem] = []
+        switched = False
+        manifests = self._store.range("release:", _AFTER_RELEASES, descending=True)
+        for manifest in manifests:
+            if manifest["_id"] <= releases.release_id(used):
+                # The county never takes a number back: a wrong release is followed by a newer one.
+                if manifest is manifests[0] and manifest["_id"] != releases.release_id(used):
+                    found.append(_went_back(manifest["_id"], used))
+                break
+            problems = self._check(manifest, register) or self._switch_to(manifest)
+            if not problems:
+                switched = True
+                break
+            found += problems
+        self._problems = found[:_MOST_PROBLEMS]
+        return switched
+
+    def _check(self, manifest: Document, register: Register) -> list[ReleaseProblem]:
+        name = str(manifest["_id"])
+        key = register.key(str(manifest.get("key")))
+        if key is None or key.kind != COUNTY or not document_holds(manifest, key.public_key):
+            return [ReleaseProblem(name, "signature", "版本文件的县中心签名对不上，不能使用。")]
+        if not releases.TYPE.problems(manifest):
+            # Asked first, cheaply: a release that is still arriving is not verified each time.
+            missing = self._store.revs_diff({id_: [rev] for id_, rev, _ in releases.listed(manifest)})
+            if missing:
+                return [_missing(id_) for id_ in missing]
+        return releases.check_release(manifest, self._store.get, register)
+
+    def _switch_to(self, manifest: Document) -> list[ReleaseProblem]:
+        """Materialise the release in one transaction; readers see the old one until it is done."""
+        listed = [(id_, rev) for id_, rev, _ in releases.listed(manifest)]
+        database = self._writer
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            self._clear()
+            items = [(id_, rev) for id_, rev in listed if id_.startswith("item:")]
+            guide_index.write_index(database, self._materialised(items))
+            for id_, rev in listed:
+                if id_.startswith("calendar:"):
+                    calendar = _text(self._document(id_, rev))
+                    database.execute("INSERT INTO guide_calendars VALUES (?, ?)", (id_, calendar))
+            database.execute(
+                "INSERT INTO guide_release VALUES (?, ?, ?, ?)",
+                (manifest["number"], manifest["at"], rfc3339(self._now()), LAYOUT),
+            )
+            # From the commit on the tables are the new ones: nobody may read them with the old index.
+            with self._lock:
+                database.execute("COMMIT")
+                self._release = self._read_release()
+                self._index = GuideIndex(self._reader)
+        except _GoneError as gone:
+            # A newer revision came in since the check; its release is on its way.
+            return [_missing(gone.id)]
+        finally:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+        return []
+
+    def _materialised(self, items: list[tuple[str, str]]) -> Iterator[Document]:
+        """The items one by one, each written to its table on the way to the index."""
+        for place, (id_, rev) in enumerate(items):
+            item = self._document(id_, rev)
+            categories = item.get("categories") or [item["category"]]
+            self._writer.execute(
+                "INSERT INTO guide_items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    place,
+                    item.get("order", place),
+                    item["code"],
+                    item["name"],
+                    item["department"],
+                    _text(categories),
+                    item["decides"]["level"],
+                    item["case_type"],
+                    item["village_role"],
+                    _text(item),
+                ),
+            )
+            self._writer.executemany(
+                "INSERT OR IGNORE INTO guide_categories VALUES (?, ?)", ((name, place) for name in categories)
+            )
+            yield item
+
+    def _document(self, id_: str, rev: str) -> Document:
+        document = self._store.get(id_, rev)
+        if document is None:
+            raise _GoneError(id_)
+        return document
+
+    def _clear(self) -> None:
+        for table in _OWN_TABLES:
+            self._writer.execute(f"DELETE FROM {table}")  # noqa: S608 - our own table names
+
+    def _read_release(self) -> ReleaseInUse | None:
+        row = self._reader.execute("SELECT number, at, since FROM guide_release").fetchone()
+        return None if row is None else ReleaseInUse(*row)
+
+    # What is in it.
+
+    def item(self, code: str) -> Document | None:
+        """The item document as the county published it, terms and signatures included."""
+        with self._lock:
+            row = self._reader.execute("SELECT document FROM guide_items WHERE code = ?", (code,)).fetchone()
+        return None if row is None else _document(row[0])
+
+    def items(self, category: str | None = None) -> list[ItemRow]:
+        """The items in the county's order, all or those of one category."""
+        within = (
+            "" if category is None else "WHERE place IN (SELECT place FROM guide_categories WHERE name = ?)"
+        )
+        with self._lock:
+            rows = self._reader.execute(
+                "SELECT code, name, department, categories, level, case_type, village_role FROM guide_items "  # noqa: S608
+                f"{within} ORDER BY position, code",
+                () if category is None else (category,),
+            ).fetchall()
+        return [
+            ItemRow(code, name, department, tuple(json.loads(categories)), *rest)
+            for code, name, department, categories, *rest in rows
+        ]
+
+    def categories(self) -> list[Category]:
+        """The categories, in the order in which the county's items first name them."""
+        with self._lock:
+            rows = self._reader.execute(
+                "SELECT name, count(*) FROM guide_categories JOIN guide_items USING (place) "
+                "GROUP BY name ORDER BY min(position)"
+            ).fetchall()
+        return [Category(*row) for row in rows]
+
+    def calendars(self) -> list[Document]:
+        """The working-day calendars of the release, by year."""
+        with self._lock:
+            rows = self._reader.execute("SELECT document FROM guide_calendars ORDER BY id").fetchall()
+        return [_document(text) for (text,) in rows]
+
+    def search(self, q: str, *, category: str | None = None, limit: int = 20) -> list[Hit]:
+        """What answers the question, best first; empty when nothing does, which is better than a guess."""
+        with self._lock:
+            among = None
+            if category is not None:
+                among = frozenset(
+                    place
+                    for (place,) in self._reader.execute(
+                        "SELECT place FROM guide_categories WHERE name = ?", (category,)
+                    )
+                )
+            hits = []
+            for found in self._index.search(self._reader, q, among=among, limit=limit):
+                code, name, department = self._reader.execute(
+                    "SELECT code, name, department FROM guide_items WHERE place = ?", (found.item,)
+                ).fetchone()
+                matched_on = {"field": found.field, "text": found.text}
+                hits.append(Hit(code, name, department, found.score, matched_on))
+            return hits
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._switching, self._lock:
+            self._reader.close()
+            self._writer.close()
+
+
+class _GoneError(Exception):
+    """A revision that was there a moment ago."""
+
+    def __init__(self, id_: str) -> None:
+        super().__init__(id_)
+        self.id = id_
+
+
+def _connect(path: Path) -> Connection:
+    connection: Connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    # It can be made anew from the release, so it need not reach the disk before an answer does.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _missing(id_: str) -> ReleaseProblem:
+    return ReleaseProblem(id_, "missing", f"{id_} 还没有收到。")
+
+
+def _went_back(id_: str, used: int) -> ReleaseProblem:
+    return ReleaseProblem(id_, "backwards", f"县中心的最新版本是 {id_}，比本站在用的第 {used} 版还旧，不换。")
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _document(text: str) -> Document:
+    document: Document = json.loads(text)
+    return document
