@@ -1,0 +1,308 @@
+"""The one small request that keeps a station in contact: its state goes up; time, token, news come down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from casework.canonical import NotCanonical, canonical
+from casework.signing import signature_holds
+from casework.times import milliseconds, parse_rfc3339, rfc3339
+from provisioning.county import County
+from provisioning.keys import StationKey
+from provisioning.line import Answer, Post
+from provisioning.register import databases_of
+from provisioning.tokens import NonceRefused, mint
+from sync.peer import BadRequest, Conflict, Forbidden, Garbled, PeerError, Seq, Unauthorized
+
+PATH = "/api/v1/contact"
+LONGEST_BODY_BYTES = 256 << 10
+LONGEST_TEXT = 200
+MOST_ROWS = 2000
+
+
+class Ledger(NamedTuple):
+    """Of one (incarnation, home): the highest serial written and the hash of that event, the chain's head."""
+
+    incarnation: str
+    home: str
+    serial: int
+    head: str
+
+
+@dataclass(frozen=True)
+class StationReport:
+    """How a station is. `clock` is its clock's raw word, `seen` the update sequences that it knows."""
+
+    version: str
+    register: int
+    release: str | None
+    clock: str
+    interval_s: int
+    waiting: int
+    contested: int
+    refused: int
+    disk_free_bytes: int
+    ledgers: tuple[Ledger, ...] = ()
+    seen: Mapping[str, Seq] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "register": self.register,
+            "release": self.release,
+            "clock": self.clock,
+            "interval_s": self.interval_s,
+            "waiting": self.waiting,
+            "contested": self.contested,
+            "refused": self.refused,
+            "disk_free_bytes": self.disk_free_bytes,
+            "ledgers": [list(ledger) for ledger in self.ledgers],
+            "seen": dict(self.seen or {}),
+        }
+
+    @classmethod
+    def of(cls, said: object) -> StationReport:
+        """Raises `sync.peer.BadRequest`: a station may be broken, or somebody else's by now."""
+        if not isinstance(said, dict):
+            raise BadRequest("站点报告不是对象。")
+        return cls(
+            version=_text(said, "version"),
+            register=_count(said, "register"),
+            release=None if said.get("release") is None else _text(said, "release"),
+            clock=_text(said, "clock"),
+            interval_s=_count(said, "interval_s"),
+            waiting=_count(said, "waiting"),
+            contested=_count(said, "contested"),
+            refused=_count(said, "refused"),
+            disk_free_bytes=_count(said, "disk_free_bytes"),
+            ledgers=_ledgers(said.get("ledgers", [])),
+            seen=_seen(said.get("seen", {})),
+        )
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    value = said.get(name)
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise BadRequest(f"站点报告的 {name} 应为短文本。")
+    return value
+
+
+def _count(said: Mapping[str, Any], name: str) -> int:
+    value = said.get(name)
+    if type(value) is not int or not 0 <= value < 1 << 53:
+        raise BadRequest(f"站点报告的 {name} 应为非负整数。")
+    return value
+
+
+def _ledgers(said: object) -> tuple[Ledger, ...]:
+    if not isinstance(said, list) or len(said) > MOST_ROWS:
+        raise BadRequest("站点报告的 ledgers 应为短列表。")
+    found = []
+    for row in said:
+        match row:
+            case [str(incarnation), str(home), int(serial), str(head)] if (
+                max(len(incarnation), len(home), len(head)) <= LONGEST_TEXT and 0 <= serial < 1 << 53
+            ):
+                found.append(Ledger(incarnation, home, serial, head))
+            case _:
+                raise BadRequest("ledgers 的每一行应为 [incarnation, home, serial, head]。")
+    return tuple(found)
+
+
+def _seen(said: object) -> dict[str, Seq]:
+    if not isinstance(said, dict) or len(said) > MOST_ROWS:
+        raise BadRequest("站点报告的 seen 应为小对象。")
+    for name, seq in said.items():
+        if not isinstance(seq, int | str) or len(name) > LONGEST_TEXT or len(str(seq)) > 2 * LONGEST_TEXT:
+            raise BadRequest("站点报告的 seen 应为各库的更新序号。")
+    return said
+
+
+# The station's side.
+
+
+@dataclass(frozen=True)
+class Contact:
+    """What a contact brought. `nonce` is for the next one; `token` is None when none was asked for.
+
+    `offset_ms` is what to add to this machine's clock to have the county's, as well as one round trip can
+    tell. `interval_s` is how often the county wants to hear of us, `changed` the county's update sequences of
+    those of our databases that have something we have not seen.
+    """
+
+    nonce: str
+    county_time: datetime
+    token: str | None
+    token_expires_at: datetime | None
+    changed: dict[str, Seq]
+    register_number: int
+    interval_s: int
+    round_trip_ms: int
+    offset_ms: int
+
+
+def contact(
+    post: Post,
+    county_url: str,
+    key: StationKey,
+    nonce: str | None,
+    report: StationReport,
+    *,
+    now: Callable[[], datetime],
+    want_token: bool = True,
+) -> Contact:
+    """One contact: one request, or two when the nonce is missing or has run out. `now` is the raw clock.
+
+    Raises `sync.peer.Unreachable`, `Garbled`, `Unauthorized` (the county does not know our key), `Forbidden`
+    (it has revoked it), `BadRequest`.
+    """
+    fresh: object = nonce
+    for attempt in ("with what we have", "with a fresh nonce"):
+        body = _signed(key, fresh, report, want_token)
+        began = now()
+        answer = post(county_url.rstrip("/") + PATH, body, {"Content-Type": "application/json"})
+        ended = now()
+        if answer.status == 401 and attempt == "with what we have":
+            fresh = answer.json().get("nonce")
+            if isinstance(fresh, str):
+                continue
+        break
+    return _understood(answer, began, ended, report)
+
+
+def _signed(key: StationKey, nonce: object, report: StationReport, want_token: bool) -> bytes:
+    said = {"key": key.id, "nonce": nonce, "token": want_token, "report": report.to_json()}
+    # An opening without a nonce will be refused in any case: it carries neither report nor signature.
+    if nonce is None:
+        return canonical({"key": key.id})
+    return canonical({**said, "sig": key.sign(canonical(said))})
+
+
+def _understood(answer: Answer, began: datetime, ended: datetime, report: StationReport) -> Contact:
+    said = answer.json()
+    if answer.status != 200:
+        refusals: dict[int, type[PeerError]] = {400: BadRequest, 401: Unauthorized, 403: Forbidden}
+        refusal = refusals.get(answer.status, Garbled)
+        raise refusal(str(said.get("message", f"HTTP {answer.status}"))[:LONGEST_TEXT])
+    try:
+        county_time = parse_rfc3339(said["time"])
+        token, expires = said.get("token"), said.get("token_expires_at")
+        round_trip_ms = milliseconds(ended) - milliseconds(began)
+        changed = _seen(said["changed"])
+        return Contact(
+            nonce=_text(said, "nonce"),
+            county_time=county_time,
+            token=None if token is None else str(token),
+            token_expires_at=None if expires is None else parse_rfc3339(expires),
+            changed=changed,
+            register_number=_count(said, "register"),
+            interval_s=int(said.get("interval_s", report.interval_s)),
+            round_trip_ms=round_trip_ms,
+            offset_ms=milliseconds(county_time) - milliseconds(began) - round_trip_ms // 2,
+        )
+    except (KeyError, ValueError, TypeError, AttributeError, BadRequest) as error:
+        raise Garbled(f"The county's answer is not one: {error}") from error
+
+
+# The county's side.
+
+
+def contact_id(station: str) -> str:
+    """The local document in `fleet` of a last contact: {at, key, address, nonce_at, report, ahead_ms}.
+
+    `ahead_ms` is how far the station's own clock is ahead of the county's.
+    """
+    return f"contact:{station}"
+
+
+def answer_contact(county: County, body: bytes, *, address: str = "") -> Answer:
+    """The answer to `POST /api/v1/contact`, ready to be sent. A stranger learns nothing, not even why."""
+    try:
+        return _answer(county, body, address)
+    except PeerError as error:
+        return _said(error.status, {"error": error.code, "message": error.reason})
+
+
+def _answer(county: County, body: bytes, address: str) -> Answer:
+    if len(body) > LONGEST_BODY_BYTES:
+        raise BadRequest("联络请求太大。")
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest("联络请求不是 JSON。") from None
+    key_id = said.get("key") if isinstance(said, dict) else None
+    if not isinstance(key_id, str) or len(key_id) > 30:
+        raise BadRequest("联络请求没有写明密钥。")
+    station = key_id.partition(":")[0]
+    now = county.now()
+    with county.turn:
+        last = county.fleet.local(contact_id(station))
+        after = int(last["nonce_at"]) if last else 0
+        try:
+            nonce_at = county.nonces.check(said.get("nonce"), station, now, after)
+        except NonceRefused:
+            # Before anything is asked of the key register: the same for a station and for a stranger.
+            fresh = county.nonces.issue(station, now, after)
+            return _said(401, {"error": "nonce", "message": "请用新的随机数再签一次。", "nonce": fresh})
+        register = county.register()
+        key = register.key(key_id)
+        if key is None or key.kind == "county" or not _signature_holds(said, key.public_key):
+            raise Unauthorized("县中心不认识这把密钥，或者签名不对。")
+        if key.revoked is not None:
+            raise Forbidden("县中心已经吊销了本站的密钥，请联系县管理员。")
+        report = StationReport.of(said.get("report"))
+        kept = {
+            "at": rfc3339(now),
+            "key": key.id,
+            "address": address[:LONGEST_TEXT],
+            "nonce_at": nonce_at,
+            "report": report.to_json(),
+            "ahead_ms": _ahead_ms(report, now),
+        }
+        try:
+            # With the revision that was read: the same nonce in another worker process at this moment is a
+            # conflict.
+            county.fleet.put_local(contact_id(station), {**kept, **({"_rev": last["_rev"]} if last else {})})
+        except Conflict:
+            fresh = county.nonces.issue(station, now, nonce_at)
+            return _said(401, {"error": "nonce", "message": "请用新的随机数再签一次。", "nonce": fresh})
+    seen = report.seen or {}
+    answer: dict[str, Any] = {
+        "nonce": county.nonces.issue(station, now, nonce_at),
+        "time": rfc3339(county.now()),
+        "register": register.number,
+        "changed": {},
+    }
+    for name in databases_of(station, register):
+        store = county.databases.existing(name)
+        if store is not None and (seq := store.update_seq) != seen.get(name):
+            answer["changed"][name] = seq
+    if said.get("token"):
+        token = mint(key, county=county.key, now=now)
+        answer |= {"token": token.text, "token_expires_at": rfc3339(token.expires_at)}
+    if report.interval_s != county.folder.contact_interval_s:
+        answer["interval_s"] = county.folder.contact_interval_s
+    return _said(200, answer)
+
+
+def _signature_holds(said: Mapping[str, Any], public_key: Any) -> bool:
+    unsigned = {name: value for name, value in said.items() if name != "sig"}
+    try:
+        return signature_holds(canonical(unsigned), said.get("sig"), public_key)
+    except NotCanonical:
+        return False
+
+
+def _ahead_ms(report: StationReport, now: datetime) -> int | None:
+    try:
+        return milliseconds(parse_rfc3339(report.clock)) - milliseconds(now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _said(status: int, answer: Mapping[str, Any]) -> Answer:
+    return Answer(status, json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())
