@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 VERSION: Final = "3.4.3"
+MAX_BODY_BYTES: Final = 16 << 20
 _WHOLE_UP_TO_BYTES: Final = 1 << 18
 _GZIP_FROM_BYTES: Final = 512
 _ROWS_AT_A_TIME: Final = 500
@@ -83,7 +84,7 @@ class CouchApp:
         may_create: MayCreate | None = None,
         feed_seats: int = 8,
         max_wait_s: float = 60.0,
-        max_body_bytes: int = 16 << 20,
+        max_body_bytes: int = MAX_BODY_BYTES,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._databases = databases
@@ -996,4 +997,4 @@ def _revs_info(tree: RevisionTree, kept: set[str], rev: str) -> list[Document]:
     return [{"rev": step, "status": status(step)} for step in tree.path(rev)]
 
 
-__all__ = ["CouchApp", "admitted_by_security"]
+__all__ = ["MAX_BODY_BYTES", "CouchApp", "admitted_by_security"]
