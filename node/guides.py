@@ -98,8 +98,9 @@ class Hit:
 class Catalogue:
     """Answers every question about items, from tables of its own that only ever hold one whole release.
 
-    `path` is the SQLite file of those tables; it can be thrown away, the next `follow` makes it anew. Safe to
-    use from many threads.
+    `path` is the SQLite file of those tables, and of nothing else: a large release takes seconds to materialise,
+    and whoever else wrote there would wait. It can be thrown away, the next `refresh` makes it anew. Safe to use
+    from many threads.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class Catalogue:
         """Why a newer release is not used: the first of its problems; empty when the newest one is in use."""
         return list(self._problems)
 
-    def follow(self) -> bool:
+    def refresh(self) -> bool:
         """Switch to the highest release that holds completely, if there is a newer one; whether there was.
 
         Call it after what came in changed `catalogue`, and once at the start. Cheap when nothing is new.
@@ -154,11 +155,11 @@ class Catalogue:
             state = (self._store.update_seq, register.number)
             if state == self._seen:
                 return False
-            switched = self._follow(register)
+            switched = self._newest(register)
             self._seen = state
             return switched
 
-    def _follow(self, register: Register) -> bool:
+    def _newest(self, register: Register) -> bool:
         used = self._release.number if self._release else 0
         found: list[ReleaseProblem] = []
         switched = False
@@ -298,16 +299,18 @@ class Catalogue:
         return [_document(text) for (text,) in rows]
 
     def search(self, q: str, *, category: str | None = None, limit: int = 20) -> list[Hit]:
-        """What answers the question, best first; empty when nothing does, which is better than a guess."""
+        """What answers the question, best first; empty when nothing does, which is better than a guess.
+
+        Without a question: all items (of the category), in the county's order.
+        """
+        if not q.strip():
+            return [
+                Hit(row.code, row.name, row.department, 0.0, {"field": "categories", "text": shown})
+                for row in self.items(category)[:limit]
+                for shown in (category or row.categories[0],)
+            ]
         with self._lock:
-            among = None
-            if category is not None:
-                among = frozenset(
-                    place
-                    for (place,) in self._reader.execute(
-                        "SELECT place FROM guide_categories WHERE name = ?", (category,)
-                    )
-                )
+            among = None if category is None else self._places(category)
             hits = []
             for found in self._index.search(self._reader, q, among=among, limit=limit):
                 code, name, department = self._reader.execute(
@@ -316,6 +319,10 @@ class Catalogue:
                 matched_on = {"field": found.field, "text": found.text}
                 hits.append(Hit(code, name, department, found.score, matched_on))
             return hits
+
+    def _places(self, category: str) -> frozenset[int]:
+        rows = self._reader.execute("SELECT place FROM guide_categories WHERE name = ?", (category,))
+        return frozenset(place for (place,) in rows)
 
     def close(self) -> None:
         """Close the file."""
