@@ -1,0 +1,44 @@
+"""Store, store as somebody else, and HTTP peer all keep the Peer contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from sync.peer import COUNTY, Peer
+from sync.remote import RemotePeer
+from sync.store import Databases
+from sync.wsgi import CouchApp
+from tests.contracts.peer import PeerContract
+from tests.sync.served import served
+
+
+class TestStore(PeerContract):
+    @pytest.fixture
+    def peer(self, databases: Databases) -> Peer:
+        return databases.open("test")
+
+
+class TestStoreAsSomebody(PeerContract):
+    @pytest.fixture
+    def peer(self, databases: Databases) -> Peer:
+        return databases.open("test").as_writer(COUNTY)
+
+
+@pytest.fixture(scope="module")
+def served_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Databases]]:
+    databases = Databases(tmp_path_factory.mktemp("served"), random=Random(3))
+    with served(CouchApp(databases, authenticate=lambda environ: COUNTY)) as url:
+        yield url, databases
+    databases.close()
+
+
+class TestRemote(PeerContract):
+    @pytest.fixture
+    def peer(self, served_databases: tuple[str, Databases]) -> Peer:
+        url, databases = served_databases
+        name = f"db{len(databases.names())}"
+        databases.open(name)
+        return RemotePeer(f"{url}/{name}")
