@@ -74,7 +74,8 @@ def serve(folder: Path, listen: str, admin: str | None, admin_file: Path | None)
         max_request_body_size=MAX_BODY_BYTES + (1 << 20),
         ident=None,
     )
-    click.echo(f"{which_sqlite()}. Serving {folder} on http://{host}:{getattr(server, "effective_port", port)}/")
+    bound = getattr(server, "effective_port", port)
+    click.echo(f"{which_sqlite()}. Serving {folder} on http://{host}:{bound}/")
     try:
         server.run()
     except (KeyboardInterrupt, SystemExit):
