@@ -130,8 +130,8 @@ class Contact:
     """What a contact brought. `nonce` is for the next one; `token` is None when none was asked for.
 
     `offset_ms` is what to add to this machine's clock to have the county's, as well as one round trip can
-    tell. `interval_s` is how often the county wants to hear of us, `changed` the county's update sequences of
-    those of our databases that have something we have not seen.
+    tell. `interval_s` is the pace at which the county wants to hear of us, `changed` the county's update
+    sequences of those of our databases that have something we have not seen.
     """
 
     nonce: str
@@ -284,8 +284,9 @@ def _answer(county: County, body: bytes, address: str) -> Answer:
     if said.get("token"):
         token = mint(key, county=county.key, now=now)
         answer |= {"token": token.text, "token_expires_at": rfc3339(token.expires_at)}
-    if report.interval_s != county.folder.contact_interval_s:
-        answer["interval_s"] = county.folder.contact_interval_s
+    wished = county.folder.contact_interval_s
+    if wished and wished != report.interval_s:
+        answer["interval_s"] = wished
     return _said(200, answer)
 
 

@@ -295,7 +295,7 @@ def _keep_register(path: Path, document: Document, random: Random) -> None:
 
 def _interval(said: Mapping[str, Any]) -> int:
     interval_s = said.get("contact_interval_s")
-    return min(max(interval_s, 1), LONGEST_INTERVAL_S) if isinstance(interval_s, int) else 120
+    return min(max(interval_s, 0), LONGEST_INTERVAL_S) if type(interval_s) is int else 0
 
 
 def _common_name(certificate: x509.Certificate) -> str:

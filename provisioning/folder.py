@@ -168,7 +168,11 @@ def _config(path: Path, kind: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class CountyFolder:
-    """The county centre's data folder. `code` is the county's six digits."""
+    """The county centre's data folder. `code` is the county's six digits.
+
+    `contact_interval_s` is the pace that stations are given at enrolment; 0 leaves it to them (4 s busy, 120
+    s idle).
+    """
 
     path: Path
     code: str

@@ -94,13 +94,16 @@ def _security(roles: Iterable[str]) -> Document:
     }
 
 
-def apply_securities(databases: Databases, register: Register) -> None:
+def apply_securities(databases: Databases, register: Register, *, station: str | None = None) -> None:
     """Grant on every database what the register says, and nothing on those that it does not know.
 
-    Makes the databases of the stations in the register. To be done after each new register and once at the
-    start of a service: the process may have ended between the two.
+    Makes the databases that are missing: at the county those of every station, at a station (`station`) its
+    own. To be done after each new register and at the start of a service: the process may have ended between
+    the two.
     """
     granted = securities(register, register.county)
+    if station is not None:
+        granted = {name: granted[name] for name in databases_of(station, register)}
     for name in sorted({*granted, *databases.names()}):
         store = databases.open(name)
         wanted = granted.get(name, _security([]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -76,6 +77,20 @@ def read_token(text: str, register: Register, now: datetime) -> Writer:
     if not any(role.startswith("station:") or role == "county" for role in held):
         raise Unauthorized("The token's key is not, or no longer, in the key register.")
     return Writer(subject, held)
+
+
+def bearer_writer(
+    register: Callable[[], Register], now: Callable[[], datetime]
+) -> Callable[[Mapping[str, Any]], Writer | None]:
+    """Whom a WSGI request's bearer token names, for `sync.wsgi.CouchApp`; None when it carries none."""
+
+    def writer(environ: Mapping[str, Any]) -> Writer | None:
+        scheme, _, text = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        return read_token(text.strip(), register(), now())
+
+    return writer
 
 
 def _claims(text: str, issuer: Key) -> dict[str, Any]:
