@@ -1,4 +1,4 @@
-"""Document bodies as the store keeps them: strict JSON in, bytes out, nothing accepted that cannot be given back."""
+"""Document bodies: strict JSON in, bytes out, and nothing accepted that cannot be given back."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from sync.peer import Attachment, BadRequest, Document
 MAX_NESTING = 200
 MAX_ID_BYTES = 4096
 
-# What a document may carry besides its content; the last ones are only ever answered, and ignored when they come back.
+# What a document may carry besides its content; the last ones are only ever answered, and ignored when they
+# come back.
 _PROTOCOL_FIELDS = frozenset(("_id", "_rev", "_deleted", "_revisions", "_attachments"))
 _ANSWERED_FIELDS = frozenset(("_conflicts", "_deleted_conflicts", "_revs_info", "_local_seq"))
 
 
 class Parsed(NamedTuple):
-    """A document taken apart: its content as compact JSON, and its attachments (new ones with their bytes)."""
+    """A document taken apart: its content as compact JSON, its attachments (new ones with their bytes)."""
 
     content: bytes
     attachments: dict[str, Document] | None
 
 
 def parse_json(data: bytes) -> Any:
-    """JSON from outside. Raises `BadRequest` for what is not JSON, too deep, or has numbers that Python cannot read."""
+    """JSON from outside. Raises `BadRequest` for what is not JSON, too deep, or has numbers that Python
+    cannot read.
+    """
     try:
         return json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as problem:
@@ -39,7 +42,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def json_bytes(value: object) -> bytes:
-    """Compact JSON in UTF-8. Raises `BadRequest` for NaN, infinities, lone surrogates and bottomless nesting."""
+    """Compact JSON in UTF-8. Raises `BadRequest` for NaN, infinities, lone surrogates, deep nesting."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         data = text.encode()
@@ -64,7 +67,9 @@ def _depth(value: object) -> int:
 
 
 def check_id(id_: object) -> str:
-    """The id, if it can be one: a non-empty string, not beginning with `_` (`_design/…` apart). Raises `BadRequest`."""
+    """The id, if it can be one: a non-empty string, not beginning with `_` (`_design/…` apart). Raises
+    `BadRequest`.
+    """
     if not isinstance(id_, str):
         raise BadRequest("Document id must be a string", code="illegal_docid")
     if not id_:
@@ -128,7 +133,9 @@ def _filed(data: bytes) -> Document:
 
 
 def attachment_digest(data: bytes) -> str:
-    """CouchDB's digest of a file. It names a file, it does not prove one: equal digests are compared byte by byte."""
+    """CouchDB's digest of a file. It names a file, it does not prove one: equal digests are compared byte by
+    byte.
+    """
     return "md5-" + base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 

@@ -1,4 +1,4 @@
-"""Where a replication got to: `_local` documents in CouchDB's format, kept at both ends and believed by neither alone."""
+"""How far a replication got: `_local` documents at both ends, neither of which is believed alone."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def older(one: Seq, other: Seq) -> Seq:
 def common_sequence(source: Document | None, target: Document | None) -> Seq:
     """The last sequence that both ends remember from one and the same session; 0 if there is none.
 
-    A session writes several checkpoints. An end that was restored from a backup may remember an earlier one of the
-    same session than the other: then the earlier one counts.
+    A session writes several checkpoints. An end that was restored from a backup may remember an earlier one
+    of the same session than the other: then the earlier one counts.
     """
     ours = _sessions(source)
     for session, seq in _sessions(target).items():
@@ -74,7 +74,7 @@ def _sessions(log: Document | None) -> dict[str, Seq]:
 
 
 def identity(info: Document) -> str | None:
-    """What changes when a database is replaced by another of the same name; None if this peer does not say."""
+    """What changes when a database is replaced by another of its name; None if this peer does not say."""
     for key in ("uuid", "instance_start_time"):
         value = info.get(key)
         if isinstance(value, str) and value != "0":
@@ -97,8 +97,8 @@ class Progress:
 class Checkpoints:
     """The checkpoint documents of one run. `start` reads and compares them, `record` writes both.
 
-    The target's is written first: of two that differ the earlier one counts, and the source's is the one that a
-    repeated run can best do without.
+    The target's is written first: of two that differ the earlier one counts, and the source's is the one that
+    a repeated run can best do without.
     """
 
     source: Peer
@@ -114,7 +114,9 @@ class Checkpoints:
     _identities: dict[str, str | None] = field(default_factory=dict)
 
     def start(self) -> Seq:
-        """The sequence of the source from which this run has to read. Never later than what the target really has."""
+        """The sequence of the source from which this run has to read. Never later than what the target really
+        has.
+        """
         self.session = f"{self.random.getrandbits(128):032x}"
         self._started = self._time()
         ends = {"source": self.source, "target": self.target}
@@ -132,7 +134,9 @@ class Checkpoints:
         return seq
 
     def _was_replaced(self, infos: dict[str, Document], seq: Seq) -> bool:
-        """Whether an end is not the one that the checkpoint speaks of: another database, or an older state of it."""
+        """Whether an end is not the one that the checkpoint speaks of: another database, or an older state of
+        it.
+        """
         for log in self._logs.values():
             assert log is not None
             for end, known in self._identities.items():
@@ -175,8 +179,8 @@ class Checkpoints:
         try:
             return {**log, "_rev": peer.put_local(self.id, {**log, **({"_rev": rev} if rev else {})})}
         except Conflict:
-            # An answer of ours got lost on the way, or another run of the same replication is under way: both only
-            # ever write what is true, so the later one may stand.
+            # An answer of ours got lost on the way, or another run of the same replication is under way: both
+            # only ever write what is true, so the later one may stand.
             found = peer.get_local(self.id)
             rev = found.get("_rev") if found else None
             return {**log, "_rev": peer.put_local(self.id, {**log, **({"_rev": rev} if rev else {})})}

@@ -113,7 +113,7 @@ def basic_admin(user: str, password: str) -> Callable[[WSGIEnvironment], Writer 
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of figures.")
 def replicate_command(source: str, target: str, doc_ids: tuple[str, ...], as_json: bool) -> None:
-    """Bring TARGET up to date with SOURCE, once. Each is DIR/NAME or a http(s)://user:password@host/db URL."""
+    """Bring TARGET up to date with SOURCE, once. Each is DIR/NAME or http(s)://user:password@host/db."""
     ids = [id_ for some in doc_ids for id_ in some.split(",") if id_] or None
     refused: list[str] = []
     close: list[Databases] = []
@@ -170,7 +170,7 @@ def _show(done: Replicated) -> None:
 @group.command()
 @click.argument("database")
 def check(database: str) -> None:
-    """Check the file of DIR/NAME: SQLite's own integrity, trees, winners, counts, digests. Exit 1 if something is wrong."""
+    """Check DIR/NAME: SQLite's own integrity, trees, winners, counts, digests. Exit 1 if it is not well."""
     close: list[Databases] = []
     try:
         store = _store(database, close, make=False)

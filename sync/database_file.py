@@ -25,7 +25,7 @@ _open_files_lock = threading.Lock()
 
 
 class DatabaseFile:
-    """The connections of this process to one file. Got by `opened`, so that there is never a second writer."""
+    """This process's connections to one file. Got by `opened`, so that there is never a second writer."""
 
     def __init__(self, path: Path, random: Random) -> None:
         self.path = path
@@ -136,7 +136,9 @@ class DatabaseFile:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """The writer connection in a transaction: committed and durable when the block ends, else as if it never was."""
+        """The writer connection in a transaction: committed and durable when the block ends, else as if it
+        never was.
+        """
         with self._write_lock, storage_errors():
             if self._closed:
                 raise NotFound("Database is closed or deleted.")

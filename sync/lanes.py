@@ -1,7 +1,7 @@
 """A lane: part of a database, chosen by id, as a peer of its own, so that it is replicated at its own pace.
 
-Text need not wait for pictures when each has a lane: the lane's name is part of the checkpoint's id, so each has its
-own, and neither ever claims what the other has not carried.
+Text need not wait for pictures when each has a lane: the lane's name is part of the checkpoint's id, so each
+has its own, and neither ever claims what the other has not carried.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOOK_THROUGH = 2000
 
 
 class Lane:
-    """The documents of `peer` whose id is `chosen`; to be replicated from. Everything else is passed through."""
+    """The documents of `peer` whose id is `chosen`; to be replicated from. All else is passed through."""
 
     def __init__(self, peer: Peer, lane: str, chosen: Callable[[str], bool]) -> None:
         self._peer = peer
@@ -47,7 +47,7 @@ class Lane:
         include_docs: bool = False,
         descending: bool = False,
     ) -> Changes:
-        """As the peer's, with the chosen rows alone: full up to `limit` unless the feed has come to its end."""
+        """As the peer's, only the chosen rows: full up to `limit` unless the feed has come to its end."""
         results: list[Change] = []
         while True:
             page = self._peer.changes(

@@ -1,6 +1,7 @@
+"""What every place that holds documents can do: the one interface of store, HTTP client and replicator."""
+
 # The names say what happened, as docs/house.md fixes them.
 # ruff: noqa: N818
-"""What every place that holds documents can do: the one interface that store, HTTP client and replicator share."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ ADMIN_ROLE: Final = "_admin"
 
 
 class PeerError(Exception):
-    """Something a peer says instead of an answer. `code` is CouchDB's word for it, `status` its HTTP number."""
+    """What a peer says instead of an answer. `code` is CouchDB's word for it, `status` its HTTP number."""
 
     code: str = "internal_server_error"
     status: int = 500
@@ -36,7 +37,9 @@ class PeerError(Exception):
 
 
 class NotFound(PeerError):
-    """No such database, document, revision or attachment. The reason is `missing` or `deleted`, as CouchDB says it."""
+    """No such database, document, revision or attachment. The reason is `missing` or `deleted`, as CouchDB
+    says it.
+    """
 
     code, status = "not_found", 404
 
@@ -121,11 +124,13 @@ class Written(NamedTuple):
 
 
 WriteRule = Callable[[Document, Writer], None]
-"""Raises `Forbidden`. The document carries `_id`, the `_rev` that it would get, `_revisions` and, if so, `_deleted`."""
+"""Raises `Forbidden`. The document carries `_id`, the `_rev` that it would get, `_revisions` and, if so,
+`_deleted`.
+"""
 
 
 class Change(NamedTuple):
-    """One row of a changes feed: a document whose leaves are `revs` (with style main_only: the winner alone)."""
+    """A row of a changes feed: a document whose leaves are `revs` (with style main_only: its winner)."""
 
     seq: Seq
     id: str
@@ -135,7 +140,9 @@ class Change(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """A stretch of a changes feed; `last_seq` is where to go on, `pending` how many rows come after it, if known."""
+    """A stretch of a changes feed; `last_seq` is where to go on, `pending` how many rows come after it, if
+    known.
+    """
 
     results: list[Change]
     last_seq: Seq
@@ -177,7 +184,9 @@ class Peer(Protocol):
         ...
 
     def info(self) -> Document:
-        """As `GET /db`: `db_name`, `update_seq`, `doc_count`, `doc_del_count`, `instance_start_time`, perhaps `uuid`."""
+        """As `GET /db`: `db_name`, `update_seq`, `doc_count`, `doc_del_count`, `instance_start_time`, perhaps
+        `uuid`.
+        """
         ...
 
     def changes(
@@ -210,7 +219,9 @@ class Peer(Protocol):
         ...
 
     def put_local(self, id: str, doc: Document) -> str:
-        """Write it (the `_rev` in `doc` must be the stored one, absent if there is none) and return the new `_rev`."""
+        """Write it (the `_rev` in `doc` must be the stored one, absent if there is none) and return the new
+        `_rev`.
+        """
         ...
 
     def attachment(self, id: str, name: str, *, rev: str | None = None) -> Attachment | None:

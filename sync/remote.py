@@ -1,4 +1,4 @@
-"""A database behind a CouchDB URL as a Peer: pooled connections, gzip both ways, and no belief in what it is told."""
+"""A database behind a CouchDB URL as a Peer: pooled, gzip both ways, believing nothing that it is told."""
 
 from __future__ import annotations
 
@@ -56,11 +56,12 @@ _ERRORS: Final[dict[int, type[PeerError]]] = {
 
 
 class RemotePeer:
-    """A CouchDB database over HTTP. Nothing is tried twice in silence, no redirect is followed, every answer checked.
+    """A CouchDB database over HTTP. Nothing is tried twice in silence, no redirect is followed, every answer
+    checked.
 
-    `authorization` gives the `Authorization` header for the next request (it may change: tokens run out). A name and
-    password in the URL are used when it is absent, and never shown. `name` stands in checkpoints: give it when the
-    same database is reached by several addresses.
+    `authorization` gives the `Authorization` header for the next request (it may change: tokens run out). A
+    name and password in the URL are used when it is absent, and never shown. `name` stands in checkpoints:
+    give it when the same database is reached by several addresses.
     """
 
     def __init__(

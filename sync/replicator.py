@@ -1,4 +1,4 @@
-"""One replication run: what the source has and the target lacks, in order, with checkpoints that never run ahead."""
+"""One replication run: what the source has and the target lacks; its checkpoint never runs ahead."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final, NamedTuple
@@ -15,8 +15,8 @@ from sync.bodies import json_bytes
 from sync.checkpoints import Checkpoints, Progress, replication_id
 from sync.peer import Change, Document, Fetched, Garbled, Peer, PeerError, Seq, TooLarge
 
-# What a target says of a document that it will not take today nor tomorrow. Anything else may be better next time,
-# so it ends the run before the checkpoint has moved.
+# What a target says of a document that it will not take today nor tomorrow. Anything else may be better next
+# time, so it ends the run before the checkpoint has moved.
 _LASTING_REFUSALS: Final = frozenset(
     (
         "forbidden",
@@ -53,14 +53,18 @@ class Replicated:
 
 
 class _Owed(NamedTuple):
-    """A change that has to wait for the first ones, and the sequence up to which a run may be checkpointed before it."""
+    """A change that has to wait for the first ones, and the sequence up to which a run may be checkpointed
+    before it.
+    """
 
     change: Change
     before: Seq
 
 
 class _Step(NamedTuple):
-    """Documents to write, and the sequence up to which everything is done once they are written (None: not yet)."""
+    """Documents to write, and the sequence up to which everything is done once they are written (None: not
+    yet).
+    """
 
     fetched: list[Fetched]
     reached: Seq | None
@@ -83,27 +87,28 @@ def replicate(
     progress: Callable[[Replicated], None] | None = None,
     on_refused: OnRefused | None = None,
 ) -> Replicated:
-    """One run to the end of the source's feed. May be broken off and repeated at any point; raises `PeerError`.
+    """One run to the end of the source's feed. May be broken off and repeated at any point; raises
+    `PeerError`.
 
-    `request_bytes` is about how much one request carries (give about three seconds of a thin line). `first` says which
-    ids go before all others (text before pictures): the whole feed is searched for them before the others begin, and
-    again every `look_again_s` while those are under way; no checkpoint passes one that still waits. With `overlap`
-    the source is read in a second thread while the target writes. `on_refused(document, reason)` has returned before
-    the checkpoint moves past the document.
+    `request_bytes` is about how much one request carries (give about three seconds of a thin line). `first`
+    says which ids go before all others (text before pictures): the whole feed is searched for them before the
+    others begin, and again every `look_again_s` while those are under way; no checkpoint passes one that
+    still waits. With `overlap` the source is read in a second thread while the target writes.
+    `on_refused(document, reason)` has returned before the checkpoint moves past the document.
     """
     checkpoints = Checkpoints(source, target, replication_id(source.name, target.name, doc_ids), now, random)
     start = checkpoints.start()
     run = _Run(
-        source,
-        target,
-        start,
-        now,
-        batch,
-        request_bytes,
-        doc_ids,
-        first,
-        timedelta(seconds=look_again_s),
-        on_refused,
+        source=source,
+        target=target,
+        start=start,
+        now=now,
+        batch=batch,
+        request_bytes=request_bytes,
+        doc_ids=doc_ids,
+        first=first,
+        look_again=timedelta(seconds=look_again_s),
+        on_refused=on_refused,
     )
     steps = run.steps()
     if overlap:
@@ -131,35 +136,28 @@ def replicate(
     return run.done
 
 
+@dataclass(kw_only=True)
 class _Run:
     """The state of one run: how far it is, and how large the documents are that it has seen."""
 
-    def __init__(
-        self,
-        source: Peer,
-        target: Peer,
-        start: Seq,
-        now: Callable[[], datetime],
-        batch: int,
-        request_bytes: int,
-        doc_ids: Sequence[str] | None,
-        first: Callable[[str], bool] | None,
-        look_again: timedelta,
-        on_refused: OnRefused | None,
-    ) -> None:
-        self.source = source
-        self.target = target
-        self.start = start
-        self.now = now
-        self.batch = batch
-        self.request_bytes = request_bytes
-        self.doc_ids = doc_ids
-        self.first = first
-        self.look_again = look_again
-        self.on_refused = on_refused
-        self.done = Replicated(last_seq=start)
-        self.counts = Progress()
-        self._guess = {True: float(_FIRST_GUESS_BYTES), False: float(_OWED_GUESS_BYTES)}
+    source: Peer
+    target: Peer
+    start: Seq
+    now: Callable[[], datetime]
+    batch: int
+    request_bytes: int
+    doc_ids: Sequence[str] | None
+    first: Callable[[str], bool] | None
+    look_again: timedelta
+    on_refused: OnRefused | None
+    done: Replicated = field(default_factory=Replicated)
+    counts: Progress = field(default_factory=Progress)
+    _guess: dict[bool, float] = field(
+        default_factory=lambda: {True: float(_FIRST_GUESS_BYTES), False: float(_OWED_GUESS_BYTES)}
+    )
+
+    def __post_init__(self) -> None:
+        self.done = replace(self.done, last_seq=self.start)
 
     # Reading.
 
@@ -220,7 +218,9 @@ class _Run:
             del wanted[:size]
 
     def _pieces(self, wanted: list[list[tuple[str, str]]], *, first: bool) -> Iterator[int]:
-        """Where to cut a list of documents so that each piece fits one request (the guess may learn in between)."""
+        """Where to cut a list of documents so that each piece fits one request (the guess may learn in
+        between).
+        """
         taken = 0
         while taken < len(wanted):
             left = self._batch_of(first=first)
@@ -315,7 +315,9 @@ class _Run:
         self.done = replace(self.done, refused=self.done.refused + 1)
 
     def _is_still_there(self, one: Fetched) -> bool:
-        """Whether a revision that could not be had is still a leaf: if not, a later row of the feed brings its heir."""
+        """Whether a revision that could not be had is still a leaf: if not, a later row of the feed brings
+        its heir.
+        """
         rows = self.source.changes(0, style="all_docs", doc_ids=[one.id]).results
         return any(one.rev in row.revs for row in rows)
 

@@ -1,10 +1,12 @@
-# The names say what happened, as docs/house.md fixes them.
-# ruff: noqa: N818
 """Revision trees as CouchDB keeps them: merging, winner, leaves, stemming, what is missing. Pure.
 
-A tree is kept as the union of its edges (revision to parent). Merging a path adds edges, so any order of merging gives
-the same tree; CouchDB's forest of paths is the same thing, with a revision that two stems share written twice.
+A tree is kept as the union of its edges (revision to parent). Merging a path adds edges, so any order of
+merging gives the same tree; CouchDB's forest of paths is the same thing, with a revision that two stems share
+written twice.
 """
+
+# The names say what happened, as docs/house.md fixes them.
+# ruff: noqa: N818
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ def _order(rev: str) -> tuple[int, str]:
 
 
 def path_of(rev: object, revisions: object = None) -> tuple[str, ...]:
-    """The revision and its ancestors, newest first, from a document's `_rev` and `_revisions` (either may be absent).
+    """The revision and its ancestors, newest first, from a document's `_rev` and `_revisions` (either may be
+    absent).
 
     Raises `BadRevision` when they are malformed or do not agree.
     """
@@ -69,7 +72,9 @@ def revisions_field(path: Sequence[str]) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class RevisionTree:
-    """Every revision that is known of one document: its parents (none for a root), and which ones are deletions."""
+    """Every revision that is known of one document: its parents (none for a root), and which ones are
+    deletions.
+    """
 
     parents: Mapping[str, frozenset[str]] = field(default_factory=dict)
     deleted: frozenset[str] = frozenset()
@@ -99,7 +104,7 @@ class RevisionTree:
         return [rev for rev in self.leaves()[1:] if rev in self.deleted]
 
     def path(self, rev: str) -> tuple[str, ...]:
-        """The revision and its known ancestors, newest first (where two stems meet: along the greater one)."""
+        """The revision and its known ancestors, newest first (where stems meet: along the greater one)."""
         steps = [rev]
         while parents := self.parents.get(steps[-1]):
             steps.append(max(parents, key=_order))
@@ -108,7 +113,9 @@ class RevisionTree:
     def merge(
         self, path: Sequence[str], *, deleted: bool, revs_limit: int = DEFAULT_REVS_LIMIT
     ) -> RevisionTree:
-        """This tree with one revision and its ancestors (newest first) in it; the same object if nothing is new."""
+        """This tree with one revision and its ancestors (newest first) in it; the same object if nothing is
+        new.
+        """
         parents = dict(self.parents)
         changed = False
         path = path[:revs_limit]
@@ -126,7 +133,9 @@ class RevisionTree:
         return self if merged == self else merged
 
     def _stemmed(self, revs_limit: int) -> RevisionTree:
-        """Without the ancestors that are `revs_limit` or more generations above every leaf that descends from them."""
+        """Without the ancestors that are `revs_limit` or more generations above every leaf that descends from
+        them.
+        """
         if len(self.parents) <= revs_limit:
             return self
         left: dict[str, int] = {}
@@ -156,7 +165,9 @@ class RevisionTree:
         return [rev for rev in self.leaves() if _order(rev)[0] < highest]
 
     def available_leaf_after(self, rev: str) -> str | None:
-        """The greatest leaf that descends from `rev` (or is it): what `latest=true` opens. None if `rev` is unknown."""
+        """The greatest leaf that descends from `rev` (or is it): what `latest=true` opens. None if `rev` is
+        unknown.
+        """
         if rev not in self.parents:
             return None
         for leaf in self.leaves():
@@ -171,7 +182,9 @@ class RevisionTree:
         raise AssertionError("every revision has a leaf that descends from it")
 
     def to_text(self) -> str:
-        """How the store keeps it: paths from the leaves down to a revision already written, then the deletions."""
+        """How the store keeps it: paths from the leaves down to a revision already written, then the
+        deletions.
+        """
         paths: list[list[object]] = []
         written: set[str] = set()
         starts: list[tuple[str, str | None]] = [(leaf, None) for leaf in self.leaves()]
@@ -209,8 +222,8 @@ class RevisionTree:
 def next_revision(parent: str | None, *, deleted: bool, body: bytes, attachments: Iterable[str] = ()) -> str:
     """The revision id of an edit: the same edit of the same parent gives the same id, here and elsewhere.
 
-    `body` is the JSON of the document without its `_` fields, keys sorted; `attachments` are names and digests.
-    Raises `BadRevision` when no generation is left.
+    `body` is the JSON of the document without its `_` fields, keys sorted; `attachments` are names and
+    digests. Raises `BadRevision` when no generation is left.
     """
     generation = (_order(parent)[0] if parent else 0) + 1
     if generation > MAX_GENERATION:

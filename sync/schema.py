@@ -1,4 +1,4 @@
-"""The tables of one database file, made and migrated with sqlite-utils; nothing else here is on the hot path."""
+"""The tables of one database file, made and migrated with sqlite-utils."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERSION = 1
 
 
 def prepare(connection: sqlite3.Connection, random: Random) -> None:
-    """Bring a file to this version's tables. Raises `PeerError` for a file that a newer version has written."""
+    """Bring a file to this version's tables. Raises `PeerError` if a newer version has written it."""
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found == VERSION:
         return
@@ -39,8 +39,9 @@ def prepare(connection: sqlite3.Connection, random: Random) -> None:
 
 
 def _first(db: Database, random: Random) -> None:
-    # The row number is the update sequence: the changes feed is a walk along the table, and a new document with an id
-    # in order goes to the end of both trees. `tree` is null for a document with one revision, which is nearly all.
+    # The row number is the update sequence: the changes feed is a walk along the table, and a new document
+    # with an id in order goes to the end of both trees. `tree` is null for a document with one revision,
+    # which is nearly all.
     db.table("documents").create(
         {
             "seq": int,
@@ -67,8 +68,8 @@ def _first(db: Database, random: Random) -> None:
     db.table("attachments").create(
         {"digest": str, "length": int, "data": bytes}, pk="digest", not_null={"length", "data"}
     )
-    # Each process that writes begins an epoch. A sequence is given out with the epoch's token, so that one from before
-    # a restored backup is recognised and led back to where the two histories part.
+    # Each process that writes begins an epoch. A sequence is given out with the epoch's token, so that one
+    # from before a restored backup is recognised and led back to where the two histories part.
     db.table("epochs").create(
         {"number": int, "token": str, "start": int}, pk="number", not_null={"token", "start"}
     )

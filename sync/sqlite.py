@@ -19,7 +19,7 @@ __all__ = ["FIRST_FIXED_VERSION", "several_processes_may_write", "sqlite3", "whi
 
 
 def which_sqlite() -> str:
-    """One line for the log at start: version, where it comes from, and whether the WAL fault is mended in it."""
+    """One line for the log at start: version, where it comes from, whether it has the WAL fault."""
     mended = (
         "WAL fault fixed"
         if several_processes_may_write()
@@ -29,5 +29,7 @@ def which_sqlite() -> str:
 
 
 def several_processes_may_write() -> bool:
-    """Whether more than one process may write to a file: only with a library that has the WAL-reset fault fixed."""
+    """Whether more than one process may write to a file: only with a library that has the WAL-reset fault
+    fixed.
+    """
     return sqlite3.sqlite_version_info >= FIRST_FIXED_VERSION

@@ -1,6 +1,7 @@
+"""The embedded document database: one SQLite file each, with real revision trees and a changes feed."""
+
 # What is put together into SQL are our own column lists and question marks.
 # ruff: noqa: S608
-"""The embedded document database: one SQLite file each, with real revision trees and a changes feed."""
 
 from __future__ import annotations
 
@@ -83,7 +84,9 @@ PLAIN: Final[Codec] = _Plain()
 
 
 class Row(NamedTuple):
-    """A document as it lies in its table: the winner's body, and the tree of the others (None: there are none)."""
+    """A document as it lies in its table: the winner's body, and the tree of the others (None: there are
+    none).
+    """
 
     seq: int
     id: str
@@ -153,8 +156,8 @@ class _Tally:
 class Store:
     """One database in one file: a Peer that writes as the county, and more for the apps beside it.
 
-    Safe to use from many threads. Writes return when they are durable; a full disk raises `StorageFull` and leaves
-    everything as it was before that write.
+    Safe to use from many threads. Writes return when they are durable; a full disk raises `StorageFull` and
+    leaves everything as it was before that write.
     """
 
     def __init__(
@@ -177,7 +180,9 @@ class Store:
     # For the apps.
 
     def get(self, id: str, rev: str | None = None) -> Document | None:
-        """The winning revision (None when deleted or absent), or the one named (a tombstone too), if it is kept."""
+        """The winning revision (None when deleted or absent), or the one named (a tombstone too), if it is
+        kept.
+        """
         found = self.revision(id, rev)
         return None if found is None or (rev is None and found.deleted) else found.document()
 
@@ -195,7 +200,7 @@ class Store:
     def range(
         self, start: str, end: str, *, limit: int | None = None, descending: bool = False
     ) -> list[Document]:
-        """The winning revisions with `start` ≤ id ≤ `end` (whichever the direction), deleted ones left out."""
+        """The winning revisions with `start` ≤ id ≤ `end` (in either direction), deleted ones left out."""
         return [found.document() for found in self.winners(start, end, limit=limit, descending=descending)]
 
     def save(
@@ -207,9 +212,9 @@ class Store:
     ) -> list[Written]:
         """Write all of them and the local documents in one transaction, or nothing; durable on return.
 
-        Documents with a `_rev` keep it (`new_edits=false`; again: no change), others are new or follow a deletion.
-        Local documents without a `_rev` replace what is there. Raises `Forbidden`, `Conflict`, `BadRequest`,
-        `StorageFull`.
+        Documents with a `_rev` keep it (`new_edits=false`; again: no change), others are new or follow a
+        deletion. Local documents without a `_rev` replace what is there. Raises `Forbidden`, `Conflict`,
+        `BadRequest`, `StorageFull`.
         """
         written: list[Written] = []
         kept = [self._edit(doc, new_edits="_rev" not in doc) for doc in docs]
@@ -237,7 +242,9 @@ class Store:
         return [order[edit.id] for edit in kept]
 
     def update(self, doc: Document, *, writer: Writer | None = None) -> Written:
-        """Write one document after the revision that it names (`new_edits=true`). Raises `Conflict`, `Forbidden`."""
+        """Write one document after the revision that it names (`new_edits=true`). Raises `Conflict`,
+        `Forbidden`.
+        """
         return self._write([self._edit(doc, new_edits=True)], new_edits=True, writer=writer, strict=True)[0]
 
     def local(self, id: str) -> Document | None:
@@ -545,7 +552,9 @@ class Store:
         return f"{seq}-{_epoch(connection)}"
 
     def _position(self, connection: sqlite3.Connection, since: Seq) -> int:
-        """The place in this file's feed that a sequence stands for: never later than where the histories part."""
+        """The place in this file's feed that a sequence stands for: never later than where the histories
+        part.
+        """
         if isinstance(since, int):
             return max(0, since)
         if since == "now":
@@ -611,7 +620,9 @@ class Store:
         rule: WriteRule | None,
         strict: bool,
     ) -> list[Written]:
-        """Put the edits into the open transaction. With `strict` the first refusal is raised, else it is answered."""
+        """Put the edits into the open transaction. With `strict` the first refusal is raised, else it is
+        answered.
+        """
         heads = _heads(connection, [edit.id for edit in edits])
         revs_limit = int(_property(connection, "revs_limit"))
         fresh: list[tuple[int, str, str, int, str | None, str | None, bytes]] = []
@@ -652,7 +663,9 @@ class Store:
             if fresh:
                 _insert(connection, fresh)
             tally.seq += 1
-            heads[edit.id] = after = self._follow(connection, tally.seq, head, merged, rev, edit, attachments)
+            heads[edit.id] = after = self._follow(
+                connection, edit, seq=tally.seq, head=head, merged=merged, rev=rev, attachments=attachments
+            )
             _drop(connection, edit.id, tree.parents.keys() - merged.parents.keys())
             tally.documents += head.deleted - after.deleted
             tally.deleted += after.deleted - head.deleted
@@ -749,14 +762,17 @@ class Store:
     def _follow(
         self,
         connection: sqlite3.Connection,
+        edit: _Edit,
+        *,
         seq: int,
         head: Row,
         merged: RevisionTree,
         rev: str,
-        edit: _Edit,
         attachments: str | None,
     ) -> Row:
-        """Add a revision to a document that is there: its body, and what changes if another revision wins now."""
+        """Add a revision to a document that is there: its body, and what changes if another revision wins
+        now.
+        """
         winner = merged.winner()
         deleted = int(winner in merged.deleted)
         body = self._codec.seal(edit.parsed.content)
@@ -769,7 +785,8 @@ class Store:
             )
         if winner == rev:
             connection.execute(
-                "UPDATE documents SET seq = ?, rev = ?, deleted = ?, tree = ?, attachments = ?, body = ? WHERE id = ?",
+                "UPDATE documents SET seq = ?, rev = ?, deleted = ?, tree = ?, attachments = ?, body = ?"
+                " WHERE id = ?",
                 (seq, rev, deleted, text, attachments, body, edit.id),
             )
             return Row(seq, edit.id, rev, deleted, text, attachments, b"")
@@ -927,8 +944,8 @@ class Databases:
         """The database of that name, made if it is absent. Raises `BadRequest` for what is not a name."""
         if not _DATABASE_NAME.fullmatch(name):
             raise BadRequest(
-                f"Name: '{name[:80]}'. Only lowercase characters (a-z), digits (0-9), and any of the characters"
-                " _, $, (, ), +, -, and / are allowed. Must begin with a letter.",
+                f"Name: '{name[:80]}'. Only lowercase characters (a-z), digits (0-9), and any of"
+                " the characters _, $, (, ), +, -, and / are allowed. Must begin with a letter.",
                 code="illegal_database_name",
             )
         with self._lock:

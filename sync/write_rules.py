@@ -1,4 +1,4 @@
-"""Who may write what into which kind of database: append-only, the county only, and what a pull may bring in."""
+"""Who may write what into which kind of database, and what a pull may bring in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import rfc8785
 
 from sync.peer import Document, Forbidden, Writer, WriteRule
 
-# The body behind a true id is checked over these 32 hex, so that a document can have one revision and no rival.
+# The body behind a true id is checked over these 32 hex, so that a document can have one revision and no
+# rival.
 _HASHED_ID = re.compile(r".+:([0-9a-f]{32})", re.DOTALL)
 
 
@@ -31,10 +32,12 @@ def append_only(
     writer_is_county: Callable[[Writer], bool] = is_county,
     county_prefixes: Sequence[str] = ("receipt:",),
 ) -> WriteRule:
-    """The rule of a `station-…` database: a member adds, and that is all; the county may also write tombstones.
+    """The rule of a `station-…` database: a member adds, and that is all; the county may also write
+    tombstones.
 
-    Of a member's writes only first-generation, undeleted revisions pass whose hash is the one that the id ends in, and
-    whose body has that hash (SHA-256 of its RFC 8785 form without `_id` and `_rev`, first 32 hex digits).
+    Of a member's writes only first-generation, undeleted revisions pass whose hash is the one that the id
+    ends in, and whose body has that hash (SHA-256 of its RFC 8785 form without `_id` and `_rev`, first 32 hex
+    digits).
     """
     prefixes = tuple(county_prefixes)
 

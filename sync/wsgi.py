@@ -51,7 +51,9 @@ ANONYMOUS: Final = Writer("")
 
 
 def admitted_by_security(store: Store, writer: Writer) -> bool:
-    """CouchDB's membership: the county, and whom `_security` names or gives a role. An empty list admits nobody."""
+    """CouchDB's membership: the county, and whom `_security` names or gives a role. An empty list admits
+    nobody.
+    """
     if writer.is_county:
         return True
     security = store.security()
@@ -70,9 +72,10 @@ def _named(group: object, writer: Writer) -> bool:
 class CouchApp:
     """Serves every database of a folder, each to those whom `admits` lets in.
 
-    `authenticate` says who asks: None for nobody in particular, `Unauthorized` (401) or `BadRequest` (400) for
-    credentials that are wrong or malformed. Who is not admitted gets the same 403 for databases that exist and that
-    do not. `feed_seats` is how many requests may wait for changes at the same time; the others are answered at once.
+    `authenticate` says who asks: None for nobody in particular, `Unauthorized` (401) or `BadRequest` (400)
+    for credentials that are wrong or malformed. Who is not admitted gets the same 403 for databases that
+    exist and that do not. `feed_seats` is how many requests may wait for changes at the same time; the others
+    are answered at once.
     """
 
     def __init__(
@@ -372,13 +375,14 @@ class _DatabaseAnswers:
         return self.store.count_before(start) + skip
 
     def _bounds(self) -> tuple[str | None, str | None, bool]:
-        """Lowest id, highest id, whether the highest is included; the highest is "" when nothing can match."""
+        """Lowest id, highest id, whether that is included; the highest is "" when nothing can match."""
         first = _parameter(self.request, "startkey", "start_key", "key")
         last = _parameter(self.request, "endkey", "end_key", "key")
         included = _flag(self.request, "inclusive_end", default=True)
         descending = _flag(self.request, "descending")
         low, high = (last, first) if descending else (first, last)
-        # Ids are strings; in CouchDB's order numbers and the like come before all strings, arrays and objects after.
+        # Ids are strings; in CouchDB's order numbers and the like come before all strings, arrays and objects
+        # after.
         if isinstance(low, list | dict) or (high is not None and not isinstance(high, str | list | dict)):
             return None, "", False
         return (
@@ -470,7 +474,9 @@ class _DatabaseAnswers:
         return b'{"id":' + json_bytes(id_) + b',"docs":[' + b",".join(rows) + b"]}"
 
     def _opened(self, id_: str, revs: Sequence[str] | str) -> Iterator[tuple[str, bytes | None]]:
-        """The revisions asked for (or "all" leaves) with `_revisions` and attachments as asked; None: not here."""
+        """The revisions asked for (or "all" leaves) with `_revisions` and attachments as asked; None: not
+        here.
+        """
         history = self.store.history(id_)
         tree = history[0] if history else RevisionTree()
         asked = tree.leaves() if isinstance(revs, str) else revs

@@ -104,7 +104,12 @@ class PeerContract:
     def test_bulk_get_answers_in_order_and_says_what_is_not_there(self, peer: Peer) -> None:
         peer.bulk_docs([kept("a", "1-a", n=1), kept("b", "1-b", n=2)], new_edits=False)
         fetched = peer.bulk_get([("b", "1-b"), ("x", "1-x"), ("a", "7-q"), ("a", "1-a")])
-        assert [(one.id, one.rev) for one in fetched] == [("b", "1-b"), ("x", "1-x"), ("a", "7-q"), ("a", "1-a")]
+        assert [(one.id, one.rev) for one in fetched] == [
+            ("b", "1-b"),
+            ("x", "1-x"),
+            ("a", "7-q"),
+            ("a", "1-a"),
+        ]
         assert [one.document is None for one in fetched] == [False, True, True, False]
         assert fetched[1].error == "not_found"
 
@@ -205,7 +210,8 @@ class PeerContract:
 
     def test_one_bad_document_from_elsewhere_does_not_hold_up_the_others(self, peer: Peer) -> None:
         answers = peer.bulk_docs(
-            [kept("a", "1-a"), {"_id": "b", "_rev": "99999999999999999999-x"}, kept("c", "1-c")], new_edits=False
+            [kept("a", "1-a"), {"_id": "b", "_rev": "99999999999999999999-x"}, kept("c", "1-c")],
+            new_edits=False,
         )
         assert [answer.error is None for answer in answers] == [True, False, True]
         assert [row.id for row in peer.changes().results] == ["a", "c"]
