@@ -98,9 +98,9 @@ class Hit:
 class Catalogue:
     """Answers every question about items, from tables of its own that only ever hold one whole release.
 
-    `path` is the SQLite file of those tables, and of nothing else: a large release takes seconds to materialise,
-    and whoever else wrote there would wait. It can be thrown away, the next `refresh` makes it anew. Safe to use
-    from many threads.
+    `path` is the SQLite file of those tables, and of nothing else: a large release takes seconds to
+    materialise, and whoever else wrote there would wait. It can be thrown away, the next `refresh` makes it
+    anew. Safe to use from many threads.
     """
 
     def __init__(

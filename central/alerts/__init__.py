@@ -1,0 +1,1 @@
+"""County alerts: one file each with a read-only `check`, one line here."""

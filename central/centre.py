@@ -1,0 +1,146 @@
+"""The county centre: its folder opened, and everything that its pages, its API and its followers need."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from random import Random
+
+import sqlite_utils
+from sqlite_utils.utils import sqlite3
+
+from casework.calendar import Calendar
+from casework.documents.register import Register
+from central.monitor import Monitor
+from central.receipts import Receipts
+from provisioning.county import County, county_rule
+from provisioning.folder import CountyFolder
+from provisioning.register import accounts_database, station_database
+from sync.peer import Document
+from sync.store import Databases, Store
+from web.cases.casebook import Casebook
+from web.cases.desk import Desk, Reading
+
+# What a commit does not announce (another process wrote) is found by looking, this often.
+LOOK_EVERY_S = 2.0
+
+
+class Centre(County):
+    """The county in service: what every operation needs (`County`), and the projections that follow the feeds."""
+
+    def __init__(
+        self,
+        folder: CountyFolder,
+        *,
+        version: str,
+        now: Callable[[], datetime],
+        random: Random,
+    ) -> None:
+        super().__init__(
+            folder, Databases(folder.databases, rule_for=county_rule, random=random), now=now, random=random
+        )
+        self.version = version
+        self.code = folder.station
+        self.name = folder.name
+        self.apply_securities()
+        connection = sqlite3.connect(folder.path / "centre.sqlite3", check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        self.local = sqlite_utils.Database(connection)
+        self._calendar_seen: tuple[int, Calendar] | None = None
+        self.casebook = Casebook(
+            folder.path / "projections.sqlite3",
+            stores=self.case_stores,
+            register=self.register,
+            calendar=self.calendar,
+            own_station=None,
+        )
+        self.desk = Desk(
+            station=self.code,
+            kind="county",
+            key=lambda: self.key,
+            incarnation=f"{random.getrandbits(64):016x}",
+            home=self.home_of,
+            casebook=self.casebook,
+            register=self.register,
+            clock=self.clock,
+        )
+        self.receipts = Receipts(
+            county=self.code, casebook=self.casebook, home=self.home_of, key=lambda: self.key, clock=self.clock
+        )
+        self.monitor = Monitor(fleet=lambda: self.fleet, now=now)
+        self._stop = threading.Event()
+        self._news = threading.Event()
+        self._watched: set[str] = set()
+        self._touched: set[str] = set()
+        self._touched_lock = threading.Lock()
+        self._follower: threading.Thread | None = None
+        self.casebook.on_change(self._note_touched)
+
+    def clock(self) -> Reading:
+        """The county's clock is the one that the others are corrected by."""
+        return Reading(self.now(), 0, "county")
+
+    def calendar(self) -> Calendar:
+        seq = self.catalogue.update_seq
+        if self._calendar_seen is None or self._calendar_seen[0] != seq:
+            self._calendar_seen = (seq, Calendar.of(self.catalogue.range("calendar:", "calendar;")))
+        return self._calendar_seen[1]
+
+    def account(self, username: str) -> Document | None:
+        return self.databases.open(accounts_database(self.code)).get(f"account:{username}")
+
+    def knows_station(self, code: str) -> bool:
+        return self.fleet.get(f"station:{code}") is not None
+
+    def station_name(self, code: str) -> str:
+        if code == self.code:
+            return self.name
+        document = self.fleet.get(f"station:{code}")
+        return str(document["name"]) if document is not None else code
+
+    def case_stores(self) -> list[Store]:
+        return [self.databases.open(name) for name in self.databases.names() if name.startswith("station-")]
+
+    def home_of(self, number: str) -> Store:
+        return self.databases.open(station_database(number.split("-", 1)[0]))
+
+    # -- following the feeds -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Follow the feeds from now on: projections first, then the receipts that are due."""
+        self._watch(self.case_stores())
+        self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
+        self._follower.start()
+
+    def _follow(self) -> None:
+        self.receipts.settle([row.number for row in self.casebook.waiting_cases()])
+        while not self._stop.is_set():
+            self._news.wait(LOOK_EVERY_S)
+            self._news.clear()
+            self._watch(self.case_stores())
+            self.casebook.follow()
+            with self._touched_lock:
+                touched, self._touched = self._touched, set()
+            self.receipts.settle(touched)
+
+    def _note_touched(self, numbers: set[str]) -> None:
+        # Whoever followed the feed (a page after its own act, too): the receipts are written here.
+        with self._touched_lock:
+            self._touched |= numbers
+        self._news.set()
+
+    def _watch(self, stores: Iterable[Store]) -> None:
+        for store in stores:
+            if store.database not in self._watched:
+                self._watched.add(store.database)
+                store.on_commit(lambda _name, _seq: self._news.set())
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._news.set()
+        if self._follower is not None:
+            self._follower.join(5)
+        self.casebook.close()
+        self.databases.close()

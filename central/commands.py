@@ -1,0 +1,88 @@
+"""`yizhan central`: the county's commands. Here, and nowhere below, the machine's clock and chance come in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from random import SystemRandom
+from typing import Any
+
+import click
+
+from central.catalogue_commands import catalogue
+
+FOLDER = click.option(
+    "--dir", "folder", type=click.Path(path_type=Path), required=True, help="the county's data folder"
+)
+
+
+@click.group("central")
+def group() -> None:
+    """The county: serve, publish the catalogue, keep accounts."""
+
+
+group.add_command(catalogue)
+
+
+@group.command()
+@FOLDER
+@click.option("--listen", default="127.0.0.1:8700", show_default=True, help="HOST:PORT")
+@click.option("--stop-on-eof", is_flag=True, help="end when standard input is closed (for supervisors)")
+def serve(folder: Path, listen: str, stop_on_eof: bool) -> None:
+    """Serve the county until SIGTERM or Ctrl-C."""
+    from central.app import create_county_app
+    from central.centre import Centre
+    from provisioning import ProvisioningError
+    from provisioning.folder import CountyFolder
+    from sync.sqlite import which_sqlite
+    from web.serving import Server, end_on_eof, end_on_signals
+
+    try:
+        county_folder = CountyFolder.open(folder)
+        lock = county_folder.lock()
+    except ProvisioningError as error:
+        raise click.ClickException(str(error)) from error
+    with lock:
+        random = SystemRandom()
+        secret = f"{random.getrandbits(256):064x}"
+        centre = Centre(county_folder, version=version("yizhan"), now=lambda: datetime.now(UTC), random=random)
+        server = Server(create_county_app(centre, secret=secret), listen, threads=16)
+        lock.announce(server.url, secret)
+        click.echo(f"{centre.name} {centre.code}: {server.url} ({which_sqlite()})", err=True)
+        end_on_signals()
+        if stop_on_eof:
+            end_on_eof()
+        centre.start()
+        try:
+            server.run()
+        finally:
+            centre.stop()
+
+
+@group.group()
+def accounts() -> None:
+    """Who may sign in, and where."""
+
+
+@accounts.command("import")
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@FOLDER
+def import_accounts_command(file: Any, folder: Path) -> None:
+    """Make or change accounts from FILE: a JSON list of {username, name, roles, station, department, password}."""
+    done = perform(folder, "accounts_import", {"records": json.load(file)})
+    click.echo(f"{done['made']} made, {done['changed']} changed")
+
+
+def perform(folder: Path, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Carry out an operation on a county's folder: here, or by the service that holds it."""
+    from central.operations import OPERATIONS
+    from provisioning import ProvisioningError
+    from provisioning.carry_out import carry_out
+
+    try:
+        return carry_out(folder, operation, arguments, OPERATIONS)
+    except ProvisioningError as error:
+        raise click.ClickException(str(error)) from error

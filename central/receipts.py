@@ -1,0 +1,68 @@
+"""Receipts: the county's signed word that it holds a case, every event and every chunk up to these heads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from casework.canonical import Document
+from casework.documents import receipt
+from casework.times import Hlc, rfc3339
+from sync.store import Store
+from web.cases.casebook import Casebook
+from web.cases.desk import Key, Reading
+
+
+class Receipts:
+    """Writes a receipt for each case of which nothing is missing here, at most one for a set of heads."""
+
+    def __init__(
+        self,
+        *,
+        county: str,
+        casebook: Casebook,
+        home: Callable[[str], Store],
+        key: Callable[[], Key],
+        clock: Callable[[], Reading],
+    ) -> None:
+        self._county = county
+        self._casebook = casebook
+        self._home = home
+        self._key = key
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._hlc: Hlc | None = None
+
+    def settle(self, numbers: Iterable[str]) -> int:
+        """Receipt these cases where that is due; how many receipts were written."""
+        with self._lock:
+            written = sum(self._receipt(number) for number in numbers)
+        if written:
+            self._casebook.follow()
+        return written
+
+    def _receipt(self, number: str) -> bool:
+        events = self._casebook.events(number)
+        heads = receipt.heads_held(events, self._casebook.chunks_present(number))
+        if not heads or self._needs_none(events, heads, number):
+            return False
+        reading = self._clock()
+        self._hlc = Hlc.tick(int(reading.corrected.timestamp() * 1000), self._hlc, self._county)
+        document = receipt.compose(
+            case=number,
+            heads=heads,
+            at=rfc3339(reading.corrected),
+            hlc=self._hlc.text(),
+            key=self._key().id,
+            sign=self._key().sign,
+        )
+        self._home(number).save([document])
+        return True
+
+    def _needs_none(self, events: Sequence[Document], heads: list[str], number: str) -> bool:
+        """Already receipted up to these heads, or nothing but the county's own is new since the last receipt."""
+        covered: set[str] = set()
+        for document in self._casebook.receipts(number):
+            covered |= receipt.covered(events, document["heads"])
+        news = receipt.covered(events, heads) - covered
+        return not (news & self._casebook.stations_events(number))

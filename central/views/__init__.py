@@ -1,0 +1,15 @@
+"""The county's pages, one module per area."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from central.centre import Centre
+from central.views import accounts, catalogue, home, stations
+from web.cases.services import CaseServices
+
+
+def register(app: Flask, centre: Centre, services: CaseServices) -> None:
+    """Hang every area's pages into the app."""
+    for area in (home, stations, catalogue, accounts):
+        app.register_blueprint(area.pages(centre, services))

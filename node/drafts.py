@@ -1,0 +1,115 @@
+"""Drafts: what an agent has typed and not yet saved as a case. They stay on the station and survive a power cut."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Any
+
+import sqlite_utils
+
+from casework.times import parse_rfc3339, rfc3339
+
+
+@dataclass(frozen=True)
+class Draft:
+    """`id` is also the Idempotency-Key with which it becomes a case: two tabs on one draft make one case."""
+
+    id: str
+    account: str
+    item: str
+    item_name: str
+    content: dict[str, Any]
+    touched_at: datetime
+    case: str | None
+
+    @property
+    def applicant(self) -> str:
+        applicant = self.content.get("applicant") or {}
+        return str(applicant.get("name") or "")
+
+
+class Drafts:
+    def __init__(
+        self, database: sqlite_utils.Database, *, now: Callable[[], datetime], random: Random
+    ) -> None:
+        self._database = database
+        self._now = now
+        self._random = random
+        database["drafts"].create(
+            {
+                "id": str,
+                "account": str,
+                "item": str,
+                "item_name": str,
+                "content": str,
+                "touched_at": str,
+                "case_number": str,
+            },
+            pk="id",
+            if_not_exists=True,
+        )
+        database["drafts"].create_index(["account", "touched_at"], if_not_exists=True)
+
+    def begin(self, account: str, item: str, item_name: str) -> Draft:
+        draft = Draft(f"{self._random.getrandbits(96):024x}", account, item, item_name, {}, self._now(), None)
+        self._write(draft)
+        return draft
+
+    def keep(self, draft: Draft, content: dict[str, Any]) -> Draft:
+        """Keep what was typed so far; durable when this returns."""
+        kept = Draft(draft.id, draft.account, draft.item, draft.item_name, content, self._now(), draft.case)
+        self._write(kept)
+        return kept
+
+    def became(self, draft: Draft, case: str) -> None:
+        """The draft is a case now; the row stays for a while so that its other tab is led there."""
+        self._write(
+            Draft(draft.id, draft.account, draft.item, draft.item_name, draft.content, self._now(), case)
+        )
+
+    def get(self, draft_id: str, account: str) -> Draft | None:
+        row = next(
+            iter(self._database["drafts"].rows_where("id = ? AND account = ?", [draft_id, account])), None
+        )
+        return _draft(row) if row is not None else None
+
+    def open_ones(self, account: str) -> list[Draft]:
+        """Drafts of this person that are not cases yet, the last touched first."""
+        rows = self._database["drafts"].rows_where(
+            "account = ? AND case_number IS NULL", [account], order_by="touched_at desc", limit=50
+        )
+        return [_draft(row) for row in rows]
+
+    def discard(self, draft: Draft) -> None:
+        with self._database.conn:
+            self._database["drafts"].delete(draft.id)
+
+    def _write(self, draft: Draft) -> None:
+        self._database["drafts"].upsert(
+            {
+                "id": draft.id,
+                "account": draft.account,
+                "item": draft.item,
+                "item_name": draft.item_name,
+                "content": json.dumps(draft.content, ensure_ascii=False),
+                "touched_at": rfc3339(draft.touched_at),
+                "case_number": draft.case,
+            },
+            pk="id",
+        )
+
+
+def _draft(row: dict[str, Any]) -> Draft:
+    return Draft(
+        row["id"],
+        row["account"],
+        row["item"],
+        row["item_name"],
+        json.loads(row["content"]),
+        parse_rfc3339(row["touched_at"]),
+        row["case_number"],
+    )

@@ -1,0 +1,278 @@
+"""The station's own replication loop: one small contact, then what waits goes up and what is new comes down.
+
+Three threads: contacts, text, chunks. The two lanes have checkpoints of their own, so text (events, receipts, register,
+accounts, catalogue) is never behind a picture, and a contact is never behind either: on a thin line the county still
+hears every few seconds that the station is there. A request carries about three seconds' worth of a thin line, so that
+a broken transfer costs one request.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random
+from typing import Any, Protocol
+
+from provisioning.contact import Contact
+from sync.lanes import Lane
+from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, Seq, Unauthorized, Unreachable
+from sync.replicator import Replicated, replicate
+from sync.store import Store
+
+ACTIVE = timedelta(minutes=10)
+ACTIVE_INTERVAL_S = 4.0
+IDLE_INTERVAL_S = 120.0
+CHUNK_PREFIX = "chunk:"
+# What a line of 64 kbit/s carries in about three seconds: one chunk in base64. A break costs one such request.
+THREE_SECONDS_BYTES = 24_000
+TEXT_REQUEST_BYTES = 256_000
+
+_LANES: dict[str, Callable[[str], bool]] = {
+    "text": lambda document_id: not document_id.startswith(CHUNK_PREFIX),
+    "chunks": lambda document_id: document_id.startswith(CHUNK_PREFIX),
+}
+
+
+@dataclass(frozen=True)
+class Road:
+    """One database of this station and which ways it goes."""
+
+    name: str
+    push: bool
+
+
+@dataclass(frozen=True)
+class LineStatus:
+    """What every page shows of the line, and the sync page in full."""
+
+    online: bool = False
+    last_contact_at: datetime | None = None
+    trouble: str | None = None
+    next_try_at: datetime | None = None
+    databases: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Site(Protocol):
+    """What the loop needs of the station it serves."""
+
+    def contact(self) -> Contact: ...
+    def unauthorized(self) -> None:
+        """The county did not take the token: ask for another."""
+        ...
+
+    def roads(self) -> Sequence[Road]: ...
+    def remote(self, name: str) -> Peer: ...
+    def store(self, name: str) -> Store: ...
+    def arriving(self, name: str) -> Peer:
+        """The local database as what a pull writes into: only what members may write or the county signed."""
+        ...
+
+    def refused(self, name: str, direction: str, document: Document, reason: str) -> None: ...
+    def arrived(self, names: set[str]) -> None:
+        """Documents came in: projections, register, catalogue and accounts follow."""
+        ...
+
+    def waiting(self) -> int: ...
+
+
+class Line:
+    """Keeps the station in contact until `stop()`; every wait ends early on `wake()`."""
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        now: Callable[[], datetime],
+        random: Random,
+        interval_s: float | None = None,
+    ) -> None:
+        """`interval_s` fixes the pace (the demo's 3 s); None is the design's: 4 s when there is work, else 120 s."""
+        self._site = site
+        self._now = now
+        self._random = random
+        self._interval_s = interval_s
+        self._status = LineStatus()
+        self._status_lock = threading.Lock()
+        self._stop = threading.Event()
+        self._wakes = {name: threading.Event() for name in ("contact", *_LANES)}
+        self._round = threading.Condition()
+        self._rounds = 0
+        self._active_at: datetime | None = None
+        # How far each road has been travelled in this process, so that a quiet road costs nothing.
+        self._pushed: dict[tuple[str, str], int] = {}
+        self._pulled: dict[tuple[str, str], Seq] = {}
+        self._known: dict[str, Seq] = {}
+        self._threads: list[threading.Thread] = []
+
+    # -- what others ask -----------------------------------------------------------------------------------------
+
+    def status(self) -> LineStatus:
+        with self._status_lock:
+            return self._status
+
+    def touch(self) -> None:
+        """Somebody is at work here: contacts come at the busy pace for the next ten minutes."""
+        self._active_at = self._now()
+
+    def wake(self) -> None:
+        """There is something to carry: do not wait for the next contact."""
+        for event in self._wakes.values():
+            event.set()
+
+    def try_now(self, within_s: float) -> LineStatus:
+        """Start a contact and a text round at once and wait for their end, at most so long (`POST sync`)."""
+        with self._round:
+            wanted = self._rounds + 1
+            self._wakes["contact"].set()
+            self._round.wait_for(lambda: self._rounds >= wanted or self._stop.is_set(), within_s)
+        return self.status()
+
+    def seen(self) -> dict[str, Seq]:
+        """The county's update sequences up to which both lanes have pulled: it tells us only of what is newer."""
+        return {
+            name: known
+            for name, known in dict(self._known).items()
+            if all(self._pulled.get((name, lane)) == known for lane in _LANES)
+        }
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        lanes: list[tuple[str, Callable[[], None]]] = [("contact", self._run_contact)]
+        lanes += [(lane, partial(self._run_lane, lane)) for lane in _LANES]
+        for name, run in lanes:
+            thread = threading.Thread(target=run, name=f"line-{name}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self.wake()
+        for thread in self._threads:
+            thread.join(5)
+
+    def interval_s(self) -> float:
+        if self._interval_s is not None:
+            return self._interval_s
+        busy = self._active_at is not None and self._now() - self._active_at < ACTIVE
+        return ACTIVE_INTERVAL_S if busy or self._site.waiting() else IDLE_INTERVAL_S
+
+    def _run_contact(self) -> None:
+        wake = self._wakes["contact"]
+        while not self._stop.is_set():
+            wake.clear()
+            if self.make_contact():
+                self._wakes["text"].set()
+                self._wakes["chunks"].set()
+            else:
+                self._round_ended()
+            # A little jitter keeps forty stations that woke together from knocking together.
+            pause = self.interval_s() * self._random.uniform(0.9, 1.0)
+            self._note(next_try_at=self._now() + timedelta(seconds=pause))
+            wake.wait(pause)
+
+    def _run_lane(self, lane: str) -> None:
+        wake = self._wakes[lane]
+        while not self._stop.is_set():
+            wake.wait()
+            wake.clear()
+            if self.status().online and not self._stop.is_set():
+                self.carry(lane)
+            if lane == "text":
+                self._round_ended()
+
+    def _round_ended(self) -> None:
+        with self._round:
+            self._rounds += 1
+            self._round.notify_all()
+
+    def make_contact(self) -> bool:
+        """One contact; whether the county answered."""
+        try:
+            contact = self._site.contact()
+        except PeerError as error:
+            self._note(online=False, trouble=say(error))
+            return False
+        self._known.update(contact.changed)
+        self._note(online=True, last_contact_at=contact.county_time, trouble=None)
+        return True
+
+    def carry(self, lane: str) -> None:
+        """Replicate each road in this lane, both ways where it goes both ways; stop at the first break of the line."""
+        for road in self._site.roads():
+            try:
+                if road.push:
+                    self._push(road.name, lane)
+                self._pull(road.name, lane)
+            except Unauthorized as error:
+                self._site.unauthorized()
+                self._note(trouble=say(error))
+                return
+            except (Unreachable, Garbled) as error:
+                self._note(online=False, trouble=say(error))
+                return
+            except Forbidden as error:
+                # This one road is closed to us (a database that was taken away): the others are still open.
+                self._note_database(road.name, trouble=say(error))
+            except PeerError as error:
+                self._note_database(road.name, trouble=say(error))
+
+    def _push(self, name: str, lane: str) -> None:
+        store = self._site.store(name)
+        at = store.update_seq
+        if self._pushed.get((name, lane)) == at:
+            return
+        done = self._replicate(store, self._site.remote(name), name, lane, "up")
+        if done is not None:
+            self._pushed[(name, lane)] = at
+
+    def _pull(self, name: str, lane: str) -> None:
+        known = self._known.get(name)
+        if known is None or self._pulled.get((name, lane)) == known:
+            return
+        done = self._replicate(self._site.remote(name), self._site.arriving(name), name, lane, "down")
+        if done is None:
+            return
+        self._pulled[(name, lane)] = known
+        if done.docs_written:
+            # What came down need not be offered back up: only what was written here counts as news.
+            self._site.arrived({name})
+        self._note_database(name, trouble=None, pulled_at=self._now())
+
+    def _replicate(self, source: Peer, target: Peer, name: str, lane: str, direction: str) -> Replicated | None:
+        done = replicate(
+            Lane(source, lane, _LANES[lane]),
+            target,
+            now=self._now,
+            random=self._random,
+            request_bytes=THREE_SECONDS_BYTES if lane == "chunks" else TEXT_REQUEST_BYTES,
+            stop=self._stop.is_set,
+            on_refused=lambda document, reason: self._site.refused(name, direction, document, reason),
+        )
+        return done if done.complete else None
+
+    def _note(self, **changes: Any) -> None:
+        with self._status_lock:
+            self._status = replace(self._status, **changes)
+
+    def _note_database(self, name: str, **changes: Any) -> None:
+        with self._status_lock:
+            databases = dict(self._status.databases)
+            databases[name] = {**databases.get(name, {}), **changes}
+            self._status = replace(self._status, databases=databases)
+
+
+def say(error: PeerError) -> str:
+    """The trouble in words for the person at the station, with what happens next."""
+    if isinstance(error, Unreachable):
+        return "县中心连不上。照常收件，线路一通自动上传。"
+    if isinstance(error, Garbled):
+        return "线路上有别的东西在应答（可能要先登录上网，或中间设备出错）。没有存下任何不对的内容，会自动再试。"
+    if isinstance(error, Unauthorized):
+        return "县中心没有认出本站的钥匙。请告诉县中心管理员。"
+    if isinstance(error, Forbidden):
+        return "县中心不许本站读写这一部分。请告诉县中心管理员。"
+    return f"县中心回答说：{error.reason}。会自动再试。"

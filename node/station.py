@@ -1,0 +1,282 @@
+"""The station: its data folder opened, and everything that its pages and its line need."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import sqlite_utils
+import urllib3
+from sqlite_utils.utils import sqlite3
+
+from casework.calendar import Calendar
+from casework.documents.register import Register
+from casework.signing import document_holds
+from casework.times import parse_rfc3339, rfc3339
+from node.clock import StationClock
+from node.drafts import Drafts
+from node.guides import Catalogue
+from node.intake import Intake
+from node.line import Line, Road
+from node.refused import RefusedList
+from node.county_link import CountyLink
+from provisioning.contact import Contact, Ledger, StationReport
+from provisioning.folder import StationFolder
+from provisioning.line import poster
+from provisioning.register import (
+    CATALOGUE,
+    accounts_database,
+    apply_securities,
+    current_register,
+    databases_of,
+    station_database,
+)
+from sync.peer import Document, Peer, Writer, WriteRule
+from sync.remote import RemotePeer
+from sync.store import Databases, Store
+from sync.write_rules import append_only, county_only, signed_by_county
+from web.cases.casebook import Casebook
+from web.cases.desk import Desk, Reading
+
+REQUEST_TIMEOUT_S = 20.0
+
+
+class NotReady(Exception):
+    """The station was enrolled, but the key register that says so is not here: enrol it again."""
+
+
+class Station:
+    """One station's node, apart from its pages. Open it once per process; `close()` gives everything back."""
+
+    def __init__(
+        self,
+        folder: StationFolder,
+        *,
+        version: str,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        random: Random,
+        county_url: str | None = None,
+    ) -> None:
+        """`county_url` overrides the one written at enrolment (a relay, a new address)."""
+        self.folder = folder
+        self.code, self.name, self.kind, self.parent = folder.code, folder.name, folder.kind, folder.parent
+        self.version = version
+        self.random = random
+        self.county_url = (county_url or folder.county_url).rstrip("/")
+        self.incarnation = f"{random.getrandbits(64):016x}"
+        self.key = folder.key()
+        self._reload_lock = threading.Lock()
+
+        self.databases = Databases(folder.databases, rule_for=rule_for, random=random)
+        self.local = sqlite_utils.Database(_local_connection(folder.path / "station.sqlite3"))
+        found = current_register(self._catalogue_store(), folder.authority_fingerprint)
+        if found is None:
+            raise NotReady(f"{folder.path} holds no key register: run `yizhan provision enrol` again.")
+        self._register = found
+        self.clock = StationClock(
+            self.local, now=now, monotonic=monotonic, known=parse_rfc3339(found.at) if found.at else None
+        )
+        self._calendar = Calendar.of(self._catalogue_store().range("calendar:", "calendar;"))
+        projections = folder.path / "projections.sqlite3"
+        self.catalogue = Catalogue(projections, store=self._catalogue_store(), register=lambda: self._register)
+        self.catalogue.refresh()
+        self.casebook = Casebook(
+            projections,
+            stores=self.case_stores,
+            register=lambda: self._register,
+            calendar=lambda: self._calendar,
+            own_station=self.code,
+        )
+        self.casebook.follow()
+        self.desk = Desk(
+            station=self.code,
+            kind=self.kind,
+            key=lambda: self.key,
+            incarnation=self.incarnation,
+            home=self.home_of,
+            casebook=self.casebook,
+            register=lambda: self._register,
+            clock=self.clock.reading,
+        )
+        self.intake = Intake(
+            desk=self.desk,
+            casebook=self.casebook,
+            home=lambda: self.store(station_database(self.code)),
+            item=self.catalogue.item,
+            random=random,
+        )
+        self.drafts = Drafts(self.local, now=self.now, random=random)
+        self.refused_list = RefusedList(self.local, now=self.now)
+        self._pool = urllib3.PoolManager(maxsize=4, timeout=urllib3.Timeout(REQUEST_TIMEOUT_S), retries=False)
+        self._link = CountyLink(
+            poster(self._pool, timeout_s=REQUEST_TIMEOUT_S), self.county_url, self.key, raw_now=now
+        )
+        self.line = Line(self, now=now, random=random, interval_s=folder.contact_interval_s or None)
+        self.casebook.on_change(lambda _numbers: self.line.wake())
+
+    # -- what pages ask ------------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """The corrected time."""
+        return self.clock.reading().corrected
+
+    @property
+    def register(self) -> Register:
+        return self._register
+
+    @property
+    def calendar(self) -> Calendar:
+        return self._calendar
+
+    def account(self, username: str) -> Document | None:
+        return self.store(accounts_database(self.code)).get(f"account:{username}")
+
+    def station_name(self, code: str) -> str:
+        key = self._register.station(code)
+        return key.name if key is not None else code
+
+    def villages(self) -> list[str]:
+        return [key.station for key in self._register.villages_of(self.code)] if self.kind == "township" else []
+
+    # -- databases -----------------------------------------------------------------------------------------------
+
+    def store(self, name: str) -> Store:
+        return self.databases.open(name)
+
+    def case_stores(self) -> list[Store]:
+        names = [name for name in databases_of(self.code, self._register) if name.startswith("station-")]
+        return [self.store(name) for name in names]
+
+    def home_of(self, number: str) -> Store:
+        """Where an act on this case is first written: its station's database if we may write there, else our own."""
+        name = station_database(number.split("-", 1)[0])
+        mine = databases_of(self.code, self._register)
+        return self.store(name if name in mine else station_database(self.code))
+
+    def _catalogue_store(self) -> Store:
+        return self.databases.open(CATALOGUE)
+
+    # -- what the line asks (node.line.Site) ---------------------------------------------------------------------
+
+    def contact(self) -> Contact:
+        contact = self._link.contact(self._report())
+        self.clock.learn(contact.offset_ms)
+        return contact
+
+    def unauthorized(self) -> None:
+        self._link.refused()
+
+    def roads(self) -> Sequence[Road]:
+        """Register and accounts first, then events: what everything else hangs on comes first."""
+        return [Road(name, push=name.startswith("station-")) for name in databases_of(self.code, self._register)]
+
+    def remote(self, name: str) -> Peer:
+        return RemotePeer(
+            f"{self.county_url}/couch/{name}",
+            pool=self._pool,
+            authorization=self._link.authorization,
+            timeout_s=REQUEST_TIMEOUT_S,
+            # The same county by whatever address: a new port or a relay must not cost the checkpoints.
+            name=f"county:{self.folder.county}/{name}",
+        )
+
+    def arriving(self, name: str) -> Peer:
+        rule = rule_for(name)
+        assert rule is not None
+        return self.store(name).as_writer(Writer("pull"), signed_by_county(rule, self._county_signed))
+
+    def refused(self, name: str, direction: str, document: Document, reason: str) -> None:
+        self.refused_list.keep(name, direction, document, reason)
+
+    def arrived(self, names: set[str]) -> None:
+        with self._reload_lock:
+            if CATALOGUE in names:
+                self._reload_catalogue()
+        self.casebook.follow()
+
+    def waiting(self) -> int:
+        return self.casebook.waiting()
+
+    def _reload_catalogue(self) -> None:
+        store = self._catalogue_store()
+        newest = current_register(store, self.folder.authority_fingerprint)
+        news = newest is not None and newest.number > self._register.number
+        if newest is not None and news:
+            self._register = newest
+            apply_securities(self.databases, newest)
+        calendar = Calendar.of(store.range("calendar:", "calendar;"))
+        if news or calendar != self._calendar:
+            self._calendar = calendar
+            self.casebook.refold()
+        self.catalogue.refresh()
+
+    def _county_signed(self, document: Document) -> bool:
+        """Signed by the county's key, or a register: that one is checked under the authority whenever it is used."""
+        if str(document.get("_id", "")).startswith("register:"):
+            return _is_register(document, self.folder.authority_fingerprint)
+        key = self._register.key(str(document.get("key", "")))
+        return (
+            key is not None
+            and key.kind == "county"
+            and key.revoked is None
+            and document_holds(document, key.public_key)
+        )
+
+    def _report(self) -> StationReport:
+        reading = self.clock.reading()
+        release = self.catalogue.release
+        return StationReport(
+            version=self.version,
+            register=self._register.number,
+            release=f"release:{release.number:06d}" if release is not None else None,
+            clock=rfc3339(reading.raw),
+            interval_s=round(self.line.interval_s()),
+            waiting=self.casebook.waiting(),
+            contested=self.casebook.contested(),
+            refused=self.refused_list.count(),
+            disk_free_bytes=shutil.disk_usage(self.folder.path).free,
+            ledgers=tuple(
+                Ledger(incarnation, home, serial, head)
+                for incarnation, home, serial, head in self.casebook.ledgers(self.code)
+            ),
+            seen=self.line.seen(),
+        )
+
+    def close(self) -> None:
+        self.line.stop()
+        self.casebook.close()
+        self.databases.close()
+        self._pool.clear()
+
+
+def rule_for(name: str) -> WriteRule | None:
+    """The write rule of a database of ours, by its name."""
+    if name.startswith("station-"):
+        return append_only()
+    return county_only
+
+
+def _local_connection(path: Path) -> Any:
+    """`station.sqlite3`: drafts, sessions, throttles, refused documents. Entered by people, so FULL."""
+    connection = sqlite3.connect(path, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA busy_timeout = 5000")
+    return connection
+
+
+def _is_register(document: Document, fingerprint: str) -> bool:
+    from casework.documents.register import RegisterRefused
+
+    try:
+        Register.of(document, authority=fingerprint)
+    except RegisterRefused:
+        return False
+    return True

@@ -1,0 +1,151 @@
+"""The app that both the station's and the county's pages hang in: layout, sign-in, errors, safety headers, log."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from flask import Flask, Response, g, request, url_for
+from flask_babel import Babel
+from jinja2 import ChoiceLoader, PackageLoader, StrictUndefined
+
+from web import api, errors, wording
+from web.localfile import LocalFile
+from web.log import log_requests
+from web.signin import SignIn, public, signed_in
+
+LARGEST_BODY = 24 << 20
+
+
+@dataclass(frozen=True)
+class NavEntry:
+    """One entry of the navigation; people without one of these roles do not see it."""
+
+    endpoint: str
+    title: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LineState:
+    """What the strip under the head says on every page of a station."""
+
+    online: bool
+    waiting: int
+    last_confirmed_at: datetime | None
+    release: int | None = None
+    doubt: bool = False
+
+
+@dataclass(frozen=True)
+class Furniture:
+    """What an app brings to its pages."""
+
+    place: str
+    navigation: Sequence[NavEntry]
+    accounts: Callable[[str], Mapping[str, Any] | None]
+    database: LocalFile
+    now: Callable[[], datetime]
+    random: Random
+    version: str
+    log_folder: Path | None
+    alive: Callable[[], Mapping[str, Any]]
+    line: Callable[[], LineState] | None = None
+    on_request: Callable[[], None] | None = None
+
+
+def create_app(import_name: str, *, furniture: Furniture) -> Flask:
+    """A Flask app with everything but its own pages."""
+    app = Flask(import_name, static_folder=str(Path(__file__).parent / "static"), static_url_path="/static")
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.config["MAX_FORM_MEMORY_SIZE"] = 2 << 20
+    app.config["BABEL_DEFAULT_LOCALE"] = "zh_Hans_CN"
+    app.config["BABEL_DEFAULT_TIMEZONE"] = "Asia/Shanghai"
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_loader = ChoiceLoader(
+        [PackageLoader(import_name), PackageLoader("web"), PackageLoader("web.cases")]
+    )
+    Babel(app)
+    errors.handle_errors(app)
+    wording.install(app, furniture.now)
+    SignIn(
+        furniture.database, accounts=furniture.accounts, now=furniture.now, random=furniture.random
+    ).install(app)
+    api.openapi(app, f"驿站 Yizhan: {furniture.place}", furniture.version)
+    if furniture.log_folder is not None:
+        log_requests(app, furniture.log_folder, furniture.now)
+
+    @app.get("/healthz")
+    @public
+    def healthz() -> dict[str, Any]:
+        return {"status": "ok", "version": furniture.version, **furniture.alive()}
+
+    @app.get("/line-strip")
+    @public
+    def line_strip() -> str:
+        return app.jinja_env.get_template("line.html").render(line=_line(furniture))
+
+    @app.before_request
+    def active() -> None:
+        if furniture.on_request is not None and signed_in() is not None and request.path != "/line-strip":
+            furniture.on_request()
+
+    @app.context_processor
+    def of_every_page() -> dict[str, Any]:
+        user = signed_in()
+        return {
+            "place": furniture.place,
+            "user": user,
+            "navigation": [
+                entry for entry in furniture.navigation if user is not None and set(entry.roles) & set(user.roles)
+            ],
+            "line": _line(furniture) if user is not None else None,
+            "asset": asset,
+        }
+
+    @app.after_request
+    def safe(answer: Response) -> Response:
+        answer.headers.setdefault(
+            "Content-Security-Policy",
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+            "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        )
+        answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+        answer.headers.setdefault("X-Frame-Options", "DENY")
+        answer.headers.setdefault("Referrer-Policy", "no-referrer")
+        if request.endpoint == "static":
+            # The address changes with the content, so what was fetched once is never asked for again.
+            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        else:
+            answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+    return app
+
+
+def _line(furniture: Furniture) -> LineState | None:
+    if furniture.line is None:
+        return None
+    if "line_state" not in g:
+        g.line_state = furniture.line()
+    state: LineState = g.line_state
+    return state
+
+
+def asset(name: str) -> str:
+    """The address of a file of `web/static`, with a mark that changes when its content does."""
+    return url_for("static", filename=name, v=_mark(name))
+
+
+@lru_cache(maxsize=64)
+def _mark(name: str) -> str:
+    return hashlib.sha256((Path(__file__).parent / "static" / name).read_bytes()).hexdigest()[:10]

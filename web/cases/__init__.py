@@ -1,0 +1,1 @@
+"""What both apps do with cases: read them, act on them, show them."""

@@ -1,0 +1,123 @@
+"""The part of the JSON API that is alike at the station and at the county: cases, their files, acts on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from web.api import json_body, operation, whole_number
+from web.cases.files import checked_upload, file_answer
+from web.cases.services import CaseServices, case_for_api, row_for_api
+from web.cases.desk import Act
+from web.errors import Problem
+from web.signin import allow, current_user
+
+EVERYBODY = ("agent", "township", "reviewer", "admin")
+HANDLERS = ("agent", "township", "reviewer")
+
+_EVENT_REQUEST = {
+    "type": "object",
+    "required": ["kind", "data"],
+    "properties": {"kind": {"type": "string"}, "data": {"type": "object"}},
+    "additionalProperties": False,
+}
+_CASE = {
+    "type": "object",
+    "required": [
+        "number", "item", "state", "accepted_at", "due_on", "held_by_county_at", "current", "events", "contested",
+        "quarantined", "materials",
+    ],
+}  # fmt: skip
+_CASES = {
+    "type": "object",
+    "required": ["results", "next"],
+    "properties": {"results": {"type": "array", "items": {"type": "object"}}, "next": {"type": ["string", "null"]}},
+}
+_NUMBER = {"name": "number", "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def case_api(services: CaseServices) -> Blueprint:
+    """Routes under `/api/v1`."""
+    api = Blueprint("case_api", __name__, url_prefix="/api/v1")
+
+    @api.get("/cases")
+    @allow(*EVERYBODY)
+    @operation(
+        summary="Cases that you may see, in the order in which they were last touched",
+        tag="cases",
+        parameters=[
+            {"name": "state", "in": "query", "schema": {"type": "string"}},
+            {"name": "since", "in": "query", "schema": {"type": "string"}, "description": "the `next` of a page"},
+            {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500}},
+        ],
+        responses={200: _CASES},
+    )
+    def list_cases() -> dict[str, Any]:
+        limit = whole_number("limit", default=50, least=1, most=500)
+        rows = services.casebook.rows(
+            services.scope_of(current_user()),
+            state=request.args.get("state") or None,
+            since=whole_number("since", default=0, least=0, most=2**53),
+            limit=limit,
+        )
+        following = str(rows[-1].touched) if len(rows) == limit else None
+        return {"results": [row_for_api(row) for row in rows], "next": following}
+
+    @api.get("/cases/<number>")
+    @allow(*EVERYBODY)
+    @operation(summary="One case, folded from its events", tag="cases", parameters=[_NUMBER], responses={200: _CASE})
+    def read_case(number: str) -> dict[str, Any]:
+        return case_for_api(services, *services.visible(number, current_user()))
+
+    @api.get("/cases/<number>/materials/<wanted>")
+    @allow(*EVERYBODY)
+    @operation(
+        summary="A file: by its id, or the newest of the material with this id",
+        tag="cases",
+        parameters=[_NUMBER, {"name": "wanted", "in": "path", "required": True, "schema": {"type": "string"}}],
+        responses={200: None},
+    )
+    def read_file(number: str, wanted: str) -> Response:
+        services.visible(number, current_user())
+        return file_answer(*services.desk.file(number, wanted))
+
+    @api.post("/cases/<number>/events")
+    @allow(*HANDLERS)
+    @operation(
+        summary="Act on a case: decided, withdrawn, field_corrected, …",
+        tag="cases",
+        parameters=[_NUMBER],
+        request=_EVENT_REQUEST,
+        responses={201: _CASE},
+    )
+    def add_event(number: str) -> tuple[dict[str, Any], int]:
+        user = current_user()
+        services.visible(number, user)
+        body = json_body(_EVENT_REQUEST)
+        if body["kind"] in {"received", "accepted", "material_added"}:
+            # These come with a form, a receipt or a file, and have a road of their own that checks those too.
+            raise Problem(422, "not_this_way", "收件和交材料不从这里登记。", fields={"kind": "请用收件页或材料页。"})
+        services.desk.write(number, [Act(body["kind"], body["data"])], services.person_of(user))
+        return case_for_api(services, *services.visible(number, user)), 201
+
+    if services.may_add_files:
+
+        @api.post("/cases/<number>/materials")
+        @allow("agent", "township")
+        @operation(
+            summary="Add a photo or PDF to a material (multipart: name, file)",
+            tag="cases",
+            parameters=[_NUMBER],
+            responses={201: _CASE},
+        )
+        def add_material(number: str) -> tuple[dict[str, Any], int]:
+            user = current_user()
+            services.visible(number, user)
+            upload = checked_upload(request)
+            services.desk.add_file(
+                number, upload.material, upload.name, upload.content_type, upload.content, services.person_of(user)
+            )
+            return case_for_api(services, *services.visible(number, user)), 201
+
+    return api

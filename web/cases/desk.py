@@ -1,0 +1,215 @@
+"""The desk: where a person's act on a case becomes a signed, chained, stored event, or a clear refusal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from casework.canonical import Document
+from casework.documents import chunk, event
+from casework.documents.register import Register
+from casework.fold import Case
+from casework.kinds import KINDS
+from casework.rights import may
+from casework.times import Hlc, rfc3339
+from sync.store import Store
+from web.cases.casebook import Casebook
+from web.errors import Problem
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a clock says: its own word (aware UTC), and what we believe must be added to it."""
+
+    raw: datetime
+    offset_ms: int
+    how: str  # "county", "confirmed" or "unknown"
+
+    @property
+    def corrected(self) -> datetime:
+        return self.raw + timedelta(milliseconds=self.offset_ms)
+
+
+class Key(Protocol):
+    """The key of this station or county: its name in the register, and the act of signing."""
+
+    @property
+    def id(self) -> str: ...
+    def sign(self, payload: bytes) -> str: ...
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who acts: the account and the one role in which they do it."""
+
+    account: str
+    name: str
+    role: str
+    department: str | None = None
+
+    def signature(self) -> dict[str, Any]:
+        return {"account": self.account, "name": self.name, "role": self.role, "department": self.department}
+
+
+@dataclass(frozen=True)
+class Act:
+    """One thing done to a case, before it is an event."""
+
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Desk:
+    """Writes events for one station (or the county) in one process.
+
+    Serial numbers count per (incarnation, home). The incarnation is drawn at each start of the process, so the count
+    begins at 1 and a cloned or rolled-back disk can never use a number twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        station: str,
+        kind: str,
+        key: Callable[[], Key],
+        incarnation: str,
+        home: Callable[[str], Store],
+        casebook: Casebook,
+        register: Callable[[], Register],
+        clock: Callable[[], Reading],
+    ) -> None:
+        self.station = station
+        self.kind = kind
+        self.casebook = casebook
+        self._key = key
+        self._incarnation = incarnation
+        self._home = home
+        self._register = register
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._last: dict[str, tuple[int, str]] = {}
+        highest = casebook.highest_hlc()
+        self._hlc = Hlc.parse(highest) if highest else None
+
+    def reading(self) -> Reading:
+        return self._clock()
+
+    def write(
+        self,
+        number: str,
+        acts: Sequence[Act],
+        by: Person,
+        *,
+        beside: Sequence[Document] = (),
+        notes: Mapping[str, Document] | None = None,
+    ) -> list[Document]:
+        """Check these acts against the case as it stands, and store them all or none; durable when this returns.
+
+        `beside` are documents that go with them (the chunks of a file), `notes` are `_local` documents of the same
+        transaction (an Idempotency-Key). Raises `Problem`: 403 not entitled, 409 not now, 422 not so.
+        """
+        with self._lock:
+            self.casebook.follow()
+            events = self.casebook.events(number)
+            case = self.casebook.case(number)
+            home = self._home(number)
+            documents: list[Document] = []
+            seen = case["heads"] if case is not None else []
+            serial, prev = self._last.get(home.database, (0, None))
+            reading = self._clock()
+            for act in acts:
+                self._admit(act, by, case, number)
+                self._hlc = Hlc.tick(int(reading.corrected.timestamp() * 1000), self._hlc, self.station)
+                serial += 1
+                document = event.compose(
+                    case=number,
+                    kind=act.kind,
+                    data=dict(act.data),
+                    by=by.signature(),
+                    station=self.station,
+                    incarnation=self._incarnation,
+                    key=self._key().id,
+                    at=self._hlc.text(),
+                    clock={"raw": rfc3339(reading.raw), "offset": reading.offset_ms, "how": reading.how},
+                    seen=seen,
+                    home=home.database,
+                    serial=serial,
+                    prev=prev,
+                    sign=self._key().sign,
+                )
+                documents.append(document)
+                seen, prev = [document["_id"]], document["_id"]
+                case = self.casebook.preview([*events, *documents])
+            home.save([*beside, *documents], locals=notes or {})
+            self._last[home.database] = (serial, documents[-1]["_id"])
+            self.casebook.follow()
+            return documents
+
+    def add_file(self, number: str, material: str, name: str, content_type: str, content: bytes, by: Person) -> Document:
+        """Store a file for a material of a case: its chunks and the event that lists them, in one transaction."""
+        case = self.casebook.case(number)
+        if case is None:
+            raise Problem(404, "no_such_case", "没有这个编号的办件。请核对编号后两段。")
+        found = next((m for m in case["materials"] if material in {m["id"], m["name"]}), None)
+        if found is None:
+            raise Problem(
+                422,
+                "no_such_material",
+                "材料清单里没有这一项。",
+                fields={"name": f"清单里没有“{material[:40]}”，请从材料清单里选一项。"},
+            )
+        chunks, manifest = chunk.cut(number, content)
+        file = {"id": manifest["sha256"][:32], "name": name, "type": content_type, **manifest}
+        if any(existing["id"] == file["id"] for existing in found["files"]):
+            # The same photo once more: it is there already, and nothing is stored twice.
+            return case_event_of_file(self.casebook.events(number), file["id"])
+        act = Act("material_added", {"material": found["id"], "file": file})
+        return self.write(number, [act], by, beside=chunks)[-1]
+
+    def file(self, number: str, wanted: str) -> tuple[dict[str, Any], bytes]:
+        """A file of a case, by its own id or by the id of its material (then the newest): its entry and its bytes.
+
+        Raises `Problem` 404 also while some of its chunks are still on the road.
+        """
+        case = self.casebook.case(number)
+        files: list[dict[str, Any]] = []
+        for material in case["materials"] if case is not None else []:
+            if material["id"] == wanted and material["files"]:
+                files = [material["files"][-1]]
+                break
+            files.extend(file for file in material["files"] if file["id"] == wanted)
+        if not files:
+            raise Problem(404, "no_such_file", "这个办件里没有这份文件。")
+        manifest = files[0]
+        try:
+            content = chunk.join(manifest, lambda chunk_hash: self.casebook.chunk(number, chunk_hash))
+        except chunk.ChunkMissing as missing:
+            raise Problem(
+                404, "file_on_the_way", "这份文件还没有传完，线路通了会自动传到。文字内容已经在这里。"
+            ) from missing
+        return manifest, content
+
+    def _admit(self, act: Act, by: Person, case: Case | None, number: str) -> None:
+        kind = KINDS.get(act.kind)
+        if kind is None:
+            raise Problem(422, "unknown_kind", "没有这种操作。", fields={"kind": "请用目录里有的操作名称。"})
+        refusal = may(act.kind, by.role, self.kind, case, station=self.station, register=self._register(),
+                      department=by.department)
+        if refusal is not None:
+            raise Problem(refusal.status, refusal.code, refusal.sentence)
+        problems = kind.problems(case, dict(act.data))
+        if problems:
+            raise Problem(422, "not_complete", "还有几处要改，改好再提交。",
+                          fields={f"data.{path}": sentence for path, sentence in problems.items()})
+
+
+def case_event_of_file(events: Sequence[Document], file_id: str) -> Document:
+    """The event by which this file came into its case."""
+    return next(
+        document
+        for document in events
+        if document["kind"] == "material_added" and document["data"]["file"]["id"] == file_id
+    )

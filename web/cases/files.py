@@ -1,0 +1,93 @@
+"""Files of a case: what may come in, and how it goes out."""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Request, Response
+from PIL import Image, UnidentifiedImageError
+
+from web.errors import Problem
+
+LARGEST_FILE = 20 * 1024 * 1024
+# A page photographed by any phone fits many times; an image bomb does not.
+LARGEST_PICTURE_PIXELS = 120_000_000
+PICTURES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+
+
+@dataclass(frozen=True)
+class Upload:
+    material: str
+    name: str
+    content_type: str
+    content: bytes
+
+
+def checked_upload(request: Request) -> Upload:
+    """The multipart parts `name` (of the material) and `file`, the file being a picture or PDF that can be opened.
+
+    Raises `Problem`: 413 too large, 415 not a picture or PDF, 422 a part is missing or empty.
+    """
+    if request.mimetype != "multipart/form-data":
+        raise Problem(415, "not_multipart", "请用表单上传文件（multipart/form-data）。")
+    material = request.form.get("name", "").strip()
+    sent = request.files.get("file")
+    fields = {}
+    if not material:
+        fields["name"] = "请写明是哪一项材料。"
+    if sent is None:
+        fields["file"] = "请选一张照片或一份 PDF。"
+    if fields or sent is None:
+        raise Problem(422, "not_complete", "还差一点，补上再传。", fields=fields)
+    content = sent.stream.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise Problem(413, "file_too_large", "文件超过 20 MB。请用相机的普通清晰度重拍一张。")
+    if not content:
+        raise Problem(422, "not_complete", "还差一点，补上再传。", fields={"file": "这份文件是空的，请重新选。"})
+    return Upload(material, plain_name(sent.filename or "file"), kind_of(content), content)
+
+
+def kind_of(content: bytes) -> str:
+    """The media type by what the file is, whatever it is called."""
+    if content.startswith(b"%PDF-"):
+        return "application/pdf"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content)) as picture:
+                if picture.format not in PICTURES or picture.width * picture.height > LARGEST_PICTURE_PIXELS:
+                    raise _not_a_picture()
+                picture.verify()
+                return PICTURES[picture.format]
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _not_a_picture() from error
+    except Image.DecompressionBombWarning as error:
+        raise _not_a_picture() from error
+
+
+def file_answer(manifest: dict[str, Any], content: bytes) -> Response:
+    """The file as it came in. It never changes, so a browser may keep it; it is never run as a page."""
+    answer = Response(content, mimetype=manifest["type"])
+    answer.set_etag(manifest["sha256"])
+    answer.headers["Cache-Control"] = "private, max-age=86400"
+    answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+def plain_name(name: str) -> str:
+    """A file name that is only a name: no folders, no control characters, of a length that lists can show."""
+    last = re.split(r"[/\\]", name)[-1]
+    visible = "".join(c for c in last if unicodedata.category(c)[0] != "C").strip()
+    return visible[-80:] or "file"
+
+
+def _not_a_picture() -> Problem:
+    return Problem(
+        415, "not_a_picture", "这不是能打开的照片或 PDF。请重新拍照，或选 JPG、PNG、PDF 文件。"
+    )

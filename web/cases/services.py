@@ -1,0 +1,114 @@
+"""What the case pages and the case API need of the app they serve, in one bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from casework.canonical import Document
+from casework.fold import Case
+from casework.times import parse_rfc3339, rfc3339
+from web.cases.casebook import Casebook, CaseRow, Scope
+from web.cases.desk import Desk, Person
+from web.errors import Problem
+from web.signin import User
+
+
+@dataclass(frozen=True)
+class CaseServices:
+    """`scope_of` says which cases a user may see, `person_of` in which role they act."""
+
+    casebook: Casebook
+    desk: Desk
+    scope_of: Callable[[User], Scope]
+    person_of: Callable[[User], Person]
+    station_name: Callable[[str], str]
+    now: Callable[[], datetime]
+    may_add_files: bool
+
+    def visible(self, number: str, user: User) -> tuple[CaseRow, Case]:
+        """The case, if it is there and this user may see it; what one may not see is as if it were not there."""
+        row = self.casebook.row(number)
+        case = self.casebook.case(number)
+        if row is None or case is None or not self.scope_of(user).contains(row):
+            raise Problem(404, "no_such_case", "没有这个编号的办件。请核对编号，后两段就够。")
+        return row, case
+
+    def events_in_order(self, case: Case) -> list[Document]:
+        """The events of the case in the order in which they are read; what is kept aside comes last."""
+        found = {event["_id"]: event for event in self.casebook.events(case["number"])}
+        ordered = [found[name] for name in case["order"] if name in found]
+        known = set(case["order"])
+        return ordered + [event for name, event in sorted(found.items()) if name not in known]
+
+
+def event_time(event: Document) -> str:
+    """When it happened, RFC 3339: the clock's own word with the correction that was known when it was written."""
+    clock = event.get("clock") or {}
+    raw = parse_rfc3339(clock["raw"])
+    return rfc3339(datetime.fromtimestamp(raw.timestamp() + clock.get("offset", 0) / 1000, raw.tzinfo))
+
+
+def case_for_api(services: CaseServices, row: CaseRow, case: Case) -> dict[str, Any]:
+    """`GET cases/NUMBER`, as the API promises it."""
+    return {
+        "number": row.number,
+        "item": row.item,
+        "item_name": row.item_name,
+        "station": row.station,
+        "state": row.state,
+        "accepted_at": row.accepted_at,
+        "due_on": row.due_on,
+        "held_by_county_at": row.held_by_county_at,
+        "current": {"state": case["state"], "fields": case["fields"], "deadlines": case["deadlines"]},
+        "decision": case["decision"],
+        "events": [
+            {
+                "id": event["_id"],
+                "kind": event.get("kind"),
+                "at": event_time(event),
+                "by": event.get("by"),
+                "station": event.get("station"),
+                "data": event.get("data"),
+            }
+            for event in services.events_in_order(case)
+        ],
+        "contested": case["contested"],
+        "quarantined": case["quarantined"],
+        "materials": [
+            {
+                "id": material["id"],
+                "name": material["name"],
+                "state": material["state"],
+                "files": [
+                    {name: file[name] for name in ("id", "name", "type", "size", "sha256")}
+                    | {"here": _all_here(file, services, row.number)}
+                    for file in material["files"]
+                ],
+            }
+            for material in case["materials"]
+        ],
+    }
+
+
+def row_for_api(row: CaseRow) -> dict[str, Any]:
+    return {
+        "number": row.number,
+        "item": row.item,
+        "item_name": row.item_name,
+        "station": row.station,
+        "state": row.state,
+        "applicant": row.applicant,
+        "received_at": row.received_at,
+        "accepted_at": row.accepted_at,
+        "due_on": row.due_on,
+        "held_by_county_at": row.held_by_county_at,
+        "contested": row.contested,
+        "quarantined": row.quarantined,
+    }
+
+
+def _all_here(file: dict[str, Any], services: CaseServices, number: str) -> bool:
+    return set(file["chunks"]) <= services.casebook.chunks_present(number)

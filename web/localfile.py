@@ -1,0 +1,66 @@
+"""A small SQLite file of one process: sessions, throttles, drafts. One connection, one writer at a time, durable."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+from sqlite_utils.utils import sqlite3
+
+from sync.peer import StorageFull
+
+
+class LocalFile:
+    """What people entered and what must survive a restart, but never travels. Safe to use from many threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._connection: Any = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA busy_timeout = 5000")
+
+    def table(self, name: str, columns: Mapping[str, type], *, pk: str | tuple[str, ...]) -> None:
+        """Make the table if it is not there, and add the columns that it lacks."""
+        with self._lock:
+            table = sqlite_utils.Database(self._connection)[name]
+            table.create(dict(columns), pk=pk, if_not_exists=True)
+            for column, kind in columns.items():
+                if column not in table.columns_dict:
+                    table.add_column(column, kind)
+
+    def index(self, table: str, *columns: str) -> None:
+        with self._lock:
+            sqlite_utils.Database(self._connection)[table].create_index(list(columns), if_not_exists=True)
+
+    def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
+        with self._lock:
+            return [dict(row) for row in self._connection.execute(sql, values).fetchall()]
+
+    def row(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> dict[str, Any] | None:
+        found = self.rows(sql, values)
+        return found[0] if found else None
+
+    @contextmanager
+    def writing(self) -> Iterator[Any]:
+        """One transaction: all of it is on the disk at the end, or nothing is. Raises `StorageFull`."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+                    raise StorageFull(str(error)) from error
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()

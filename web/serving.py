@@ -1,0 +1,61 @@
+"""Serving an app with waitress until somebody says stop: a signal, or the end of whoever supervises us."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from flask import Flask
+from waitress.server import create_server
+
+# Long polls and stations on slow lines each hold a connection; waitress's own limit of 100 is a small village.
+CONNECTION_LIMIT = 2000
+THREADS = 8
+
+
+class Server:
+    """An app on one address. Bound when made, so that `url` is true before the first request is answered."""
+
+    def __init__(self, app: Flask, listen: str, *, threads: int = THREADS, largest_body: int = 64 << 20) -> None:
+        host, _, port = listen.rpartition(":")
+        self._server = create_server(
+            app,
+            host=host.strip("[]") or "127.0.0.1",
+            port=int(port),
+            threads=threads,
+            connection_limit=CONNECTION_LIMIT,
+            asyncore_use_poll=True,
+            max_request_body_size=largest_body,
+            ident=None,
+        )
+        self.url = f"http://{host or '127.0.0.1'}:{self._server.effective_port}"
+
+    def run(self) -> None:
+        """Answer requests until SIGTERM or SIGINT; what is being answered is finished first."""
+        self._server.run()
+
+
+def end_on_signals() -> None:
+    """SIGTERM and SIGINT end the server's loop, whichever way this process was started."""
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+
+
+def end_on_eof(end: Callable[[], None] = lambda: os.kill(os.getpid(), signal.SIGTERM)) -> None:
+    """End when standard input closes: a supervisor that dies, however it dies, takes its services along."""
+
+    def watch() -> None:
+        while sys.stdin.buffer.read(1024):
+            pass
+        end()
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
