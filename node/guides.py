@@ -287,8 +287,8 @@ class Catalogue:
         """The categories, in the order in which the county's items first name them."""
         with self._lock:
             rows = self._reader.execute(
-                "SELECT name, count(*) FROM guide_categories JOIN guide_items USING (place) "
-                "GROUP BY name ORDER BY min(position)"
+                "SELECT c.name, count(*) FROM guide_categories AS c JOIN guide_items USING (place) "
+                "GROUP BY c.name ORDER BY min(position), c.name"
             ).fetchall()
         return [Category(*row) for row in rows]
 
