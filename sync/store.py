@@ -19,7 +19,6 @@ from sync.bodies import (
     Parsed,
     attachment_digest,
     check_id,
-    document_bytes,
     inline,
     json_bytes,
     parse_document,
@@ -53,6 +52,7 @@ from sync.revisions import (
     path_of,
     revisions_field,
 )
+from sync.served import Revision
 from sync.sqlite import sqlite3
 
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]{0,237}", re.ASCII)
@@ -105,33 +105,6 @@ class Row(NamedTuple):
     @property
     def leaves(self) -> list[str]:
         return [self.rev] if self.tree_text is None else self.tree.leaves()
-
-
-class Revision(NamedTuple):
-    """One revision's content, still as bytes; `attachments` are stubs by name."""
-
-    id: str
-    rev: str
-    deleted: bool
-    content: bytes
-    attachments: dict[str, Document]
-
-    def document(self, more: Document | None = None) -> Document:
-        """As a document, with further `_` fields in front of the content."""
-        head: Document = {"_id": self.id, "_rev": self.rev}
-        if self.deleted:
-            head["_deleted"] = True
-        if self.attachments:
-            head["_attachments"] = self.attachments
-        content: Document = json.loads(self.content)
-        return {**head, **(more or {}), **content}
-
-    def bytes(self, more: Document | None = None) -> bytes:
-        """As the JSON of a document; the content is not parsed for it."""
-        fields = {"_attachments": self.attachments} if self.attachments else {}
-        return document_bytes(
-            self.id, self.rev, self.content, deleted=self.deleted, more={**fields, **(more or {})}
-        )
 
 
 class _Edit(NamedTuple):

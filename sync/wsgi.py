@@ -22,6 +22,7 @@ from sync.peer import (
     Forbidden,
     NotBuilt,
     NotFound,
+    Peer,
     PeerError,
     StorageFull,
     Style,
@@ -32,7 +33,7 @@ from sync.peer import (
     Written,
 )
 from sync.revisions import BadRevision, RevisionTree, parse_revision, path_of, revisions_field
-from sync.store import Databases, Revision, Store
+from sync.served import Database, Folder, Revision
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -44,13 +45,13 @@ _GZIP_FROM_BYTES: Final = 512
 _ROWS_AT_A_TIME: Final = 500
 
 Authenticate = Callable[["WSGIEnvironment"], Writer | None]
-Admits = Callable[[Store, Writer], bool]
+Admits = Callable[[Database, Writer], bool]
 MayCreate = Callable[[Writer, str], bool]
 
 ANONYMOUS: Final = Writer("")
 
 
-def admitted_by_security(store: Store, writer: Writer) -> bool:
+def admitted_by_security(store: Database, writer: Writer) -> bool:
     """CouchDB's membership: the county, and whom `_security` names or gives a role. An empty list admits
     nobody.
     """
@@ -80,7 +81,7 @@ class CouchApp:
 
     def __init__(
         self,
-        databases: Databases,
+        databases: Folder,
         *,
         authenticate: Authenticate,
         admits: Admits | None = None,
@@ -235,7 +236,7 @@ class CouchApp:
 class _DatabaseAnswers:
     """The answers to one request about one database, for somebody who is admitted to it."""
 
-    def __init__(self, app: CouchApp, store: Store, writer: Writer, request: Request) -> None:
+    def __init__(self, app: CouchApp, store: Database, writer: Writer, request: Request) -> None:
         self.app = app
         self.store = store
         self.writer = writer
@@ -712,7 +713,7 @@ class _DatabaseAnswers:
 
     # Small things.
 
-    def _peer(self) -> Any:
+    def _peer(self) -> Peer:
         return self.store.as_writer(self.writer, None if self._is_admin() else _members_rule(self.store.rule))
 
     def _new_id(self) -> str:
