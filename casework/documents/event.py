@@ -28,7 +28,7 @@ _INCARNATION = r"[0-9A-Za-z_-]{1,64}"
 _HOME = r"[a-z][a-z0-9_$()+/-]{0,127}"
 _RAW = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
-_MOST_OFFSET_MS = 400 * 366 * 24 * 3600 * 1000
+MOST_OFFSET_MS = 400 * 366 * 24 * 3600 * 1000
 
 TYPE = DocumentType(
     name="event",
@@ -54,7 +54,7 @@ TYPE = DocumentType(
             "clock": shape(
                 {
                     "raw": text(_RAW),
-                    "offset": {"type": "integer", "minimum": -_MOST_OFFSET_MS, "maximum": _MOST_OFFSET_MS},
+                    "offset": {"type": "integer", "minimum": -MOST_OFFSET_MS, "maximum": MOST_OFFSET_MS},
                     "how": {"type": "string", "maxLength": 40},
                 }
             ),
@@ -196,7 +196,7 @@ def _is_clock(clock: object) -> bool:
     return (
         isinstance(offset, int)
         and not isinstance(offset, bool)
-        and abs(offset) <= _MOST_OFFSET_MS
+        and abs(offset) <= MOST_OFFSET_MS
         and isinstance(clock.get("how"), str)
     )
 

@@ -87,6 +87,9 @@ class Key:
     since: str
     revoked: Mapping[str, Any] | None = None
 
+    def __hash__(self) -> int:
+        return hash((self.id, self.certificate))
+
     @cached_property
     def x509(self) -> x509.Certificate:
         """The certificate, read. Raises RegisterRefused."""

@@ -1,0 +1,89 @@
+"""Working days and deadlines: what a promise of so many days means on the wall calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from casework.canonical import Document
+
+SATURDAY = 5
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The last day of a limit (期限). `provisional` (暂定): a year on the way has no calendar yet, weekends
+    only.
+    """
+
+    on: date
+    provisional: bool
+
+
+class Calendar:
+    """The county's calendars, read. A year without one has weekends and no holidays."""
+
+    def __init__(self, years: frozenset[int], off: frozenset[date], worked: frozenset[date]) -> None:
+        self.years = years
+        self._off = off
+        self._worked = worked
+
+    @classmethod
+    def of(cls, documents: Iterable[Document]) -> Calendar:
+        """Reads `calendar:YYYY` documents. Raises ValueError for a date that is none."""
+        years: set[int] = set()
+        off: set[date] = set()
+        worked: set[date] = set()
+        for document in documents:
+            years.add(document["year"])
+            off.update(date.fromisoformat(day) for day in document["off"])
+            worked.update(date.fromisoformat(day) for day in document["worked"])
+        return cls(frozenset(years), frozenset(off), frozenset(worked))
+
+    def is_working_day(self, day: date) -> bool:
+        """Whether offices work on that day, as far as the calendars say."""
+        if day in self._worked:
+            return True
+        return day.weekday() < SATURDAY and day not in self._off
+
+    def add_working_days(self, start: date, n: int) -> Deadline:
+        """The last day of a limit of `n` working days that begins on `start`.
+
+        The day itself is not counted (民法典 201); 0 means 即办: due the same day. Raises ValueError when n <
+        0.
+        """
+        if n < 0:
+            raise ValueError(f"a limit has 0 days or more, not {n}")
+        day, left = start, n
+        while left:
+            day += _DAY
+            left -= self.is_working_day(day)
+        return Deadline(day, n > 0 and not self._knows(start + _DAY, day))
+
+    def add_natural_days(self, start: date, n: int) -> Deadline:
+        """The last day of a limit of `n` natural days (自然日) that begins on `start`.
+
+        The day itself is not counted (民法典 201); a last day on a day off rolls on to the next working day
+        (203). Raises ValueError when n < 0.
+        """
+        if n < 0:
+            raise ValueError(f"a limit has 0 days or more, not {n}")
+        if n == 0:
+            return Deadline(start, provisional=False)
+        last = day = start + n * _DAY
+        while not self.is_working_day(day):
+            day += _DAY
+        # Only the end meets holidays here: the days before count whatever they are.
+        return Deadline(day, not self._knows(last, day))
+
+    def due(self, start: date, limit: Mapping[str, Any]) -> Deadline:
+        """The last day of an item's limit `{n, unit}`, unit 工作日 or 自然日."""
+        if limit["unit"] == "自然日":
+            return self.add_natural_days(start, limit["n"])
+        return self.add_working_days(start, limit["n"])
+
+    def _knows(self, first: date, last: date) -> bool:
+        return all(year in self.years for year in range(first.year, last.year + 1))

@@ -1,0 +1,85 @@
+"""What every kind of event states about itself: its shape, what it demands, what it does to a case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from casework import schemas
+from casework.canonical import Document
+from casework.case import Act, Case
+from casework.documents.event import By
+from casework.rights import RIGHTS
+from casework.times import civil_date, rfc3339
+from casework.transitions import TRANSITIONS
+
+Demands = Callable[[Case | None, Mapping[str, Any], Document | None], dict[str, str]]
+Apply = Callable[[Case, Document, datetime], None]
+
+
+def demands_nothing(_case: Case | None, _data: Mapping[str, Any], _item: Document | None) -> dict[str, str]:
+    """The shape says it all."""
+    return {}
+
+
+def changes_nothing(_case: Case, _event: Document, _at: datetime) -> None:
+    """What this kind does is worked out over the whole case (`casework.fold`), not act by act."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of event (事件种类).
+
+    `schema` is the shape of `data`. `demands(case, data, item)` gives dotted path → sentence for what the
+    shape cannot say; `case` is None when only the data itself can be judged, `item` None where the catalogue
+    is not at hand. `apply(case, event, at)` writes into the case what the act brings; `at` is the corrected
+    time.
+    """
+
+    kind: str
+    schema: dict[str, Any] = field(repr=False)
+    demands: Demands = demands_nothing
+    apply: Apply = changes_nothing
+
+    @property
+    def title(self) -> str:
+        """The act's name as people read it."""
+        return TRANSITIONS[self.kind].title
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles that may do it somewhere; where and when is `casework.rights.may`."""
+        return frozenset(role for role, _, _ in RIGHTS[self.kind])
+
+    @property
+    def from_states(self) -> frozenset[str]:
+        """The states in which it is possible."""
+        return TRANSITIONS[self.kind].from_states
+
+    @cached_property
+    def _validator(self) -> Any:
+        return schemas.validator(self.schema)
+
+    def problems(
+        self, case: Case | None, data: Mapping[str, Any], item: Document | None = None
+    ) -> dict[str, str]:
+        """Dotted path within `data` → sentence for everything that must be mended; empty when the act can be
+        written.
+        """
+        wrong = schemas.problems(self.schema, data, compiled=self._validator)
+        return wrong or dict(sorted(self.demands(case, data, item).items()))
+
+
+def act_of(event: Document, at: datetime) -> Act:
+    """By whom, where and when, as a case tells it."""
+    by = event["by"]
+    return Act(
+        event=event["_id"],
+        by=By(account=by["account"], name=by["name"], role=by["role"], department=by.get("department")),
+        station=event["station"],
+        at=rfc3339(at),
+        on=civil_date(at).isoformat(),
+    )
