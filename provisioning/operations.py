@@ -66,6 +66,7 @@ def init_county(
             path / AUTHORITY, path / AUTHORITY_KEY, county=code, name=name, now=now(), random=random
         )
         private_key = load_private_key(path / KEY) if (path / KEY).exists() else make_private_key(path / KEY)
+        make_private_folder(folder.databases)
         databases = Databases(folder.databases, rule_for=county_rule, random=random)
         try:
             catalogue = databases.open(CATALOGUE)
@@ -172,8 +173,10 @@ def station_revoke(county: County, arguments: Mapping[str, Any]) -> dict[str, An
             # First of all, so that whoever holds the code cannot come back with another key in between.
             county.fleet.update({"_id": issued["_id"], "_rev": issued["_rev"], "_deleted": True})
         ids = [key.id for key in county.register().keys_of(station) if key.revoked is None]
+        if not ids and issued is None:
+            raise StationRefused(f"{station} has neither a valid key nor an open code.")
         if not ids:
-            raise StationRefused(f"{station} has no key that could be revoked.")
+            return {"station": station, "revoked": [], "register": county.register().number}
         last = last_serials(county, ids)
         register = revoke(county.catalogue, county.authority, ids, last=last, now=county.now())
         county.apply_securities()

@@ -116,7 +116,7 @@ def databases_of(station: str, register: Register) -> list[str]:
     key = register.station(station)
     if key is None or key.kind == COUNTY:
         return []
-    own = [CATALOGUE, accounts_database(station), station_database(station)]
+    own = [accounts_database(station), CATALOGUE, station_database(station)]
     if key.kind != TOWNSHIP:
         return own
     return own + [station_database(village.station) for village in register.villages_of(station)]

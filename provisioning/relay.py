@@ -88,7 +88,7 @@ class Relay:
     def start(self) -> None:
         """Take the port (raises `OSError` when it is taken) and carry. `listen` then names the real port."""
         # A second socket keeps the port while the line is cut: bound, but not listening, it refuses every
-        # caller.
+        # caller, and the system gives the port to nobody by chance.
         self._place = _bound(self.listen)
         self.listen = self._place.getsockname()[:2]
         self._thread.start()
