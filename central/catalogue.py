@@ -209,6 +209,8 @@ class _Reading:
         if not isinstance(record.get("name"), str) or not record["name"].strip():
             raise _BadRecordError("没有事项名称（name）。")
         content = _from_inventory(record) if "code_county_rule" in record else dict(record)
+        if not isinstance(content.get("code"), str):
+            raise _BadRecordError("没有事项编码（code）。")
         form = content.setdefault("form", PLAIN_FORM)
         content.setdefault("form_version", 1)
         if isinstance(form, str):

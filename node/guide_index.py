@@ -65,7 +65,7 @@ _CONFUSED_WITH: Final = str.maketrans(
 )
 _TRADITIONAL: Final = str.maketrans(*_WORDS["traditional"])
 _SAME_WORDS: Final = _alternatives(_SAME_AS)
-_FILLER_WORDS: Final = _alternatives(_WORDS["filler"])
+_FILLER_WORDS: Final = _alternatives(said.translate(_CONFUSED_WITH) for said in _WORDS["filler"])
 
 
 def simplified(text: str) -> str:
@@ -75,19 +75,18 @@ def simplified(text: str) -> str:
 
 def gist(text: str) -> str:
     """What is left of a question or a phrase when filler is out and each way of saying it is the same."""
-    plain = simplified(text[:LONGEST_QUERY])
+    plain = simplified(text[:LONGEST_QUERY]).translate(_CONFUSED_WITH)
     said = _GONE.sub(r"\1去世", plain)
     said = _SAME_WORDS.sub(lambda found: _SAME_AS[found[0]], said)
-    bare = _FILLER_WORDS.sub("", _OR_NOT.sub(r"\1", said))
+    bare = _OR_NOT.sub(r"\1", _FILLER_WORDS.sub("", said))
     return bare or said or plain
 
 
 def grams(text: str) -> dict[str, float]:
     """Characters, pairs of neighbours, and of neighbours but one (`采_证` outlives a wrong letter)."""
-    heard = text.translate(_CONFUSED_WITH)
-    found = set(heard)
-    found.update(first + second for first, second in pairwise(heard))
-    found.update(f"{first}_{third}" for first, third in zip(heard, heard[2:], strict=False))
+    found = set(text)
+    found.update(first + second for first, second in pairwise(text))
+    found.update(f"{first}_{third}" for first, third in zip(text, text[2:], strict=False))
     return {gram: _weight(gram) for gram in found}
 
 
