@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 from casework.canonical import Document
 from casework.case import Case
 from casework.documents.document_type import shape, text
-from casework.fields import can_set
+from casework.fields import can_set, overlap, set_value
+from casework.forms import check_applicant, validate_form
 from casework.kinds.kind import Kind
 
 PATH = r"(applicant|form)(\.[^.\x00-\x1f]{1,60}){1,6}"
@@ -23,10 +25,22 @@ SCHEMA = shape(
 )
 
 
-def _demands(case: Case | None, data: Mapping[str, Any], _item: Document | None) -> dict[str, str]:
-    if case is not None and not can_set(case["fields"], data["path"]):
+def _demands(case: Case | None, data: Mapping[str, Any], item: Document | None) -> dict[str, str]:
+    if case is None:
+        return {}
+    path = data["path"]
+    if not can_set(case["fields"], path):
         return {"path": "这件办件里没有这一栏，请从页面上选要改的那一栏。"}
-    return {}
+    fields = copy.deepcopy(case["fields"])
+    set_value(fields, path, data["value"])
+    if path.startswith("applicant."):
+        wrong = check_applicant(fields["applicant"])[0]
+    else:
+        wrong = validate_form(item["form"] if item is not None else {}, fields["form"])
+    inner = path.split(".", 1)[1]
+    # What else may be wrong with the case does not keep this one field from being put right.
+    said = [sentence for at, sentence in wrong.items() if overlap(at, inner)]
+    return {"value": said[0]} if said else {}
 
 
 KIND = Kind("field_corrected", SCHEMA, _demands)
