@@ -46,6 +46,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
         scope_of=scope_of,
         person_of=person_of,
         station_name=centre.station_name,
+        item=lambda code: centre.catalogue.get(f"item:{code}"),
         now=centre.now,
         may_add_files=False,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from casework.times import parse_rfc3339
 from node import views
 from node.api import station_api
 from node.station import Station
@@ -18,6 +19,7 @@ from web.cases.casebook import Scope
 from web.cases.desk import Person
 from web.cases.pages import case_pages
 from web.cases.services import CaseServices
+from web.errors import Problem
 from web.signin import User
 
 # The role in which somebody acts, when an account has several: the one with the wider rights first.
@@ -52,8 +54,10 @@ def create_station_app(station: Station) -> Flask:
         scope_of=lambda user: scope_of(station, user),
         person_of=person_of,
         station_name=station.station_name,
+        item=station.catalogue.item,
         now=station.now,
         may_add_files=True,
+        ready_to_print=lambda: ready_to_print(station),
     )
     app.register_blueprint(station_api(station, services))
     app.register_blueprint(case_api(services))
@@ -78,6 +82,13 @@ def person_of(user: User) -> Person:
     return Person(user.username, user.name, role, user.department)
 
 
+def ready_to_print(station: Station) -> None:
+    if station.clock.doubt() is not None:
+        raise Problem(
+            409, "date_in_doubt", "本机日期不对。请先到“线路 › 确认日期”确认今天是几号，再打印有日期的文书。"
+        )
+
+
 def line_state(station: Station) -> LineState:
     """What the strip under the head says."""
     status = station.line.status()
@@ -96,7 +107,5 @@ def _release(station: Station) -> int | None:
     return release.number if release is not None else None
 
 
-def _moment(text: str | None) -> Any:
-    from casework.times import parse_rfc3339
-
+def _moment(text: str | None) -> datetime | None:
     return parse_rfc3339(text) if text else None

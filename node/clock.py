@@ -12,10 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import sqlite_utils
-
 from casework.times import parse_rfc3339, rfc3339
 from web.cases.desk import Reading
+from web.localfile import LocalFile
 
 # A clock that goes back by more than this since we last looked was reset.
 BACK = timedelta(minutes=10)
@@ -38,7 +37,7 @@ class StationClock:
 
     def __init__(
         self,
-        database: sqlite_utils.Database,
+        database: LocalFile,
         *,
         now: Callable[[], datetime],
         monotonic: Callable[[], float],
@@ -48,11 +47,9 @@ class StationClock:
         self._now = now
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._table = database["clock"]
-        self._table.create(
-            {"id": int, "offset_ms": int, "how": str, "raw": str, "known": str}, pk="id", if_not_exists=True
-        )
-        row = next(iter(self._table.rows), None)
+        self._database = database
+        database.table("clock", {"id": int, "offset_ms": int, "how": str, "raw": str, "known": str}, pk="id")
+        row = database.row("SELECT * FROM clock WHERE id = 1")
         raw = now()
         self._offset = timedelta(milliseconds=row["offset_ms"]) if row else timedelta()
         self._how = row["how"] if row else "unknown"
@@ -101,16 +98,11 @@ class StationClock:
 
     def _remember(self, raw: datetime) -> None:
         self._known = raw + self._offset
-        self._table.upsert(
-            {
-                "id": 1,
-                "offset_ms": _ms(self._offset),
-                "how": self._how,
-                "raw": rfc3339(raw),
-                "known": rfc3339(self._known),
-            },
-            pk="id",
-        )
+        with self._database.writing() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO clock (id, offset_ms, how, raw, known) VALUES (1, ?, ?, ?, ?)",
+                (_ms(self._offset), self._how, rfc3339(raw), rfc3339(self._known)),
+            )
 
     def _notice_step(self, raw: datetime) -> None:
         """Somebody set the machine's clock while we ran: the offset was measured against the old one."""

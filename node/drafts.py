@@ -9,9 +9,8 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-import sqlite_utils
-
 from casework.times import parse_rfc3339, rfc3339
+from web.localfile import LocalFile
 
 
 @dataclass(frozen=True)
@@ -34,12 +33,13 @@ class Draft:
 
 class Drafts:
     def __init__(
-        self, database: sqlite_utils.Database, *, now: Callable[[], datetime], random: Random
+        self, database: LocalFile, *, now: Callable[[], datetime], random: Random
     ) -> None:
         self._database = database
         self._now = now
         self._random = random
-        database["drafts"].create(
+        database.table(
+            "drafts",
             {
                 "id": str,
                 "account": str,
@@ -50,9 +50,8 @@ class Drafts:
                 "case_number": str,
             },
             pk="id",
-            if_not_exists=True,
         )
-        database["drafts"].create_index(["account", "touched_at"], if_not_exists=True)
+        database.index("drafts", "account", "touched_at")
 
     def begin(self, account: str, item: str, item_name: str) -> Draft:
         draft = Draft(f"{self._random.getrandbits(96):024x}", account, item, item_name, {}, self._now(), None)
@@ -72,35 +71,36 @@ class Drafts:
         )
 
     def get(self, draft_id: str, account: str) -> Draft | None:
-        row = next(
-            iter(self._database["drafts"].rows_where("id = ? AND account = ?", [draft_id, account])), None
-        )
+        row = self._database.row("SELECT * FROM drafts WHERE id = ? AND account = ?", (draft_id, account))
         return _draft(row) if row is not None else None
 
     def open_ones(self, account: str) -> list[Draft]:
         """Drafts of this person that are not cases yet, the last touched first."""
-        rows = self._database["drafts"].rows_where(
-            "account = ? AND case_number IS NULL", [account], order_by="touched_at desc", limit=50
+        rows = self._database.rows(
+            "SELECT * FROM drafts WHERE account = ? AND case_number IS NULL ORDER BY touched_at DESC LIMIT 50",
+            (account,),
         )
         return [_draft(row) for row in rows]
 
     def discard(self, draft: Draft) -> None:
-        with self._database.conn:
-            self._database["drafts"].delete(draft.id)
+        with self._database.writing() as db:
+            db.execute("DELETE FROM drafts WHERE id = ?", (draft.id,))
 
     def _write(self, draft: Draft) -> None:
-        self._database["drafts"].upsert(
-            {
-                "id": draft.id,
-                "account": draft.account,
-                "item": draft.item,
-                "item_name": draft.item_name,
-                "content": json.dumps(draft.content, ensure_ascii=False),
-                "touched_at": rfc3339(draft.touched_at),
-                "case_number": draft.case,
-            },
-            pk="id",
-        )
+        with self._database.writing() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO drafts (id, account, item, item_name, content, touched_at, case_number) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    draft.id,
+                    draft.account,
+                    draft.item,
+                    draft.item_name,
+                    json.dumps(draft.content, ensure_ascii=False),
+                    rfc3339(draft.touched_at),
+                    draft.case,
+                ),
+            )
 
 
 def _draft(row: dict[str, Any]) -> Draft:

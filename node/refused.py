@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import sqlite_utils
-
 from casework.times import rfc3339
+from web.localfile import LocalFile
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,11 @@ class Refused:
 
 
 class RefusedList:
-    def __init__(self, database: sqlite_utils.Database, *, now: Callable[[], datetime]) -> None:
-        self._table = database["refused"]
+    def __init__(self, database: LocalFile, *, now: Callable[[], datetime]) -> None:
+        self._database = database
         self._now = now
-        self._table.create(
+        database.table(
+            "refused",
             {
                 "database": str,
                 "direction": str,
@@ -45,14 +45,12 @@ class RefusedList:
                 "document": str,
             },
             pk=("database", "direction", "id", "rev"),
-            if_not_exists=True,
         )
-        self._database = database
 
     def keep(self, database: str, direction: str, document: dict[str, Any], reason: str) -> None:
         """Keep a refused document; the same one again only counts up."""
         at = rfc3339(self._now())
-        with self._database.conn as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 "INSERT INTO refused (database, direction, id, rev, reason, first_at, last_at, times, document) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?) ON CONFLICT (database, direction, id, rev) DO UPDATE SET "
@@ -70,8 +68,9 @@ class RefusedList:
             )
 
     def all(self) -> list[Refused]:
-        rows = self._table.rows_where(order_by="last_at desc", limit=500)
+        rows = self._database.rows("SELECT * FROM refused ORDER BY last_at DESC LIMIT 500")
         return [Refused(**{**row, "document": json.loads(row["document"])}) for row in rows]
 
     def count(self) -> int:
-        return int(self._table.count)
+        row = self._database.row("SELECT count(*) AS n FROM refused")
+        return int(row["n"]) if row else 0

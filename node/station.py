@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 from random import Random
-from typing import Any
 
-import sqlite_utils
 import urllib3
-from sqlite_utils.utils import sqlite3
 
 from casework.calendar import Calendar
-from casework.documents.register import Register
+from casework.documents.register import Register, RegisterRefused
 from casework.signing import document_holds
 from casework.times import parse_rfc3339, rfc3339
 from node.clock import StationClock
@@ -42,7 +37,8 @@ from sync.remote import RemotePeer
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from web.cases.casebook import Casebook
-from web.cases.desk import Desk, Reading
+from web.cases.desk import Desk
+from web.localfile import LocalFile
 
 REQUEST_TIMEOUT_S = 20.0
 
@@ -75,17 +71,19 @@ class Station:
         self._reload_lock = threading.Lock()
 
         self.databases = Databases(folder.databases, rule_for=rule_for, random=random)
-        self.local = sqlite_utils.Database(_local_connection(folder.path / "station.sqlite3"))
+        self.local = LocalFile(folder.path / "station.sqlite3")
         found = current_register(self._catalogue_store(), folder.authority_fingerprint)
         if found is None:
             raise NotReady(f"{folder.path} holds no key register: run `yizhan provision enrol` again.")
         self._register = found
         self.clock = StationClock(
-            self.local, now=now, monotonic=monotonic, known=parse_rfc3339(found.at) if found.at else None
+            self.local, now=now, monotonic=monotonic, known=parse_rfc3339(str(found.document["at"]))
         )
         self._calendar = Calendar.of(self._catalogue_store().range("calendar:", "calendar;"))
         projections = folder.path / "projections.sqlite3"
-        self.catalogue = Catalogue(projections, store=self._catalogue_store(), register=lambda: self._register)
+        self.catalogue = Catalogue(
+            folder.path / "guides.sqlite3", store=self._catalogue_store(), register=lambda: self._register, now=self.now
+        )
         self.catalogue.refresh()
         self.casebook = Casebook(
             projections,
@@ -210,7 +208,7 @@ class Station:
         news = newest is not None and newest.number > self._register.number
         if newest is not None and news:
             self._register = newest
-            apply_securities(self.databases, newest)
+            apply_securities(self.databases, newest, station=self.code)
         calendar = Calendar.of(store.range("calendar:", "calendar;"))
         if news or calendar != self._calendar:
             self._calendar = calendar
@@ -263,18 +261,7 @@ def rule_for(name: str) -> WriteRule | None:
     return county_only
 
 
-def _local_connection(path: Path) -> Any:
-    """`station.sqlite3`: drafts, sessions, throttles, refused documents. Entered by people, so FULL."""
-    connection = sqlite3.connect(path, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA busy_timeout = 5000")
-    return connection
-
-
 def _is_register(document: Document, fingerprint: str) -> bool:
-    from casework.documents.register import RegisterRefused
-
     try:
         Register.of(document, authority=fingerprint)
     except RegisterRefused:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlite_utils
-from sqlite_utils.utils import sqlite3
 
 from sync.peer import StorageFull
+from sync.sqlite import sqlite3
 
 
 class LocalFile:
@@ -28,7 +28,7 @@ class LocalFile:
     def table(self, name: str, columns: Mapping[str, type], *, pk: str | tuple[str, ...]) -> None:
         """Make the table if it is not there, and add the columns that it lacks."""
         with self._lock:
-            table = sqlite_utils.Database(self._connection)[name]
+            table = sqlite_utils.Database(self._connection).table(name)
             table.create(dict(columns), pk=pk, if_not_exists=True)
             for column, kind in columns.items():
                 if column not in table.columns_dict:
@@ -36,7 +36,7 @@ class LocalFile:
 
     def index(self, table: str, *columns: str) -> None:
         with self._lock:
-            sqlite_utils.Database(self._connection)[table].create_index(list(columns), if_not_exists=True)
+            sqlite_utils.Database(self._connection).table(table).create_index(list(columns), if_not_exists=True)
 
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
         with self._lock:

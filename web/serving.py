@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 from flask import Flask
-from waitress.server import create_server
+from waitress.server import BaseWSGIServer, create_server
 
 # Long polls and stations on slow lines each hold a connection; waitress's own limit of 100 is a small village.
 CONNECTION_LIMIT = 2000
@@ -33,7 +33,8 @@ class Server:
             max_request_body_size=largest_body,
             ident=None,
         )
-        self.url = f"http://{host or '127.0.0.1'}:{self._server.effective_port}"
+        assert isinstance(self._server, BaseWSGIServer), "one address, one socket"
+        self.url = f"http://{host or '127.0.0.1'}:{self._server.socket.getsockname()[1]}"
 
     def run(self) -> None:
         """Answer requests until SIGTERM or SIGINT; what is being answered is finished first."""

@@ -8,7 +8,6 @@ and a document never changes.
 from __future__ import annotations
 
 import json
-import sqlite3 as driver_types
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlite_utils
-from sqlite_utils.utils import sqlite3
 
 from casework.calendar import Calendar
 from casework.canonical import Document
@@ -26,6 +24,7 @@ from casework.documents import receipt
 from casework.documents.event import event_holds
 from casework.documents.register import Key, Register
 from casework.fold import Case, fold
+from sync.sqlite import sqlite3
 from sync.store import Store
 
 # Another number, and the tables are dropped and built anew from the feeds.
@@ -199,7 +198,7 @@ class Casebook:
             touched |= numbers
 
     def _note(
-        self, db: driver_types.Connection, store: Store, document_id: str, deleted: bool, document: Document
+        self, db: sqlite3.Connection, store: Store, document_id: str, deleted: bool, document: Document
     ) -> str | None:
         kind, _, rest = document_id.partition(":")
         if kind not in {"event", "chunk", "receipt"}:
@@ -244,7 +243,7 @@ class Casebook:
         key = self._register().key(str(document.get("key", "")))
         return key is not None and key.kind == "county"
 
-    def _project(self, db: driver_types.Connection, number: str) -> None:
+    def _project(self, db: sqlite3.Connection, number: str) -> None:
         events = self._documents(db, "events", number)
         if not events:
             db.execute("DELETE FROM cases WHERE number = ?", (number,))
@@ -257,24 +256,23 @@ class Casebook:
             if self._holds_for_county(db, document, register)
         ]
         held_at = receipt.held_at(events, receipts, register)
-        terms = case["item"] or {}
-        decides = terms.get("decides") or {}
-        applicant = (case["fields"] or {}).get("applicant") or {}
+        terms = case["item"]
+        applicant = case["fields"].get("applicant") or {}
         values = {
             "number": number,
-            "item": terms.get("item", ""),
-            "item_name": terms.get("name", ""),
+            "item": terms["item"] if terms else "",
+            "item_name": terms["name"] if terms else "",
             "state": case["state"],
             "station": number.split("-")[0],
-            "level": decides.get("level", ""),
-            "department": decides.get("department") or "",
+            "level": terms["decides"]["level"] if terms else "",
+            "department": terms["decides"]["department"] if terms else "",
             "applicant": applicant.get("name", ""),
             "person": applicant.get("id_number") or "",
-            "received_at": case["deadlines"].get("received_at"),
-            "accepted_at": case["deadlines"].get("accepted_at"),
-            "due_on": case["deadlines"].get("due_on"),
+            "received_at": case["deadlines"]["received_at"],
+            "accepted_at": case["deadlines"]["accepted_at"],
+            "due_on": case["deadlines"]["due_on"],
             "held_by_county_at": held_at,
-            "contested": sum(1 for point in case["contested"] if not point.get("settled")),
+            "contested": len(case["contested"]),
             "quarantined": len(case["quarantined"]),
             "waiting": self._waiting(db, number, events, receipts),
             "folded": json.dumps(case, ensure_ascii=False, separators=(",", ":")),
@@ -288,7 +286,7 @@ class Casebook:
 
     def _waiting(
         self,
-        db: driver_types.Connection,
+        db: sqlite3.Connection,
         number: str,
         events: Sequence[Document],
         receipts: Sequence[Document],
@@ -312,7 +310,7 @@ class Casebook:
 
     # -- signatures --------------------------------------------------------------------------------------------
 
-    def _holds(self, db: driver_types.Connection, event: Document, key: Key) -> bool:
+    def _holds(self, db: sqlite3.Connection, event: Document, key: Key) -> bool:
         """`event_holds`, remembered: the arithmetic is done when an event is first seen and never again.
 
         Keyed by the copy's own id and by the certificate, so that another signature or another key is another question.
@@ -325,7 +323,7 @@ class Casebook:
         db.execute("INSERT OR REPLACE INTO checked (id, key, holds) VALUES (?, ?, ?)", (*question, int(holds)))
         return holds
 
-    def _holds_for_county(self, db: driver_types.Connection, document: Document, register: Register) -> bool:
+    def _holds_for_county(self, db: sqlite3.Connection, document: Document, register: Register) -> bool:
         key = register.key(str(document.get("key", "")))
         if key is None or key.kind != "county":
             return False
@@ -346,9 +344,16 @@ class Casebook:
         case: Case = json.loads(row["folded"])
         return case
 
-    def preview(self, events: Sequence[Document]) -> Case:
-        """The case as it would stand with these events; nothing is kept. Our own signatures need no arithmetic."""
-        return fold(events, self._register(), self._calendar(), holds=lambda _event, _key: True)
+    def preview(self, events: Sequence[Document], *, ours: Sequence[Document]) -> Case:
+        """The case as it would stand with these events; nothing is kept. `ours` were signed just now."""
+        trusted = {event["_id"] for event in ours}
+        with self._lock, self._writing() as db:
+            return fold(
+                events,
+                self._register(),
+                self._calendar(),
+                holds=lambda event, key: event["_id"] in trusted or self._holds(db, event, key),
+            )
 
     def row(self, number: str) -> CaseRow | None:
         found = self._one("SELECT * FROM cases WHERE number = ?", (number,))
@@ -459,10 +464,10 @@ class Casebook:
         row = self._one("SELECT max(number) AS number FROM cases WHERE number > ? AND number < ?", (day, day + "~"))
         return int(row["number"][len(day) : len(day) + 4]) + 1 if row["number"] else 1
 
-    def highest_hlc(self) -> str | None:
-        """The greatest logical time among the stored events: where this station's own clock goes on after a start."""
-        row = self._one("SELECT max(at) AS at FROM events")
-        return str(row["at"]) if row["at"] else None
+    def stamps(self, station: str) -> list[str]:
+        """The greatest logical times that are stored: of this station itself, and of anybody."""
+        rows = self._all("SELECT max(at) AS at FROM events WHERE station = ? UNION SELECT max(at) FROM events", (station,))
+        return [row["at"] for row in rows if row["at"]]
 
     def ledgers(self, station: str) -> list[tuple[str, str, int, str]]:
         """The site ledger of a station: per (incarnation, home) the highest serial and the event that bears it."""
@@ -483,7 +488,7 @@ class Casebook:
     def _store(self, name: str) -> Store | None:
         return next((store for store in self._stores() if store.database == name), None)
 
-    def _documents(self, db: driver_types.Connection, table: str, number: str) -> list[Document]:
+    def _documents(self, db: sqlite3.Connection, table: str, number: str) -> list[Document]:
         homes: dict[str, list[str]] = {}
         for row in db.execute(f"SELECT id, db FROM {table} WHERE case_number = ? ORDER BY id", (number,)):  # noqa: S608
             homes.setdefault(row["db"], []).append(row["id"])
@@ -494,7 +499,7 @@ class Casebook:
                 documents.extend(store.read(ids))
         return documents
 
-    def _all(self, sql: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[driver_types.Row]:
+    def _all(self, sql: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[sqlite3.Row]:
         # A connection of its own: a page never waits for a long run of projecting.
         with self._read_lock:
             return self._read_db.execute(sql, values).fetchall()
@@ -504,7 +509,7 @@ class Casebook:
             return self._read_db.execute(sql, values).fetchone()
 
     @contextmanager
-    def _writing(self) -> Iterator[driver_types.Connection]:
+    def _writing(self) -> Iterator[sqlite3.Connection]:
         if self._db.in_transaction:
             yield self._db
             return
@@ -516,9 +521,9 @@ class Casebook:
             raise
         self._db.commit()
 
-    def _connect(self) -> driver_types.Connection:
+    def _connect(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection: driver_types.Connection = sqlite3.connect(
+        connection: sqlite3.Connection = sqlite3.connect(
             self._path, check_same_thread=False, isolation_level=None
         )
         connection.row_factory = sqlite3.Row
@@ -529,26 +534,26 @@ class Casebook:
 
     def _lay_out(self) -> None:
         database = sqlite_utils.Database(self._db)
-        database["layout"].create({"name": str, "version": int}, pk="name", if_not_exists=True)
+        database.table("layout").create({"name": str, "version": int}, pk="name", if_not_exists=True)
         row = self._db.execute("SELECT version FROM layout WHERE name = 'casebook'").fetchone()
         if row is not None and row["version"] != LAYOUT:
             for table in ("followed", "events", "chunks", "receipts", "cases"):
-                database[table].drop(ignore=True)
-        database["followed"].create({"db": str, "identity": str, "seq": int}, pk="db", if_not_exists=True)
-        database["checked"].create({"id": str, "key": str, "holds": int}, pk=("id", "key"), if_not_exists=True)
-        database["events"].create(_EVENT_COLUMNS, pk="id", if_not_exists=True)
-        database["chunks"].create({"id": str, "db": str, "case_number": str}, pk="id", if_not_exists=True)
-        database["receipts"].create(
+                database.table(table).drop(ignore=True)
+        database.table("followed").create({"db": str, "identity": str, "seq": int}, pk="db", if_not_exists=True)
+        database.table("checked").create({"id": str, "key": str, "holds": int}, pk=("id", "key"), if_not_exists=True)
+        database.table("events").create(_EVENT_COLUMNS, pk="id", if_not_exists=True)
+        database.table("chunks").create({"id": str, "db": str, "case_number": str}, pk="id", if_not_exists=True)
+        database.table("receipts").create(
             {"id": str, "db": str, "case_number": str, "at": str}, pk="id", if_not_exists=True
         )
-        database["cases"].create(_CASE_COLUMNS, pk="number", if_not_exists=True)
+        database.table("cases").create(_CASE_COLUMNS, pk="number", if_not_exists=True)
         for table in ("events", "chunks", "receipts"):
-            database[table].create_index(["case_number"], if_not_exists=True)
+            database.table(table).create_index(["case_number"], if_not_exists=True)
         for columns in (["touched"], ["state", "due_on"], ["item", "person"]):
-            database["cases"].create_index(columns, if_not_exists=True)
+            database.table("cases").create_index(columns, if_not_exists=True)
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO layout (name, version) VALUES ('casebook', ?)", (LAYOUT,))
 
 
-def _case_row(row: driver_types.Row) -> CaseRow:
+def _case_row(row: sqlite3.Row) -> CaseRow:
     return CaseRow(**{name: row[name] for name in CaseRow.__dataclass_fields__})

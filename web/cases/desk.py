@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from casework.canonical import Document
+from casework.case import Case, CaseFile
 from casework.documents import chunk, event
+from casework.documents.event import By, Clock
 from casework.documents.register import Register
-from casework.fold import Case
 from casework.kinds import KINDS
 from casework.rights import may
-from casework.times import Hlc, rfc3339
+from casework.times import Hlc, milliseconds, rfc3339
 from sync.store import Store
 from web.cases.casebook import Casebook
 from web.errors import Problem
@@ -50,8 +51,8 @@ class Person:
     role: str
     department: str | None = None
 
-    def signature(self) -> dict[str, Any]:
-        return {"account": self.account, "name": self.name, "role": self.role, "department": self.department}
+    def signature(self) -> By:
+        return By(account=self.account, name=self.name, role=self.role, department=self.department)
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,25 @@ class Desk:
         self._register = register
         self._clock = clock
         self._lock = threading.RLock()
-        self._last: dict[str, tuple[int, str]] = {}
-        highest = casebook.highest_hlc()
-        self._hlc = Hlc.parse(highest) if highest else None
+        self._last: dict[str, tuple[int, str | None]] = {}
+        self._hlc: Hlc | None = None
+        for stamp in casebook.stamps(station):
+            self._observe(stamp)
 
     def reading(self) -> Reading:
         return self._clock()
+
+    def register(self) -> Register:
+        return self._register()
+
+    def _observe(self, stamp: str) -> None:
+        """Our next stamp is greater than every stamp that we know of, but for those that run far ahead of us."""
+        now_ms = milliseconds(self._clock().corrected)
+        known = Hlc.parse(stamp)
+        if self._hlc is None:
+            self._hlc = Hlc(0, 0, self.station)
+        # What this station wrote itself always counts: going back behind it would write two events at one time.
+        self._hlc = max(self._hlc, known) if known.station == self.station else self._hlc.observe(known, now_ms)
 
     def write(
         self,
@@ -117,12 +131,14 @@ class Desk:
             case = self.casebook.case(number)
             home = self._home(number)
             documents: list[Document] = []
+            for known in events:
+                self._observe(known["at"])
             seen = case["heads"] if case is not None else []
             serial, prev = self._last.get(home.database, (0, None))
             reading = self._clock()
             for act in acts:
                 self._admit(act, by, case, number)
-                self._hlc = Hlc.tick(int(reading.corrected.timestamp() * 1000), self._hlc, self.station)
+                self._hlc = Hlc.tick(milliseconds(reading.corrected), self._hlc, self.station)
                 serial += 1
                 document = event.compose(
                     case=number,
@@ -132,8 +148,8 @@ class Desk:
                     station=self.station,
                     incarnation=self._incarnation,
                     key=self._key().id,
-                    at=self._hlc.text(),
-                    clock={"raw": rfc3339(reading.raw), "offset": reading.offset_ms, "how": reading.how},
+                    at=self._hlc,
+                    clock=Clock(raw=rfc3339(reading.raw), offset=reading.offset_ms, how=reading.how),
                     seen=seen,
                     home=home.database,
                     serial=serial,
@@ -142,7 +158,7 @@ class Desk:
                 )
                 documents.append(document)
                 seen, prev = [document["_id"]], document["_id"]
-                case = self.casebook.preview([*events, *documents])
+                case = self.casebook.preview([*events, *documents], ours=documents)
             home.save([*beside, *documents], locals=notes or {})
             self._last[home.database] = (serial, documents[-1]["_id"])
             self.casebook.follow()
@@ -162,20 +178,20 @@ class Desk:
                 fields={"name": f"清单里没有“{material[:40]}”，请从材料清单里选一项。"},
             )
         chunks, manifest = chunk.cut(number, content)
-        file = {"id": manifest["sha256"][:32], "name": name, "type": content_type, **manifest}
-        if any(existing["id"] == file["id"] for existing in found["files"]):
+        file = {"name": name, "type": content_type, **manifest}
+        if any(existing["id"] == manifest["id"] for existing in found["files"]):
             # The same photo once more: it is there already, and nothing is stored twice.
-            return case_event_of_file(self.casebook.events(number), file["id"])
+            return case_event_of_file(self.casebook.events(number), manifest["id"])
         act = Act("material_added", {"material": found["id"], "file": file})
         return self.write(number, [act], by, beside=chunks)[-1]
 
-    def file(self, number: str, wanted: str) -> tuple[dict[str, Any], bytes]:
+    def file(self, number: str, wanted: str) -> tuple[CaseFile, bytes]:
         """A file of a case, by its own id or by the id of its material (then the newest): its entry and its bytes.
 
         Raises `Problem` 404 also while some of its chunks are still on the road.
         """
         case = self.casebook.case(number)
-        files: list[dict[str, Any]] = []
+        files: list[CaseFile] = []
         for material in case["materials"] if case is not None else []:
             if material["id"] == wanted and material["files"]:
                 files = [material["files"][-1]]
@@ -193,17 +209,28 @@ class Desk:
         return manifest, content
 
     def _admit(self, act: Act, by: Person, case: Case | None, number: str) -> None:
-        kind = KINDS.get(act.kind)
-        if kind is None:
-            raise Problem(422, "unknown_kind", "没有这种操作。", fields={"kind": "请用目录里有的操作名称。"})
-        refusal = may(act.kind, by.role, self.kind, case, station=self.station, register=self._register(),
-                      department=by.department)
+        data = dict(act.data)
+        refusal = may(
+            act.kind,
+            by.role,
+            self.kind,
+            case,
+            station=self.station,
+            register=self._register(),
+            department=by.department,
+            number=number,
+            data=data,
+        )
         if refusal is not None:
             raise Problem(refusal.status, refusal.code, refusal.sentence)
-        problems = kind.problems(case, dict(act.data))
+        problems = KINDS[act.kind].problems(case, data)
         if problems:
-            raise Problem(422, "not_complete", "还有几处要改，改好再提交。",
-                          fields={f"data.{path}": sentence for path, sentence in problems.items()})
+            raise Problem(
+                422,
+                "not_complete",
+                f"有 {len(problems)} 处要改，改好再提交。",
+                fields={f"data.{path}": sentence for path, sentence in problems.items()},
+            )
 
 
 def case_event_of_file(events: Sequence[Document], file_id: str) -> Document:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from casework.canonical import Document
-from casework.fold import Case
+from casework.case import Case, CaseFile
 from casework.times import parse_rfc3339, rfc3339
 from web.cases.casebook import Casebook, CaseRow, Scope
 from web.cases.desk import Desk, Person
@@ -25,8 +25,11 @@ class CaseServices:
     scope_of: Callable[[User], Scope]
     person_of: Callable[[User], Person]
     station_name: Callable[[str], str]
+    item: Callable[[str], Document | None]
     now: Callable[[], datetime]
     may_add_files: bool
+    # Raises `Problem` while nobody knows what day it is: a paper that bears a date must bear the right one.
+    ready_to_print: Callable[[], None] = lambda: None
 
     def visible(self, number: str, user: User) -> tuple[CaseRow, Case]:
         """The case, if it is there and this user may see it; what one may not see is as if it were not there."""
@@ -44,11 +47,14 @@ class CaseServices:
         return ordered + [event for name, event in sorted(found.items()) if name not in known]
 
 
-def event_time(event: Document) -> str:
+def event_time(event: Document) -> str | None:
     """When it happened, RFC 3339: the clock's own word with the correction that was known when it was written."""
-    clock = event.get("clock") or {}
-    raw = parse_rfc3339(clock["raw"])
-    return rfc3339(datetime.fromtimestamp(raw.timestamp() + clock.get("offset", 0) / 1000, raw.tzinfo))
+    try:
+        clock = event["clock"]
+        return rfc3339(parse_rfc3339(clock["raw"]) + timedelta(milliseconds=clock["offset"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        # An event that is kept aside may have no readable clock; it is shown all the same.
+        return None
 
 
 def case_for_api(services: CaseServices, row: CaseRow, case: Case) -> dict[str, Any]:
@@ -83,7 +89,13 @@ def case_for_api(services: CaseServices, row: CaseRow, case: Case) -> dict[str, 
                 "name": material["name"],
                 "state": material["state"],
                 "files": [
-                    {name: file[name] for name in ("id", "name", "type", "size", "sha256")}
+                    {
+                        "id": file["id"],
+                        "name": file["name"],
+                        "type": file["type"],
+                        "size": file["size"],
+                        "sha256": file["sha256"],
+                    }
                     | {"here": _all_here(file, services, row.number)}
                     for file in material["files"]
                 ],
@@ -110,5 +122,5 @@ def row_for_api(row: CaseRow) -> dict[str, Any]:
     }
 
 
-def _all_here(file: dict[str, Any], services: CaseServices, number: str) -> bool:
+def _all_here(file: CaseFile, services: CaseServices, number: str) -> bool:
     return set(file["chunks"]) <= services.casebook.chunks_present(number)

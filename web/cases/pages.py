@@ -1,0 +1,210 @@
+"""Case pages, alike at the station and at the county: the list, one case with its photos, acts on it, its papers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+
+from casework.case import Case
+from casework.fields import can_set
+from casework.rights import may, may_settle
+from casework.rights import Actor
+from casework.transitions import OPEN_STATES, STATES
+from web.cases.api import EVERYBODY, HANDLERS
+from web.cases.desk import Act
+from web.cases.files import checked_upload, file_answer
+from web.cases.services import CaseServices
+from web.cases.telling import MATERIAL_STATES, field_in_words, form_rows, state_in_words, tell
+from web.errors import Problem
+from web.papers import qr_svg
+from web.signin import User, allow, current_user
+
+PAPERS = {"receipt": "受理回执", "application": "申请表"}
+CORRECTABLE = {
+    "applicant.name": "姓名",
+    "applicant.phone": "联系电话",
+    "applicant.address": "住址",
+    "applicant.id_number": "证件号码",
+}
+
+
+def case_pages(services: CaseServices) -> Blueprint:
+    pages = Blueprint("cases", __name__)
+
+    @pages.get("/cases")
+    @allow(*EVERYBODY)
+    def listing() -> str:
+        text, state = request.args.get("q", "").strip()[:60], request.args.get("state", "")
+        rows = services.casebook.latest(
+            services.scope_of(current_user()), states=[state] if state in STATES else [], text=text, limit=100
+        )
+        return render_template("cases/listing.html", rows=rows, text=text, state=state, states=STATES,
+                               station_name=services.station_name)  # fmt: skip
+
+    @pages.get("/cases/<number>")
+    @allow(*EVERYBODY)
+    def show(number: str) -> str:
+        return _page(services, number, {})
+
+    @pages.get("/cases/<number>/facts")
+    @allow(*EVERYBODY)
+    def facts(number: str) -> str:
+        row, case = services.visible(number, current_user())
+        return render_template("cases/facts.html", row=row, case=case, state=state_in_words(case),
+                               photos=_photos(services, case))  # fmt: skip
+
+    @pages.get("/cases/<number>/files/<wanted>")
+    @allow(*EVERYBODY)
+    def file(number: str, wanted: str) -> Response:
+        services.visible(number, current_user())
+        return file_answer(*services.desk.file(number, wanted))
+
+    @pages.post("/cases/<number>/acts/<kind>")
+    @allow(*HANDLERS)
+    def act(number: str, kind: str) -> Response | tuple[str, int]:
+        user = current_user()
+        services.visible(number, user)
+        try:
+            data = _said(kind, request.form)
+            services.desk.write(number, [Act(kind, data)], services.person_of(user))
+        except Problem as problem:
+            if problem.status not in (409, 422):
+                raise
+            # What was typed stays on the page, beside the reason.
+            fields = problem.fields or {"act": problem.message}
+            return _page(services, number, fields, kind=kind), problem.status
+        flash(_("已保存"), "saved")
+        return _to(number)
+
+    if services.may_add_files:
+
+        @pages.post("/cases/<number>/photos")
+        @allow("agent", "township")
+        def add_photo(number: str) -> Response:
+            user = current_user()
+            services.visible(number, user)
+            upload = checked_upload(request)
+            services.desk.add_file(
+                number, upload.material, upload.name, upload.content_type, upload.content, services.person_of(user)
+            )
+            flash(_("已保存"), "saved")
+            return _to(number)
+
+    @pages.get("/cases/<number>/papers/<paper>")
+    @allow(*EVERYBODY)
+    def paper(number: str, paper: str) -> str:
+        row, case = services.visible(number, current_user())
+        if paper not in PAPERS or case["item"] is None:
+            raise Problem(404, "no_such_paper", "没有这种文书。")
+        services.ready_to_print()
+        item = services.item(row.item) or {}
+        return render_template(
+            f"cases/paper_{paper}.html",
+            row=row,
+            case=case,
+            terms=case["item"],
+            guide=item,
+            title=PAPERS[paper],
+            station=services.station_name(row.station),
+            form=form_rows(item.get("form", {}), case["fields"].get("form") or {}),
+            material_states=MATERIAL_STATES,
+            qr=qr_svg(f"{request.host_url}cases/{number}"),
+            printed_at=services.now(),
+        )
+
+    return pages
+
+
+def _page(services: CaseServices, number: str, problems: Mapping[str, str], kind: str = "") -> str:
+    user = current_user()
+    row, case = services.visible(number, user)
+    item = services.item(row.item) or {}
+    schema = item.get("form", {})
+    events = services.events_in_order(case)
+    return render_template(
+        "cases/show.html",
+        row=row,
+        case=case,
+        terms=case["item"],
+        state=state_in_words(case),
+        station=services.station_name(row.station),
+        road=tell(events, case, services.station_name, schema),
+        form=form_rows(schema, case["fields"].get("form") or {}),
+        photos=_photos(services, case),
+        here=services.casebook.chunks_present(number),
+        material_states=MATERIAL_STATES,
+        possible=_possible(services, user, case),
+        settleable=_settleable(services, user, case),
+        correctable={path: title for path, title in CORRECTABLE.items() if can_set(case["fields"], path)},
+        field_title=lambda path: field_in_words(path, schema),
+        station_name=services.station_name,
+        problems=dict(problems),
+        typed=request.form if request.method == "POST" else {},
+        tried=kind,
+        open=row.state in OPEN_STATES,
+        may_add_files=services.may_add_files and row.state in OPEN_STATES,
+    )
+
+
+def _possible(services: CaseServices, user: User, case: Case) -> frozenset[str]:
+    """The acts that this user may do to the case as it stands: only those have a form on the page."""
+    person = services.person_of(user)
+    kinds = ("decided", "withdrawn", "field_corrected")
+    return frozenset(
+        kind
+        for kind in kinds
+        if may(
+            kind,
+            person.role,
+            services.desk.kind,
+            case,
+            station=services.desk.station,
+            register=services.desk.register(),
+            department=person.department,
+        )
+        is None
+    )
+
+
+def _settleable(services: CaseServices, user: User, case: Case) -> frozenset[str]:
+    person = services.person_of(user)
+    actor = Actor(person.role, services.desk.station, services.desk.kind, person.department)
+    return frozenset(
+        point["id"]
+        for point in case["contested"]
+        if may_settle(point["topic"], actor, case["number"], case["item"], services.desk.register()) is None
+    )
+
+
+def _photos(services: CaseServices, case: Case) -> tuple[int, int]:
+    """How many files the case has, and how many of them are here whole."""
+    present = services.casebook.chunks_present(case["number"])
+    files = [file for material in case["materials"] for file in material["files"]]
+    return len(files), sum(1 for file in files if set(file["chunks"]) <= present)
+
+
+def _said(kind: str, form: Mapping[str, str]) -> dict[str, Any]:
+    """What the page's form for this act says, as the event's data."""
+    match kind:
+        case "decided":
+            return {"outcome": form.get("outcome", ""), "reason": form.get("reason", "").strip()}
+        case "withdrawn":
+            return {"reason": form.get("reason", "").strip()}
+        case "field_corrected":
+            said = {"path": form.get("path", ""), "value": form.get("value", "").strip()}
+            return said | ({"reason": form["reason"].strip()} if form.get("reason", "").strip() else {})
+        case "settled":
+            return {name: form.get(name, "").strip() for name in ("point", "value", "reason")}
+        case _:
+            raise Problem(404, "unknown_kind", "没有这种操作，请从页面上的按钮里选。")
+
+
+def _to(number: str) -> Response:
+    answer = redirect(url_for("cases.show", number=number), 303)
+    assert isinstance(answer, Response)
+    return answer
+
+
