@@ -208,9 +208,9 @@ class Relay:
                 await self._sleep(wait_s)
             if not piece:
                 break
+            way.bytes += len(piece)
             writer.write(piece)
             await writer.drain()
-            way.bytes += len(piece)
         # One side has said all it had to say; the other way may still have an answer on it.
         with contextlib.suppress(OSError):
             writer.write_eof()
