@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from waitress import wasyncore
@@ -14,14 +14,16 @@ from waitress.server import create_server
 @contextmanager
 def served(app: Any, **settings: Any) -> Iterator[str]:
     """The URL under which the app answers while the block runs."""
-    server: Any = create_server(app, host="127.0.0.1", port=0, clear_untrusted_proxy_headers=True, **settings)
+    server: Any = create_server(app, host="127.0.0.1", port=0, map={}, **settings)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        # In its own thread, the loop ends when nothing is left to listen to.
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        # In its own thread, the loop ends when nothing is left to listen to; if it was awake it may be faster than
+        # the pull that was to wake it.
+        with suppress(OSError):
+            server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
         thread.join(5)
         server.task_dispatcher.shutdown()
         assert not thread.is_alive()
