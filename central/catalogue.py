@@ -14,6 +14,7 @@ from casework import schemas
 from casework.canonical import Document, NotCanonical, canonical, content_hash
 from casework.documents import item as items
 from casework.documents import release as releases
+from casework.forms import validate_form
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import rfc3339
@@ -330,7 +331,7 @@ def _form_problems(form: Any) -> dict[str, str]:
         return {"form": f"表单不是正确的 JSON Schema：{wrong[0]}"}
     found = _unfillable(form, "form")
     if not found:
-        examples = schemas.problems(form, first_examples(form))
+        examples = validate_form(form, first_examples(form))
         found = {f"form.{name}": f"第一个例子通不过：{sentence}" for name, sentence in examples.items()}
     return found
 
