@@ -1,4 +1,4 @@
-"""The sample county 驿山县 (600101) as data: stations, departments, accounts, items, and what the demo runs."""
+"""The sample county 驿山县 (600101) as data: stations, departments, accounts, items, the demo."""
 
 import json
 from pathlib import Path
