@@ -157,9 +157,13 @@ class DatabaseFile:
             self._epoch_begun = self._epoch_begun or epoch_began
 
     def _begin_epoch(self) -> None:
+        # A seeded source of randomness may draw what it drew before.
+        while True:
+            token = f"{self.random.getrandbits(40):010x}"
+            if not self._writer.execute("SELECT 1 FROM epochs WHERE token = ?", (token,)).fetchone():
+                break
         self._writer.execute(
-            "INSERT INTO epochs (token, start) SELECT ?, coalesce(max(seq), 0) FROM documents",
-            (f"{self.random.getrandbits(40):010x}",),
+            "INSERT INTO epochs (token, start) SELECT ?, coalesce(max(seq), 0) FROM documents", (token,)
         )
 
     def tidy(self) -> None:

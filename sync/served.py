@@ -39,6 +39,14 @@ class Revision(NamedTuple):
         )
 
 
+class Opened(NamedTuple):
+    """What was found for a revision that was asked for: it and its ancestors, or None if it is not kept."""
+
+    asked: str
+    revision: Revision | None
+    path: tuple[str, ...] = ()
+
+
 class Database(Peer, Protocol):
     """One database to serve. The embedded store is one."""
 
@@ -61,6 +69,12 @@ class Database(Peer, Protocol):
 
     def history(self, id: str) -> tuple[RevisionTree, set[str]] | None:
         """The revision tree of a document, and the revisions whose content is still here."""
+        ...
+
+    def opened(
+        self, wanted: Sequence[tuple[str, Sequence[str] | None]], *, latest: bool = False
+    ) -> list[list[Opened]]:
+        """For each id the revisions named (None: all leaves); with `latest` the leaves that follow them."""
         ...
 
     def inlined(self, attachments: dict[str, Document]) -> dict[str, Document]:

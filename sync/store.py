@@ -52,12 +52,14 @@ from sync.revisions import (
     path_of,
     revisions_field,
 )
-from sync.served import Revision
+from sync.served import Opened, Revision
 from sync.sqlite import sqlite3
 
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]{0,237}", re.ASCII)
 _SUFFIX: Final = ".sqlite3"
 _COLUMNS: Final = "seq, id, rev, deleted, tree, attachments, body"
+# The same without the body, which for a long document is read from pages of its own.
+_HEAD: Final = "seq, id, rev, deleted, tree, attachments, x''"
 
 
 class Codec(Protocol):
@@ -323,7 +325,8 @@ class Store:
         """The rows after `since`; see `Peer.changes`."""
         with self._file.reading() as connection:
             start = self._position(connection, since)
-            rows = list(_changed(connection, start, limit, doc_ids, descending))
+            columns = _COLUMNS if include_docs else _HEAD
+            rows = list(_changed(connection, columns, start, limit, doc_ids, descending=descending))
             last = _last_seq(connection)
             more = limit is not None and len(rows) >= limit
             epoch = _epoch(connection)
@@ -445,6 +448,31 @@ class Store:
                 return None
             kept = connection.execute("SELECT rev FROM revisions WHERE id = ?", (id,))
             return row.tree, {row.rev, *(rev for (rev,) in kept)}
+
+    def opened(
+        self, wanted: Sequence[tuple[str, Sequence[str] | None]], *, latest: bool = False
+    ) -> list[list[Opened]]:
+        """For each id the revisions named (None: all leaves); with `latest` the leaves that follow them."""
+        found: list[list[Opened]] = []
+        with self._file.reading() as connection:
+            rows = _rows(connection, [id_ for id_, _ in wanted])
+            for id_, revs in wanted:
+                row = rows.get(id_)
+                if row is None:
+                    found.append([Opened(rev, None) for rev in revs or ()])
+                    continue
+                if row.tree_text is None and (revs is None or list(revs) == [row.rev]):
+                    # Nearly all documents are of one revision: no tree to read.
+                    found.append([Opened(row.rev, self._opened(row), (row.rev,))])
+                    continue
+                tree = row.tree
+                some: list[Opened] = []
+                for asked in tree.leaves() if revs is None else revs:
+                    rev = (latest and tree.available_leaf_after(asked)) or asked
+                    revision = self._revision_of(connection, row, rev)
+                    some.append(Opened(asked, revision, tree.path(rev) if revision else ()))
+                found.append(some)
+        return found
 
     def inlined(self, attachments: dict[str, Document]) -> dict[str, Document]:
         """Stubs with the files themselves in them."""
@@ -1013,24 +1041,26 @@ def _rows(connection: sqlite3.Connection, ids: Sequence[str], columns: str = _CO
 
 def _heads(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
     """The same without bodies."""
-    return _rows(connection, ids, "seq, id, rev, deleted, tree, attachments, x''")
+    return _rows(connection, ids, _HEAD)
 
 
 def _changed(
     connection: sqlite3.Connection,
+    columns: str,
     start: int,
     limit: int | None,
     doc_ids: Sequence[str] | None,
+    *,
     descending: bool,
 ) -> Iterator[Row]:
     order = "DESC" if descending else "ASC"
     if doc_ids is not None:
-        found = sorted(_rows(connection, doc_ids).values(), reverse=descending)
+        found = sorted(_rows(connection, doc_ids, columns).values(), reverse=descending)
         yield from [row for row in found if descending or row.seq > start][:limit]
         return
     # CouchDB's descending feed begins at the newest change, whatever `since` says.
     for row in connection.execute(
-        f"SELECT {_COLUMNS} FROM documents WHERE seq > ? ORDER BY seq {order} LIMIT ?",
+        f"SELECT {columns} FROM documents WHERE seq > ? ORDER BY seq {order} LIMIT ?",
         (0 if descending else start, -1 if limit is None else limit),
     ):
         yield Row(*row)

@@ -33,7 +33,7 @@ from sync.peer import (
     Written,
 )
 from sync.revisions import BadRevision, RevisionTree, parse_revision, path_of, revisions_field
-from sync.served import Database, Folder, Revision
+from sync.served import Database, Folder, Opened, Revision
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -43,6 +43,7 @@ MAX_BODY_BYTES: Final = 16 << 20
 _WHOLE_UP_TO_BYTES: Final = 1 << 18
 _GZIP_FROM_BYTES: Final = 512
 _ROWS_AT_A_TIME: Final = 500
+_DOCUMENTS_AT_A_TIME: Final = 100
 
 Authenticate = Callable[["WSGIEnvironment"], Writer | None]
 Admits = Callable[[Database, Writer], bool]
@@ -459,40 +460,33 @@ class _DatabaseAnswers:
         wanted = self._object().get("docs")
         if not isinstance(wanted, list) or not all(isinstance(one, dict) for one in wanted):
             raise BadRequest("Missing JSON list of 'docs'.")
-        return _stream(_listed(b'{"results":[', map(self._bulk_got, wanted), b"]}"))
+        asked: list[tuple[str, list[str] | None]] = []
+        for one in wanted:
+            id_, rev = one.get("id"), one.get("rev")
+            if not isinstance(id_, str) or not isinstance(rev, str | None):
+                raise BadRequest("Every entry of `docs` needs an `id`.")
+            asked.append((id_, None if rev is None else [rev]))
+        return _stream(_listed(b'{"results":[', self._bulk_got(asked), b"]}"))
 
-    def _bulk_got(self, wanted: Document) -> bytes:
-        id_, rev = wanted.get("id"), wanted.get("rev")
-        if not isinstance(id_, str) or not isinstance(rev, str | None):
-            raise BadRequest("Every entry of `docs` needs an `id`.")
-        rows = []
-        for opened, one in self._opened(id_, "all" if rev is None else [rev]):
-            if one is None:
-                missing = {"id": id_, "rev": opened, "error": "not_found", "reason": "missing"}
-                rows.append(b'{"error":' + json_bytes(missing) + b"}")
-            else:
-                rows.append(b'{"ok":' + one + b"}")
-        return b'{"id":' + json_bytes(id_) + b',"docs":[' + b",".join(rows) + b"]}"
+    def _bulk_got(self, asked: Sequence[tuple[str, Sequence[str] | None]]) -> Iterator[bytes]:
+        latest = _flag(self.request, "latest")
+        for first in range(0, len(asked), _DOCUMENTS_AT_A_TIME):
+            some = asked[first : first + _DOCUMENTS_AT_A_TIME]
+            for (id_, _), found in zip(some, self.store.opened(some, latest=latest), strict=True):
+                rows = [
+                    b'{"error":' + json_bytes(_not_found(id_, one.asked)) + b"}"
+                    if one.revision is None
+                    else b'{"ok":' + self._opened(one.revision, one.path) + b"}"
+                    for one in found or [Opened("undefined", None)]
+                ]
+                yield b'{"id":' + json_bytes(id_) + b',"docs":[' + b",".join(rows) + b"]}"
 
-    def _opened(self, id_: str, revs: Sequence[str] | str) -> Iterator[tuple[str, bytes | None]]:
-        """The revisions asked for (or "all" leaves) with `_revisions` and attachments as asked; None: not
-        here.
-        """
-        history = self.store.history(id_)
-        tree = history[0] if history else RevisionTree()
-        asked = tree.leaves() if isinstance(revs, str) else revs
-        if isinstance(revs, str) and history is None:
-            yield "undefined", None
-        for rev in asked:
-            opened = (tree.available_leaf_after(rev) if _flag(self.request, "latest") else rev) or rev
-            one = self.store.revision(id_, opened) if history else None
-            if one is None:
-                yield rev, None
-                continue
-            more: Document = {"_revisions": revisions_field(tree.path(opened))} if self._wants_revs() else {}
-            if one.attachments and _flag(self.request, "attachments"):
-                more["_attachments"] = self.store.inlined(one.attachments)
-            yield rev, one.bytes(more)
+    def _opened(self, one: Revision, path: Sequence[str]) -> bytes:
+        """A revision with `_revisions` and attachments as asked."""
+        more: Document = {"_revisions": revisions_field(path)} if self._wants_revs() else {}
+        if one.attachments and _flag(self.request, "attachments"):
+            more["_attachments"] = self.store.inlined(one.attachments)
+        return one.bytes(more)
 
     def _wants_revs(self) -> bool:
         return _flag(self.request, "revs")
@@ -608,18 +602,20 @@ class _DatabaseAnswers:
         return response
 
     def _open_revs(self, id_: str) -> Response:
-        asked = self.args["open_revs"]
-        revs: Sequence[str] | str = "all"
-        if asked != "all":
-            parsed = _parameter(self.request, "open_revs")
-            if not isinstance(parsed, list):
+        revs: list[str] | None = None
+        if self.args["open_revs"] != "all":
+            asked = _parameter(self.request, "open_revs")
+            if not isinstance(asked, list):
                 raise BadRequest("open_revs must be `all` or an array of revisions.")
-            revs = [_checked(rev) for rev in parsed]
-        elif self.store.history(id_) is None:
+            revs = [_checked(rev) for rev in asked]
+        (found,) = self.store.opened([(id_, revs)], latest=_flag(self.request, "latest"))
+        if revs is None and not found:
             raise NotFound("missing")
         rows = [
-            b'{"missing":' + json_bytes(rev) + b"}" if one is None else b'{"ok":' + one + b"}"
-            for rev, one in self._opened(id_, revs)
+            b'{"missing":' + json_bytes(one.asked) + b"}"
+            if one.revision is None
+            else b'{"ok":' + self._opened(one.revision, one.path) + b"}"
+            for one in found
         ]
         return Response(b"[" + b",".join(rows) + b"]", content_type="application/json")
 
@@ -988,6 +984,10 @@ def _written_row(row: Written) -> Document:
     if row.error is None:
         return {"ok": True, "id": row.id, "rev": row.rev}
     return {"id": row.id, "rev": row.rev, "error": row.error, "reason": row.reason}
+
+
+def _not_found(id_: str, rev: str) -> Document:
+    return {"id": id_, "rev": rev, "error": "not_found", "reason": "missing"}
 
 
 def _conflicts(tree: RevisionTree) -> Document:

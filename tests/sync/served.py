@@ -20,8 +20,8 @@ def served(app: Any, **settings: Any) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        # In its own thread, the loop ends when nothing is left to listen to; if it was awake it may be faster than
-        # the pull that was to wake it.
+        # In its own thread, the loop ends when nothing is left to listen to; if it was awake it may be faster
+        # than the pull that was to wake it.
         with suppress(OSError):
             server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
         thread.join(5)

@@ -51,7 +51,7 @@ def merged(edits: list[tuple[Path, bool]]) -> RevisionTree:
 def test_any_order_of_merging_gives_the_same_leaves_and_winner(
     edits: list[tuple[Path, bool]], random: Random
 ) -> None:
-    # Deletions are only known of those who have written them: take each edit's own word, newest generation last.
+    # Oldest first, as the edits were made.
     in_order = merged(sorted(edits, key=lambda edit: parse_revision(edit[0][0])))
     shuffled = list(edits)
     random.shuffle(shuffled)
@@ -143,8 +143,9 @@ def test_latest_opens_the_leaf_that_descends_even_if_it_lost_or_is_deleted() -> 
         f"{MAX_GENERATION + 1}-a",
         "9" * 5000 + "-a",
         7,
-    ]
-    + [None, "1-" + "x" * 500],
+        None,
+        "1-" + "x" * 500,
+    ],
     ids=lambda rev: str(rev)[:20],
 )
 def test_what_is_no_revision_is_refused(rev: object) -> None:

@@ -63,7 +63,7 @@ class Caller:
         if data is not None:
             headers.setdefault("Content_Type", "application/json")
         return self.client.open(
-            path.split("?")[0],
+            path.partition("?")[0],
             method=method,
             data=data,
             headers={name.replace("_", "-"): value for name, value in headers.items()},
