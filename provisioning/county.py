@@ -26,6 +26,7 @@ class County:
         self, folder: CountyFolder, databases: Databases, *, now: Callable[[], datetime], random: Random
     ) -> None:
         self.folder = folder
+        self.code = folder.station
         self.databases = databases
         self.now = now
         self.random = random
@@ -55,6 +56,10 @@ class County:
             assert register is not None, "`provision county init` writes the first register"
             known = self._register = (seq, register)
         return known[1]
+
+    def knows_station(self, code: str) -> bool:
+        """Whether the station was ever added, enrolled or not."""
+        return self.fleet.get(f"station:{code}") is not None
 
     def apply_securities(self) -> None:
         apply_securities(self.databases, self.register())

@@ -30,6 +30,7 @@ import provisioning
 from provisioning import ProvisioningError, sample_county
 from provisioning.county import county_opened
 from provisioning.folder import (
+    CONFIG,
     CountyFolder,
     FolderError,
     FolderLocked,
@@ -48,7 +49,6 @@ CONTACT_INTERVAL_S = 3
 READY_WITHIN_S = 180
 END_WITHIN_S = 3.5
 DEMO, CONTROL, LOCK, ACCOUNTS = "demo.json", "control.json", "demo.lock", "accounts.json"
-OURS = {DEMO, CONTROL, LOCK, ACCOUNTS, ACCOUNTS + ".new", "county", "stations", "log"}
 QUESTION = "低保"
 # As services run in production: glibc otherwise keeps an arena of memory for every thread.
 THRIFTY = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "262144"}
@@ -154,8 +154,8 @@ class Demo:
                 (folder / name).unlink(missing_ok=True)
             self._check_ports()
             try:
-                self._set_up()
-                self._serve()
+                codes = self._set_up()
+                self._serve(codes)
                 until()
             finally:
                 for name in (DEMO, CONTROL):
@@ -164,17 +164,10 @@ class Demo:
                 self._relay.stop()
 
     def _look_at(self, folder: Path) -> None:
-        if not folder.exists():
-            return
-        if not folder.is_dir():
+        if folder.exists() and not folder.is_dir():
             raise DemoFailed(f"{folder} is a file; the demo needs a folder of its own.")
-        strange = sorted(
-            path.name for path in folder.iterdir() if path.name not in OURS and path.name[0] != "."
-        )
-        if strange:
-            raise DemoFailed(
-                f"{folder} holds something else ({', '.join(strange[:3])}): take an empty or new folder."
-            )
+        if (folder / CONFIG).exists():
+            raise DemoFailed(f"{folder} is a real county's or station's data folder: take a new folder.")
 
     def _check_ports(self) -> None:
         for port in self._layout.ports():
@@ -187,7 +180,8 @@ class Demo:
 
     # The set-up: each step looks whether it was done before.
 
-    def _set_up(self) -> None:
+    def _set_up(self) -> dict[str, str]:
+        """Returns the one-time codes of the stations that are yet to be enrolled."""
         county, folder = self._layout.county(), self._layout.folder
         try:
             CountyFolder.open(county.folder)
@@ -202,6 +196,7 @@ class Demo:
                 file = sample_county.ITEMS_FILE
                 self._yizhan("central", "catalogue", "import", file, "--dir", county.folder, "--approve")
                 self._yizhan("central", "catalogue", "publish", "--dir", county.folder)
+        codes = self._codes()
         accounts = folder / ACCOUNTS
         if not accounts.exists():
             with self._step("Make accounts with passwords"):
@@ -213,6 +208,7 @@ class Demo:
                 # The name says that they are in: interrupted before, new ones are drawn and imported.
                 drawn.rename(accounts)
         self._accounts = json.loads(accounts.read_text(encoding="utf-8"))
+        return codes
 
     def _published(self) -> bool:
         with self._county_opened() as county:
@@ -271,10 +267,9 @@ class Demo:
 
     # Serving.
 
-    def _serve(self) -> None:
+    def _serve(self, codes: Mapping[str, str]) -> None:
         layout, county = self._layout, self._layout.county()
         secret = f"{self._random.getrandbits(128):032x}"
-        codes = self._codes()
         self._relay.start()
         page = StartPage(self._relay, port=layout.page_port, secret=secret, places=self._places)
         server = create_server(page, host=HOST, port=layout.page_port, threads=2, ident=None)

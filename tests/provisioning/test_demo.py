@@ -1,0 +1,234 @@
+"""The demo's course with stand-ins for the apps: set-up, second start, restart, every way to end it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import urllib3
+from click.testing import CliRunner
+
+from provisioning.commands import demo_group
+from provisioning.folder import StationFolder
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("demo")]
+
+ROOT = Path(__file__).parents[2]
+
+
+def within(seconds: float, true: Callable[[], object]) -> None:
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < seconds
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port from which the demo's other ports are free too, as well as can be told."""
+    for base in range(21000, 29000, 97):
+        probes = [socket.socket() for _ in range(6)]
+        try:
+            for probe, more in zip(probes, (0, 1, 2, 10, 20, 30), strict=True):
+                probe.bind(("127.0.0.1", base + more))
+        except OSError:
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+        return base
+    raise AssertionError("no free ports")
+
+
+def serves(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and "serve" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Running:
+    """A demo in its own process."""
+
+    def __init__(self, folder: Path, port: int, **environment: str) -> None:
+        self.folder = folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.provisioning.demo_of_stand_ins", str(folder), str(port)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **environment},
+        )
+
+    def ready(self) -> dict[str, Any]:
+        file = self.folder / "demo.json"
+        within(60, lambda: file.exists() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said()
+        assert file.stat().st_mode & 0o777 == 0o600
+        described: dict[str, Any] = json.loads(file.read_text())
+        return described
+
+    def said(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.read()
+
+    def services(self) -> list[psutil.Process]:
+        return [child for child in psutil.Process(self.process.pid).children() if serves(child)]
+
+    def end(self, number: int = signal.SIGINT) -> float:
+        services = self.services()
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(10)
+        within(5, lambda: not any(service.is_running() for service in services))
+        return time.monotonic() - began
+
+
+@pytest.fixture
+def demos(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def start(port: int, **environment: str) -> Running:
+        started.append(Running(tmp_path / "demo", port, **environment))
+        return started[-1]
+
+    yield start
+    for demo in started:
+        if demo.process.poll() is None:
+            demo.end()
+
+
+def test_the_demo_sets_up_goes_on_with_another_port_and_ends_however_it_is_ended(
+    demos: Callable[..., Running], tmp_path: Path
+) -> None:
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    port = free_port()
+    demo = demos(port)
+    first = demo.ready()
+
+    # What demo.json says, and that it is so.
+    assert first["county"]["url"] == f"http://127.0.0.1:{port}"
+    assert first["county"]["couch_url"] == f"http://127.0.0.1:{port}/couch"
+    assert [one["role"] for one in first["county"]["accounts"]][-1] == "admin"
+    assert first["county"]["accounts"][0] | {"password": ""} == {
+        "role": "reviewer",
+        "username": "reviewer-minzheng",
+        "password": "",
+        "department": "民政",
+    }
+    township, *villages = first["stations"]
+    assert [one["kind"] for one in first["stations"]] == ["township", "village", "village"]
+    assert [one["url"] for one in first["stations"]] == [
+        f"http://127.0.0.1:{port + more}" for more in (10, 20, 30)
+    ]
+    assert all(village["parent"] == township["code"] for village in villages)
+    assert {one["role"] for one in township["accounts"]} == {"township", "agent"}
+    assert [one["role"] for village in villages for one in village["accounts"]] == ["agent", "agent"]
+    passwords = [one["password"] for one in first["county"]["accounts"] + township["accounts"]]
+    assert len(set(passwords)) == len(passwords)
+    assert (folder / "accounts.json").stat().st_mode & 0o777 == 0o600
+    for station in first["stations"]:
+        assert StationFolder.open(Path(station["dir"])).key().id == f"{station['code']}:1"
+    assert len(list((folder / "stations").iterdir())) == 3
+
+    # The line, by the command.
+    for mode in ("cut", "slow", "heal"):
+        result = CliRunner().invoke(demo_group, [mode, "--dir", str(folder)])
+        assert (result.exit_code, mode in result.output) == (0, True), result.output
+        reachable = mode != "cut"
+        try:
+            socket.create_connection(("127.0.0.1", port + 1), timeout=2).close()
+        except ConnectionRefusedError:
+            assert not reachable
+        else:
+            assert reachable
+    page = urllib3.request("GET", f"http://127.0.0.1:{port + 2}/").data.decode()
+    assert villages[0]["url"] in page
+
+    # Somebody else's second start is told, and disturbs nothing.
+    second = demos(port)
+    assert second.process.wait(20) == 1
+    assert "already" in second.said()
+    assert (folder / "demo.json").exists()
+
+    # A process that dies comes back within two seconds.
+    victim = next(
+        service for service in demo.services() if villages[0]["code"] in " ".join(service.cmdline())
+    )
+    victim.kill()
+    within(2, lambda: len(demo.services()) == 4 and victim not in demo.services())
+
+    # Ctrl-C ends everything, and takes demo.json with it.
+    assert demo.end(signal.SIGINT) < 5
+    assert not (folder / "demo.json").exists()
+    assert "Ctrl-C ends everything" in demo.said()
+    result = CliRunner().invoke(demo_group, ["cut", "--dir", str(folder)])
+    assert result.exit_code == 1
+    assert "No demo runs" in result.output
+
+    # The same data, other ports, and nothing is done twice.
+    imported = (folder / "imported.txt").read_text()
+    other = free_port()
+    demo = demos(other)
+    again = demo.ready()
+    assert again["county"]["accounts"] == first["county"]["accounts"]
+    assert again["stations"][0]["url"] == f"http://127.0.0.1:{other + 10}"
+    assert (folder / "imported.txt").read_text() == imported
+    log = (folder / "log" / f"{township['code']}.log").read_text().splitlines()
+    assert log == [
+        f"{township['code']} reaches the county by http://127.0.0.1:{base + 1}" for base in (port, other)
+    ]
+
+    # Killed without a word: the lifelines end the services.
+    assert demo.end(signal.SIGKILL) < 5
+
+
+def test_a_set_up_that_broke_off_goes_on(demos: Callable[..., Running], tmp_path: Path) -> None:
+    folder, port = tmp_path / "demo", free_port()
+    demo = demos(port, STAND_IN_FAILS="accounts")
+    assert demo.process.wait(60) == 1
+    assert "the disk is full" in demo.said()
+    assert not (folder / "demo.json").exists()
+    assert not (folder / "accounts.json").exists()
+
+    demo = demos(port)
+    within(60, (folder / "accounts.json").exists)
+    demo.process.kill()
+    demo.process.wait()
+
+    # And once more where a station had been enrolled, but lost its folder's last file.
+    demo = demos(port)
+    stations = demo.ready()["stations"]
+    demo.end()
+    (Path(stations[1]["dir"]) / "config.toml").unlink()
+    stations = demos(port).ready()["stations"]
+    assert StationFolder.open(Path(stations[1]["dir"])).key_serial == 1
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2, 30])
+def test_a_port_that_is_taken_is_named(demos: Callable[..., Running], taken: int) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port + taken)):
+        demo = demos(port)
+        assert demo.process.wait(20) == 1
+    assert f"Port {port + taken}" in demo.said()
+
+
+def test_a_real_county_s_folder_is_left_alone(demos: Callable[..., Running], tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "config.toml").write_text('kind = "county"')
+    demo = demos(free_port())
+    assert demo.process.wait(20) == 1
+    assert "real county" in demo.said()
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["config.toml"]
