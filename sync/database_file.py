@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import deque
@@ -19,6 +20,8 @@ from sync.sqlite import sqlite3
 BUSY_TIMEOUT_S: Final = 30.0
 IDLE_READERS: Final = 4
 _SQLITE_BUSY, _SQLITE_IOERR, _SQLITE_FULL = 5, 10, 13
+
+_log = logging.getLogger(__name__)
 
 _open_files: dict[Path, DatabaseFile] = {}
 _open_files_lock = threading.Lock()
@@ -97,7 +100,11 @@ class DatabaseFile:
         with self._changed:
             self._changed.notify_all()
         for listener in self._listeners:
-            listener(seq)
+            try:
+                listener(seq)
+            except Exception:
+                # What was saved is saved; whoever saved it must not be told otherwise.
+                _log.exception("A listener failed after a commit to %s", self.path.name)
 
     def wait(self, timeout_s: float) -> None:
         """Return at the next commit of this process, or when the time is over."""

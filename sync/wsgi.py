@@ -44,6 +44,7 @@ _WHOLE_UP_TO_BYTES: Final = 1 << 18
 _GZIP_FROM_BYTES: Final = 512
 _ROWS_AT_A_TIME: Final = 500
 _DOCUMENTS_AT_A_TIME: Final = 100
+_MEMBERS_LOCAL_BYTES: Final = 64 << 10
 
 Authenticate = Callable[["WSGIEnvironment"], Writer | None]
 Admits = Callable[[Database, Writer], bool]
@@ -696,7 +697,11 @@ class _DatabaseAnswers:
                     raise NotFound("missing")
                 return _json(200, doc)
             case "PUT":
-                rev = self.store.put_local(id_, {**self._object(), **self._local_rev()})
+                doc = self._object()
+                if (self.request.content_length or 0) > _MEMBERS_LOCAL_BYTES and not self._is_admin():
+                    # The write rule does not see local documents; they are for checkpoints.
+                    raise TooLarge(f"A local document has at most {_MEMBERS_LOCAL_BYTES} bytes here.")
+                rev = self.store.put_local(id_, {**doc, **self._local_rev()})
                 return self._written(Written(f"_local/{id_}", rev), 201)
             case "DELETE":
                 self.store.delete_local(id_)

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from sync.lanes import Lane
 from sync.peer import COUNTY, Peer
 from sync.remote import RemotePeer
 from sync.store import Databases
@@ -25,6 +26,23 @@ class TestStoreAsSomebody(PeerContract):
     @pytest.fixture
     def peer(self, databases: Databases) -> Peer:
         return databases.open("test").as_writer(COUNTY)
+
+
+class TestLane(PeerContract):
+    @pytest.fixture
+    def peer(self, databases: Databases) -> Peer:
+        return Lane(databases.open("test"), "all", lambda id_: True)
+
+
+def test_a_lane_shows_what_was_chosen_and_ends_where_the_feed_does(databases: Databases) -> None:
+    store = databases.open("test")
+    store.save([{"_id": f"{kind}:{number}"} for number in range(5) for kind in ("event", "chunk")])
+    lane = Lane(store, "text", lambda id_: id_.startswith("event:"))
+    first = lane.changes(limit=3)
+    rest = lane.changes(first.last_seq, limit=3)
+    assert [row.id for row in (*first.results, *rest.results)] == [f"event:{number}" for number in range(5)]
+    assert rest.last_seq == store.info()["update_seq"]
+    assert lane.name != store.name
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,19 @@ def test_the_same_document_again_is_no_change(databases: Databases) -> None:
     assert commits == [("cases", 1)]
 
 
+def test_a_listener_that_fails_does_not_unsave_anything(databases: Databases) -> None:
+    store = databases.open("cases")
+    heard: list[int] = []
+
+    def fail(name: str, seq: int) -> None:
+        raise RuntimeError("no")
+
+    store.on_commit(fail)
+    store.on_commit(lambda name, seq: heard.append(seq))
+    assert store.update({"_id": "a"}).error is None
+    assert heard == [1]
+
+
 def test_one_refusal_and_nothing_of_a_save_stays(tmp_path: Path, random: Random) -> None:
     def no_b(document: Document, writer: Writer) -> None:
         if document["_id"] == "b":

@@ -285,6 +285,12 @@ def test_local_documents(call: Caller) -> None:
     assert call("DELETE", "/station-1/_local/x%2Fy", who="member").status_code == 404
 
 
+def test_a_member_cannot_fill_the_disk_with_a_local_document(call: Caller) -> None:
+    big = {"t": "x" * 70_000}
+    assert call("PUT", "/station-1/_local/big", big, who="member").status_code == 413
+    assert call("PUT", "/station-1/_local/big", big).status_code == 201
+
+
 # Many documents.
 
 
