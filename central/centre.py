@@ -7,20 +7,17 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from random import Random
 
-import sqlite_utils
-from sqlite_utils.utils import sqlite3
-
 from casework.calendar import Calendar
-from casework.documents.register import Register
 from central.monitor import Monitor
 from central.receipts import Receipts
 from provisioning.county import County, county_rule
 from provisioning.folder import CountyFolder
 from provisioning.register import accounts_database, station_database
-from sync.peer import Document
+from sync.peer import COUNTY, Document
 from sync.store import Databases, Store
 from web.cases.casebook import Casebook
 from web.cases.desk import Desk, Reading
+from web.localfile import LocalFile
 
 # What a commit does not announce (another process wrote) is found by looking, this often.
 LOOK_EVERY_S = 2.0
@@ -44,10 +41,7 @@ class Centre(County):
         self.code = folder.station
         self.name = folder.name
         self.apply_securities()
-        connection = sqlite3.connect(folder.path / "centre.sqlite3", check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        self.local = sqlite_utils.Database(connection)
+        self.local = LocalFile(folder.path / "centre.sqlite3")
         self._calendar_seen: tuple[int, Calendar] | None = None
         self.casebook = Casebook(
             folder.path / "projections.sqlite3",
@@ -61,13 +55,18 @@ class Centre(County):
             kind="county",
             key=lambda: self.key,
             incarnation=f"{random.getrandbits(64):016x}",
+            writer=COUNTY,
             home=self.home_of,
             casebook=self.casebook,
             register=self.register,
             clock=self.clock,
         )
         self.receipts = Receipts(
-            county=self.code, casebook=self.casebook, home=self.home_of, key=lambda: self.key, clock=self.clock
+            county=self.code,
+            casebook=self.casebook,
+            home=self.home_of,
+            key=lambda: self.key,
+            clock=self.clock,
         )
         self.monitor = Monitor(fleet=lambda: self.fleet, now=now)
         self._stop = threading.Event()

@@ -6,10 +6,10 @@ from typing import Any
 
 from flask import Blueprint, request
 
+from casework.times import rfc3339
 from node.guides import Hit
 from node.station import Station
 from provisioning.register import databases_of
-from casework.times import rfc3339
 from web.api import json_body, operation, whole_number
 from web.cases.services import CaseServices, case_for_api
 from web.errors import Problem
@@ -27,7 +27,10 @@ _INTAKE = {
             "type": "object",
             "properties": {
                 "name": {"type": "string"},
-                "id_type": {"type": "string", "description": "居民身份证, 户口簿, 护照, … or 无证件 with id_reason"},
+                "id_type": {
+                    "type": "string",
+                    "description": "居民身份证, 户口簿, 护照, … or 无证件 with id_reason",
+                },
                 "id_number": {"type": ["string", "null"]},
                 "id_reason": {"type": "string"},
                 "phone": {"type": ["string", "null"]},
@@ -124,7 +127,11 @@ def station_api(station: Station, services: CaseServices) -> Blueprint:
 
     @api.get("/sync")
     @allow("agent", "township")
-    @operation(summary="The line: up or down, what waits, when the county last confirmed", tag="sync", responses={200: _SYNC})
+    @operation(
+        summary="The line: up or down, what waits, when the county last confirmed",
+        tag="sync",
+        responses={200: _SYNC},
+    )
     def read_sync() -> dict[str, Any]:
         return sync_state(station)
 

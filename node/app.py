@@ -84,9 +84,7 @@ def person_of(user: User) -> Person:
 
 def ready_to_print(station: Station) -> None:
     if station.clock.doubt() is not None:
-        raise Problem(
-            409, "date_in_doubt", "本机日期不对。请先到“线路 › 确认日期”确认今天是几号，再打印有日期的文书。"
-        )
+        raise Problem(409, "date_in_doubt", "本机日期不对。请先到“线路 › 确认日期”确认今天是几号，再打印有日期的文书。")
 
 
 def line_state(station: Station) -> LineState:

@@ -135,5 +135,3 @@ class StationClock:
 
 def _ms(span: timedelta) -> int:
     return round(span / timedelta(milliseconds=1))
-
-

@@ -16,9 +16,7 @@ from sync.peer import PeerError
 class CountyLink:
     """Makes contacts, one at a time. Nonce and token live in memory only: a new start asks for new ones."""
 
-    def __init__(
-        self, post: Post, county_url: str, key: StationKey, *, raw_now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, post: Post, county_url: str, key: StationKey, *, raw_now: Callable[[], datetime]) -> None:
         self._post = post
         self._county_url = county_url
         self._key = key
@@ -60,4 +58,3 @@ class CountyLink:
 
     def authorization(self) -> str | None:
         return f"Bearer {self._token}" if self._token is not None else None
-

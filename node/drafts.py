@@ -32,9 +32,7 @@ class Draft:
 
 
 class Drafts:
-    def __init__(
-        self, database: LocalFile, *, now: Callable[[], datetime], random: Random
-    ) -> None:
+    def __init__(self, database: LocalFile, *, now: Callable[[], datetime], random: Random) -> None:
         self._database = database
         self._now = now
         self._random = random
@@ -66,9 +64,7 @@ class Drafts:
 
     def became(self, draft: Draft, case: str) -> None:
         """The draft is a case now; the row stays for a while so that its other tab is led there."""
-        self._write(
-            Draft(draft.id, draft.account, draft.item, draft.item_name, draft.content, self._now(), case)
-        )
+        self._write(Draft(draft.id, draft.account, draft.item, draft.item_name, draft.content, self._now(), case))
 
     def get(self, draft_id: str, account: str) -> Draft | None:
         row = self._database.row("SELECT * FROM drafts WHERE id = ? AND account = ?", (draft_id, account))

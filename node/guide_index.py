@@ -42,9 +42,7 @@ _FLOOR_OF_BEST, _FLOOR = 0.30, 0.10
 
 # Filler, ways to say one thing, characters written for one another, traditional characters: data of the
 # language, not of the program.
-_WORDS: Final[dict[str, Any]] = json.loads(
-    Path(__file__).with_name("guide_words.json").read_text(encoding="utf-8")
-)
+_WORDS: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("guide_words.json").read_text(encoding="utf-8"))
 
 # Somebody's death, said gently; only after the word for the person, since milk powder can be gone too.
 _GONE = re.compile(r"(老人|老伴|爸|妈|爷爷?|奶奶?|公公|婆婆|家人|亲人|父母)(?:没了|走了|不在了|老了|过了)")
@@ -53,16 +51,12 @@ _NOT_A_WORD = re.compile(r"[^\w]+|_+")
 
 
 def _alternatives(words: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(
-        "|".join(re.escape(word) for word in sorted(set(words), key=lambda word: (-len(word), word)))
-    )
+    return re.compile("|".join(re.escape(word) for word in sorted(set(words), key=lambda word: (-len(word), word))))
 
 
 # Each group counts as its first.
 _SAME_AS: Final[dict[str, str]] = {said: group[0] for group in _WORDS["same"] for said in group}
-_CONFUSED_WITH: Final = str.maketrans(
-    {other: group[0] for group in _WORDS["confused"] for other in group[1:]}
-)
+_CONFUSED_WITH: Final = str.maketrans({other: group[0] for group in _WORDS["confused"] for other in group[1:]})
 _TRADITIONAL: Final = str.maketrans(*_WORDS["traditional"])
 _SAME_WORDS: Final = _alternatives(_SAME_AS)
 _FILLER_WORDS: Final = _alternatives(said.translate(_CONFUSED_WITH) for said in _WORDS["filler"])
@@ -225,17 +219,12 @@ class GuideIndex:
             if item not in best or score > best[item][0]:
                 best[item] = (score, phrase)
         scored = sorted(
-            (
-                (score + _ITEM_SHARE * covered[item] / asked, -item, phrase)
-                for item, (score, phrase) in best.items()
-            ),
+            ((score + _ITEM_SHARE * covered[item] / asked, -item, phrase) for item, (score, phrase) in best.items()),
             reverse=True,
         )[:limit]
         floor = max(_FLOOR, _FLOOR_OF_BEST * scored[0][0]) if scored else 0.0
         return [
-            Found(
-                -minus_item, round(score, 4), _FIELD_NAMES[self._field[phrase]], self._text(database, phrase)
-            )
+            Found(-minus_item, round(score, 4), _FIELD_NAMES[self._field[phrase]], self._text(database, phrase))
             for score, minus_item, phrase in scored
             if score >= floor
         ]
@@ -283,9 +272,7 @@ class GuideIndex:
     def _bonuses(self, database: Connection, meant: str) -> dict[int, float]:
         """Names and ways of saying that are the question, stand in it whole, or begin with it."""
         parts = {
-            meant[start:end]
-            for start in range(len(meant))
-            for end in range(start + 2, min(len(meant), start + 12) + 1)
+            meant[start:end] for start in range(len(meant)) for end in range(start + 2, min(len(meant), start + 12) + 1)
         }
         found: dict[int, float] = {}
         marks = ", ".join("?" * len(parts))

@@ -269,9 +269,7 @@ class Catalogue:
 
     def items(self, category: str | None = None) -> list[ItemRow]:
         """The items in the county's order, all or those of one category."""
-        within = (
-            "" if category is None else "WHERE place IN (SELECT place FROM guide_categories WHERE name = ?)"
-        )
+        within = "" if category is None else "WHERE place IN (SELECT place FROM guide_categories WHERE name = ?)"
         with self._lock:
             rows = self._reader.execute(
                 "SELECT code, name, department, categories, level, case_type, village_role FROM guide_items "  # noqa: S608

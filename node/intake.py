@@ -105,7 +105,10 @@ class Intake:
         item = self._item(code) if isinstance(code, str) else None
         if item is None:
             raise Problem(
-                422, "not_complete", "有 1 处要改，改好就能保存。", fields={"item": "没有这个事项，请从指南里重新选。"}
+                422,
+                "not_complete",
+                "有 1 处要改，改好就能保存。",
+                fields={"item": "没有这个事项，请从指南里重新选。"},
             )
         return item
 

@@ -15,12 +15,12 @@ from casework.documents.register import Register, RegisterRefused
 from casework.signing import document_holds
 from casework.times import parse_rfc3339, rfc3339
 from node.clock import StationClock
+from node.county_link import CountyLink
 from node.drafts import Drafts
 from node.guides import Catalogue
 from node.intake import Intake
 from node.line import Line, Road
 from node.refused import RefusedList
-from node.county_link import CountyLink
 from provisioning.contact import Contact, Ledger, StationReport
 from provisioning.folder import StationFolder
 from provisioning.line import poster
@@ -82,7 +82,10 @@ class Station:
         self._calendar = Calendar.of(self._catalogue_store().range("calendar:", "calendar;"))
         projections = folder.path / "projections.sqlite3"
         self.catalogue = Catalogue(
-            folder.path / "guides.sqlite3", store=self._catalogue_store(), register=lambda: self._register, now=self.now
+            folder.path / "guides.sqlite3",
+            store=self._catalogue_store(),
+            register=lambda: self._register,
+            now=self.now,
         )
         self.catalogue.refresh()
         self.casebook = Casebook(
@@ -98,6 +101,7 @@ class Station:
             kind=self.kind,
             key=lambda: self.key,
             incarnation=self.incarnation,
+            writer=Writer(self.code, frozenset({f"station:{self.key.id}"})),
             home=self.home_of,
             casebook=self.casebook,
             register=lambda: self._register,
@@ -113,9 +117,7 @@ class Station:
         self.drafts = Drafts(self.local, now=self.now, random=random)
         self.refused_list = RefusedList(self.local, now=self.now)
         self._pool = urllib3.PoolManager(maxsize=4, timeout=urllib3.Timeout(REQUEST_TIMEOUT_S), retries=False)
-        self._link = CountyLink(
-            poster(self._pool, timeout_s=REQUEST_TIMEOUT_S), self.county_url, self.key, raw_now=now
-        )
+        self._link = CountyLink(poster(self._pool, timeout_s=REQUEST_TIMEOUT_S), self.county_url, self.key, raw_now=now)
         self.line = Line(self, now=now, random=random, interval_s=folder.contact_interval_s or None)
         self.casebook.on_change(lambda _numbers: self.line.wake())
 

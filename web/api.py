@@ -1,18 +1,17 @@
-"""The JSON API's furniture: operations that describe themselves, bodies that are checked, and OpenAPI 3.1 of them all."""
+"""The JSON API's furniture: operations that describe themselves, checked bodies, and OpenAPI 3.1 of them all."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from flask import Blueprint, Flask, request
 
+from web.access import View, public
 from web.errors import Problem
-from web.signin import public
 
-View = TypeVar("View", bound=Callable[..., Any])
 DEEPEST = 60
 
 _ERROR = {
@@ -101,7 +100,9 @@ def whole_number(name: str, *, default: int, least: int, most: int) -> int:
     if text is None or text == "":
         return default
     if not re.fullmatch(r"\d{1,16}", text) or not least <= int(text) <= most:
-        raise Problem(400, "bad_parameter", f"{name} 要是 {least} 到 {most} 之间的整数。", fields={name: "请改成整数。"})
+        raise Problem(
+            400, "bad_parameter", f"{name} 要是 {least} 到 {most} 之间的整数。", fields={name: "请改成整数。"}
+        )
     return int(text)
 
 

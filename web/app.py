@@ -71,15 +71,11 @@ def create_app(import_name: str, *, furniture: Furniture) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_loader = ChoiceLoader(
-        [PackageLoader(import_name), PackageLoader("web"), PackageLoader("web.cases")]
-    )
+    app.jinja_loader = ChoiceLoader([PackageLoader(import_name), PackageLoader("web"), PackageLoader("web.cases")])
     Babel(app)
     errors.handle_errors(app)
     wording.install(app, furniture.now)
-    SignIn(
-        furniture.database, accounts=furniture.accounts, now=furniture.now, random=furniture.random
-    ).install(app)
+    SignIn(furniture.database, accounts=furniture.accounts, now=furniture.now, random=furniture.random).install(app)
     api.openapi(app, f"驿站 Yizhan: {furniture.place}", furniture.version)
     if furniture.log_folder is not None:
         log_requests(app, furniture.log_folder, furniture.now)

@@ -32,7 +32,7 @@ SENTENCES = {
 }
 
 
-class Problem(Exception):  # noqa: N818 - a statement of the domain, not a fault of the program
+class Problem(Exception):
     """Something a person can understand and act on. `fields` maps dotted paths to sentences."""
 
     def __init__(

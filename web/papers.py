@@ -15,4 +15,5 @@ def qr_svg(text: str, label: str = "查进度二维码") -> Markup:
         out, kind="svg", xmldecl=False, svgns=True, nl=False, border=2, omitsize=True, light="#fff", dark="#000",
         title=label,
     )  # fmt: skip
-    return Markup(out.getvalue().decode())
+    # Our own drawing: nothing of `text` stands in it but as black squares, and segno escapes the title.
+    return Markup(out.getvalue().decode())  # noqa: S704

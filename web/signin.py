@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from argon2 import PasswordHasher
@@ -28,10 +28,12 @@ from flask import (
 )
 
 from casework.times import parse_rfc3339, rfc3339
+from web.access import allow, public
+from web.api import json_body, operation
 from web.errors import API, Problem
 from web.localfile import LocalFile
 
-View = TypeVar("View", bound=Callable[..., Any])
+__all__ = ["Session", "SignIn", "User", "allow", "csrf_token", "current_user", "hash_password", "public", "signed_in"]
 
 COOKIE = "yizhan_session"
 FORM_COOKIE = "yizhan_form"
@@ -87,9 +89,7 @@ class SignIn:
         self._accounts = accounts
         self._now = now
         self._random = random
-        database.table(
-            "sessions", {"token": str, "username": str, "created_at": str, "expires_at": str}, pk="token"
-        )
+        database.table("sessions", {"token": str, "username": str, "created_at": str, "expires_at": str}, pk="token")
         database.table("throttles", {"who": str, "wrong": int, "until": str}, pk="who")
 
     def sign_in(self, username: str, password: str, address: str) -> tuple[str, Session]:
@@ -195,23 +195,6 @@ class SignIn:
             )
 
 
-def allow(*roles: str) -> Callable[[View], View]:
-    """Whoever has one of these roles may open the view."""
-    assert roles
-
-    def mark(view: View) -> View:
-        view.__dict__["roles"] = roles
-        return view
-
-    return mark
-
-
-def public(view: View) -> View:
-    """Anybody may open the view, signed in or not."""
-    view.__dict__["roles"] = ()
-    return view
-
-
 def current_user() -> User:
     """Who asks; only in views that `@allow` somebody."""
     assert g.session is not None
@@ -294,9 +277,6 @@ def _pages(signin: SignIn) -> Blueprint:
 
 
 def _api(signin: SignIn) -> Blueprint:
-    # Imported here: web.api marks its own views with `public`.
-    from web.api import json_body, operation
-
     api = Blueprint("signin_api", __name__, url_prefix="/api/v1")
     credentials = {
         "type": "object",

@@ -48,9 +48,7 @@ class Account:
         return answer.status, json.loads(answer.data)
 
     def fetch(self, path: str) -> tuple[int, bytes]:
-        answer = HTTP.request(
-            "GET", f"{self.url}/api/v1/{path}", headers={"Authorization": f"Bearer {self.token}"}
-        )
+        answer = HTTP.request("GET", f"{self.url}/api/v1/{path}", headers={"Authorization": f"Bearer {self.token}"})
         return answer.status, answer.data
 
     def _expect(self, method: str, path: str, body: Any, expect: int, **headers: str) -> Any:

@@ -73,7 +73,9 @@ def decided_by(agent: Account, level: str) -> dict[str, Any]:
     raise AssertionError(level)
 
 
-def test_a_case_taken_in_offline_survives_a_kill_reaches_the_county_and_is_decided(healed: DemoCounty) -> None:
+def test_a_case_taken_in_offline_survives_a_kill_reaches_the_county_and_is_decided(
+    healed: DemoCounty,
+) -> None:
     village = healed.station("village")
     agent = healed.sign_in(village, "agent")
     reviewer = healed.sign_in(healed.layout["county"], "reviewer")
@@ -128,7 +130,8 @@ def test_the_township_decides_its_own_while_the_county_is_out_of_reach(healed: D
     healed.line("cut")
     case = take_in(window, decided_by(window, "township"))
     answer = head.post(
-        f"cases/{case['number']}/events", {"kind": "decided", "data": {"outcome": "refused", "reason": "材料不符"}}
+        f"cases/{case['number']}/events",
+        {"kind": "decided", "data": {"outcome": "refused", "reason": "材料不符"}},
     )
     assert answer["state"] == "decided"
     healed.line("heal")
@@ -164,7 +167,12 @@ def test_the_administrator_sees_a_station_fall_silent_and_come_back(healed: Demo
 def test_the_same_key_makes_one_case(healed: DemoCounty) -> None:
     agent = healed.sign_in(healed.station("village"), "agent")
     guide = decided_by(agent, "village")
-    body = {"item": guide["code"], "applicant": APPLICANT, "form": first_example(guide["form"]), "materials": []}
+    body = {
+        "item": guide["code"],
+        "applicant": APPLICANT,
+        "form": first_example(guide["form"]),
+        "materials": [],
+    }
     key = str(uuid4())
     first = agent.post("cases", body, Idempotency_Key=key)
     again = agent.post("cases", body, expect=200, Idempotency_Key=key)

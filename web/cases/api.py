@@ -7,9 +7,9 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from web.api import json_body, operation, whole_number
+from web.cases.desk import Act
 from web.cases.files import checked_upload, file_answer
 from web.cases.services import CaseServices, case_for_api, row_for_api
-from web.cases.desk import Act
 from web.errors import Problem
 from web.signin import allow, current_user
 
@@ -32,7 +32,10 @@ _CASE = {
 _CASES = {
     "type": "object",
     "required": ["results", "next"],
-    "properties": {"results": {"type": "array", "items": {"type": "object"}}, "next": {"type": ["string", "null"]}},
+    "properties": {
+        "results": {"type": "array", "items": {"type": "object"}},
+        "next": {"type": ["string", "null"]},
+    },
 }
 _NUMBER = {"name": "number", "in": "path", "required": True, "schema": {"type": "string"}}
 
@@ -48,7 +51,12 @@ def case_api(services: CaseServices) -> Blueprint:
         tag="cases",
         parameters=[
             {"name": "state", "in": "query", "schema": {"type": "string"}},
-            {"name": "since", "in": "query", "schema": {"type": "string"}, "description": "the `next` of a page"},
+            {
+                "name": "since",
+                "in": "query",
+                "schema": {"type": "string"},
+                "description": "the `next` of a page",
+            },
             {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 500}},
         ],
         responses={200: _CASES},
@@ -75,7 +83,10 @@ def case_api(services: CaseServices) -> Blueprint:
     @operation(
         summary="A file: by its id, or the newest of the material with this id",
         tag="cases",
-        parameters=[_NUMBER, {"name": "wanted", "in": "path", "required": True, "schema": {"type": "string"}}],
+        parameters=[
+            _NUMBER,
+            {"name": "wanted", "in": "path", "required": True, "schema": {"type": "string"}},
+        ],
         responses={200: None},
     )
     def read_file(number: str, wanted: str) -> Response:
@@ -116,7 +127,12 @@ def case_api(services: CaseServices) -> Blueprint:
             services.visible(number, user)
             upload = checked_upload(request)
             services.desk.add_file(
-                number, upload.material, upload.name, upload.content_type, upload.content, services.person_of(user)
+                number,
+                upload.material,
+                upload.name,
+                upload.content_type,
+                upload.content,
+                services.person_of(user),
             )
             return case_for_api(services, *services.visible(number, user)), 201
 

@@ -263,7 +263,7 @@ class Casebook:
             "item": terms["item"] if terms else "",
             "item_name": terms["name"] if terms else "",
             "state": case["state"],
-            "station": number.split("-")[0],
+            "station": number.split("-", maxsplit=1)[0],
             "level": terms["decides"]["level"] if terms else "",
             "department": terms["decides"]["department"] if terms else "",
             "applicant": applicant.get("name", ""),
@@ -376,7 +376,13 @@ class Casebook:
         return [_case_row(row) for row in found]
 
     def latest(
-        self, scope: Scope, *, states: Sequence[str] = (), by_due: bool = False, text: str = "", limit: int = 50
+        self,
+        scope: Scope,
+        *,
+        states: Sequence[str] = (),
+        by_due: bool = False,
+        text: str = "",
+        limit: int = 50,
     ) -> list[CaseRow]:
         """Cases as a page lists them: the last touched first, or the soonest due first."""
         condition, values = scope.condition()
@@ -459,14 +465,16 @@ class Casebook:
         return _case_row(found) if found is not None else None
 
     def next_serial(self, station: str, on: date) -> int:
-        """The running number that comes next in the day's case numbers of a station; its random tail makes it unique."""
+        """The running number of a station's next case of the day; what makes the number unique is its random tail."""
         day = f"{station}-{on:%Y%m%d}-"
         row = self._one("SELECT max(number) AS number FROM cases WHERE number > ? AND number < ?", (day, day + "~"))
         return int(row["number"][len(day) : len(day) + 4]) + 1 if row["number"] else 1
 
     def stamps(self, station: str) -> list[str]:
         """The greatest logical times that are stored: of this station itself, and of anybody."""
-        rows = self._all("SELECT max(at) AS at FROM events WHERE station = ? UNION SELECT max(at) FROM events", (station,))
+        rows = self._all(
+            "SELECT max(at) AS at FROM events WHERE station = ? UNION SELECT max(at) FROM events", (station,)
+        )
         return [row["at"] for row in rows if row["at"]]
 
     def ledgers(self, station: str) -> list[tuple[str, str, int, str]]:
@@ -523,9 +531,7 @@ class Casebook:
 
     def _connect(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection: sqlite3.Connection = sqlite3.connect(
-            self._path, check_same_thread=False, isolation_level=None
-        )
+        connection: sqlite3.Connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode = WAL")
         # A projection can be built anew, so it need not reach the disk before the page is answered.

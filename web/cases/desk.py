@@ -16,6 +16,7 @@ from casework.documents.register import Register
 from casework.kinds import KINDS
 from casework.rights import may
 from casework.times import Hlc, milliseconds, rfc3339
+from sync.peer import Writer
 from sync.store import Store
 from web.cases.casebook import Casebook
 from web.errors import Problem
@@ -64,7 +65,7 @@ class Act:
 
 
 class Desk:
-    """Writes events for one station (or the county) in one process.
+    """Writes events for one station (or the county) in one process, under the write rule that holds for `writer`.
 
     Serial numbers count per (incarnation, home). The incarnation is drawn at each start of the process, so the count
     begins at 1 and a cloned or rolled-back disk can never use a number twice.
@@ -77,6 +78,7 @@ class Desk:
         kind: str,
         key: Callable[[], Key],
         incarnation: str,
+        writer: Writer,
         home: Callable[[str], Store],
         casebook: Casebook,
         register: Callable[[], Register],
@@ -87,6 +89,7 @@ class Desk:
         self.casebook = casebook
         self._key = key
         self._incarnation = incarnation
+        self._writer = writer
         self._home = home
         self._register = register
         self._clock = clock
@@ -159,12 +162,14 @@ class Desk:
                 documents.append(document)
                 seen, prev = [document["_id"]], document["_id"]
                 case = self.casebook.preview([*events, *documents], ours=documents)
-            home.save([*beside, *documents], locals=notes or {})
+            home.save([*beside, *documents], locals=notes or {}, writer=self._writer)
             self._last[home.database] = (serial, documents[-1]["_id"])
             self.casebook.follow()
             return documents
 
-    def add_file(self, number: str, material: str, name: str, content_type: str, content: bytes, by: Person) -> Document:
+    def add_file(
+        self, number: str, material: str, name: str, content_type: str, content: bytes, by: Person
+    ) -> Document:
         """Store a file for a material of a case: its chunks and the event that lists them, in one transaction."""
         case = self.casebook.case(number)
         if case is None:

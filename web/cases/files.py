@@ -87,6 +87,4 @@ def plain_name(name: str) -> str:
 
 
 def _not_a_picture() -> Problem:
-    return Problem(
-        415, "not_a_picture", "这不是能打开的照片或 PDF。请重新拍照，或选 JPG、PNG、PDF 文件。"
-    )
+    return Problem(415, "not_a_picture", "这不是能打开的照片或 PDF。请重新拍照，或选 JPG、PNG、PDF 文件。")

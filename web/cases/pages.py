@@ -10,8 +10,7 @@ from flask_babel import gettext as _
 
 from casework.case import Case
 from casework.fields import can_set
-from casework.rights import may, may_settle
-from casework.rights import Actor
+from casework.rights import Actor, may, may_settle
 from casework.transitions import OPEN_STATES, STATES
 from web.cases.api import EVERYBODY, HANDLERS
 from web.cases.desk import Act
@@ -88,7 +87,12 @@ def case_pages(services: CaseServices) -> Blueprint:
             services.visible(number, user)
             upload = checked_upload(request)
             services.desk.add_file(
-                number, upload.material, upload.name, upload.content_type, upload.content, services.person_of(user)
+                number,
+                upload.material,
+                upload.name,
+                upload.content_type,
+                upload.content,
+                services.person_of(user),
             )
             flash(_("已保存"), "saved")
             return _to(number)
@@ -206,5 +210,3 @@ def _to(number: str) -> Response:
     answer = redirect(url_for("cases.show", number=number), 303)
     assert isinstance(answer, Response)
     return answer
-
-

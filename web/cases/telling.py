@@ -36,7 +36,10 @@ def state_in_words(case: Mapping[str, Any]) -> str:
 
 
 def tell(
-    events: Iterable[Document], case: Mapping[str, Any], station_name: Callable[[str], str], schema: Mapping[str, Any]
+    events: Iterable[Document],
+    case: Mapping[str, Any],
+    station_name: Callable[[str], str],
+    schema: Mapping[str, Any],
 ) -> list[Told]:
     """The road of a case, in the order in which its events are read."""
     reasons = {entry["id"]: entry["reason"] for entry in case["quarantined"]}
@@ -61,7 +64,10 @@ def form_rows(schema: Mapping[str, Any], value: Mapping[str, Any]) -> list[tuple
     """What the form says, as (title, text) in the form's own order; a table of rows is a list of lists of those."""
     rows: list[tuple[str, Any]] = []
     properties = schema.get("properties", {})
-    names = [*(name for name in properties if name in value), *(name for name in value if name not in properties)]
+    names = [
+        *(name for name in properties if name in value),
+        *(name for name in value if name not in properties),
+    ]
     for name in sorted(names, key=lambda name: properties.get(name, {}).get("x-order", 0)):
         part = properties.get(name, {})
         rows.append((str(part.get("title", name)), in_words(part, value[name])))
