@@ -149,9 +149,7 @@ def inline(attachment: Attachment, revpos: object) -> Document:
     }
 
 
-def document_bytes(
-    id_: str, rev: str, content: bytes, *, deleted: bool = False, more: Document | None = None
-) -> bytes:
+def document_bytes(id_: str, rev: str, content: bytes, *, deleted: bool = False, more: Document | None = None) -> bytes:
     """A whole document put together around content that is not parsed; `more` are further `_` fields."""
     parts = [b'{"_id":', json.dumps(id_, ensure_ascii=False).encode(), b',"_rev":"', rev.encode(), b'"']
     if deleted:

@@ -74,12 +74,13 @@ def _sessions(log: Document | None) -> dict[str, Seq]:
 
 
 def identity(info: Document) -> str | None:
-    """What changes when a database is replaced by another of its name; None if this peer does not say."""
-    for key in ("uuid", "instance_start_time"):
-        value = info.get(key)
-        if isinstance(value, str) and value != "0":
-            return value
-    return None
+    """What changes when a database is replaced by another of its name; None if this peer does not say.
+
+    `instance_start_time` is not taken for it: some peers answer with the present time. Who replaces a database
+    there loses its checkpoints with it, which says the same.
+    """
+    uuid = info.get("uuid")
+    return uuid if isinstance(uuid, str) else None
 
 
 @dataclass(slots=True)
@@ -127,9 +128,7 @@ class Checkpoints:
         if seq not in (0, "0") and self._was_replaced(infos, seq):
             seq = 0
         longest = self._logs["target"] or {}
-        self._history = (
-            [entry for entry in longest.get("history", []) if isinstance(entry, dict)] if seq else []
-        )
+        self._history = [entry for entry in longest.get("history", []) if isinstance(entry, dict)] if seq else []
         self.start_seq = seq
         return seq
 

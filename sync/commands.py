@@ -40,9 +40,7 @@ def group() -> None:
 )
 @click.option("--listen", default="127.0.0.1:5984", show_default=True, metavar="HOST:PORT")
 @click.option("--admin", envvar="YIZHAN_ADMIN", metavar="USER:PASSWORD", help="Also from YIZHAN_ADMIN.")
-@click.option(
-    "--admin-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="USER:PASSWORD in it."
-)
+@click.option("--admin-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="USER:PASSWORD in it.")
 def serve(folder: Path, listen: str, admin: str | None, admin_file: Path | None) -> None:
     """Serve the databases of a folder under CouchDB's URLs. GET / needs no login."""
     # Imported here: replicating and checking need no server.
@@ -54,9 +52,7 @@ def serve(folder: Path, listen: str, admin: str | None, admin_file: Path | None)
         admin = admin_file.read_text("utf-8").strip()
     user, colon, password = (admin or "").partition(":")
     if not (user and colon and password):
-        raise click.UsageError(
-            "Give the administrator as --admin USER:PASSWORD, in YIZHAN_ADMIN, or in --admin-file."
-        )
+        raise click.UsageError("Give the administrator as --admin USER:PASSWORD, in YIZHAN_ADMIN, or in --admin-file.")
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise click.UsageError("--listen is HOST:PORT.")
@@ -108,9 +104,7 @@ def basic_admin(user: str, password: str) -> Callable[[WSGIEnvironment], Writer 
 @group.command(name="replicate")
 @click.argument("source")
 @click.argument("target")
-@click.option(
-    "--doc-ids", multiple=True, metavar="ID[,ID…]", help="Only these documents (may be given again)."
-)
+@click.option("--doc-ids", multiple=True, metavar="ID[,ID…]", help="Only these documents (may be given again).")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of figures.")
 def replicate_command(source: str, target: str, doc_ids: tuple[str, ...], as_json: bool) -> None:
     """Bring TARGET up to date with SOURCE, once. Each is DIR/NAME or http(s)://user:password@host/db."""
@@ -137,9 +131,7 @@ def replicate_command(source: str, target: str, doc_ids: tuple[str, ...], as_jso
     finally:
         for databases in close:
             databases.close()
-    figures = _figures(
-        done, [peer for peer in (source_peer, target_peer) if isinstance(peer, RemotePeer)], seconds
-    )
+    figures = _figures(done, [peer for peer in (source_peer, target_peer) if isinstance(peer, RemotePeer)], seconds)
     if as_json:
         click.echo(json.dumps(figures))
     else:

@@ -42,9 +42,7 @@ class DatabaseFile:
         self._idle_readers: deque[sqlite3.Connection] = deque()
         is_new = not path.exists()
         with storage_errors():
-            self._writer = sqlite3.connect(
-                path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
+            self._writer = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             try:
                 self._writer.execute("PRAGMA journal_mode = WAL")
                 self._writer.execute("PRAGMA synchronous = FULL")

@@ -76,9 +76,7 @@ class RemotePeer:
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
-            raise BadRequest(
-                f"Not the URL of a database: {parts.scheme}://{parts.hostname or ''}{parts.path}"
-            )
+            raise BadRequest(f"Not the URL of a database: {parts.scheme}://{parts.hostname or ''}{parts.path}")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         netloc = host if parts.port is None else f"{host}:{parts.port}"
         self.url = f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
@@ -130,9 +128,7 @@ class RemotePeer:
         rows, last_seq, pending = answer.get("results"), answer.get("last_seq"), answer.get("pending")
         if not isinstance(rows, list) or not isinstance(last_seq, int | str):
             raise Garbled("The answer to _changes is not a changes feed.")
-        return Changes(
-            [_change(row) for row in rows], last_seq, pending if isinstance(pending, int) else None
-        )
+        return Changes([_change(row) for row in rows], last_seq, pending if isinstance(pending, int) else None)
 
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> dict[str, Missing]:
         answer = self._json("POST", "_revs_diff", body={id_: list(asked) for id_, asked in revs.items()})
@@ -208,18 +204,14 @@ class RemotePeer:
     def attachment(self, id: str, name: str, *, rev: str | None = None) -> Attachment | None:
         path = "/".join(quote(part, safe="") for part in (id, *name.split("/")))
         try:
-            status, headers, data = self._exchange(
-                "GET", path, {"rev": rev} if rev else {}, None, accept="*/*"
-            )
+            status, headers, data = self._exchange("GET", path, {"rev": rev} if rev else {}, None, accept="*/*")
         except NotFound as problem:
             if problem.reason.startswith("Database"):
                 raise
             return None
         if status != 200:
             raise Garbled(f"Unexpected status {status} for an attachment.")
-        return Attachment(
-            headers.get("Content-Type", "application/octet-stream"), attachment_digest(data), data
-        )
+        return Attachment(headers.get("Content-Type", "application/octet-stream"), attachment_digest(data), data)
 
     def ensure_full_commit(self) -> None:
         # Where every write is durable when it is answered there is nothing to ask for.
@@ -228,17 +220,13 @@ class RemotePeer:
 
     # The road itself.
 
-    def _json(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None
-    ) -> Document:
+    def _json(self, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None) -> Document:
         answer = self._answer(method, path, query, body)
         if not isinstance(answer, dict):
             raise Garbled(f"The answer to {path or 'GET /db'} is not an object.")
         return answer
 
-    def _answer(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None
-    ) -> Any:
+    def _answer(self, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None) -> Any:
         _, headers, data = self._exchange(method, path, query or {}, body)
         if "json" not in headers.get("Content-Type", ""):
             raise Garbled(_not_a_peer(headers.get("Content-Type", "nothing"), data))
@@ -262,9 +250,7 @@ class RemotePeer:
                 payload = gzip.compress(payload, 6, mtime=0)
                 headers["Content-Encoding"] = "gzip"
         self.requests += 1
-        self.bytes_sent += (
-            len(payload or b"") + len(target) + sum(len(k) + len(v) + 4 for k, v in headers.items())
-        )
+        self.bytes_sent += len(payload or b"") + len(target) + sum(len(k) + len(v) + 4 for k, v in headers.items())
         try:
             response = self._pool.request(
                 method,
@@ -337,9 +323,7 @@ def _refusal(status: int, headers: Mapping[str, str], data: bytes) -> PeerError:
 
 def _not_a_peer(content_type: str, data: bytes) -> str:
     start = data[:60].decode("utf-8", "replace").strip()
-    return (
-        f"not a database's answer but {content_type[:60]} ({start!r}…): a login page or a proxy on the way?"
-    )
+    return f"not a database's answer but {content_type[:60]} ({start!r}…): a login page or a proxy on the way?"
 
 
 def _change(row: object) -> Change:

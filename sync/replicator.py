@@ -194,9 +194,7 @@ class _Run:
             taken = 0
             for pieces in self._pieces([missing.get(one.change.id, []) for one in some], first=False):
                 wanted = list(
-                    itertools.chain.from_iterable(
-                        missing.get(one.change.id, []) for one in some[taken:pieces]
-                    )
+                    itertools.chain.from_iterable(missing.get(one.change.id, []) for one in some[taken:pieces])
                 )
                 taken = pieces
                 following = some[taken].before if taken < len(some) else end

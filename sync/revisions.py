@@ -110,9 +110,7 @@ class RevisionTree:
             steps.append(max(parents, key=_order))
         return tuple(steps)
 
-    def merge(
-        self, path: Sequence[str], *, deleted: bool, revs_limit: int = DEFAULT_REVS_LIMIT
-    ) -> RevisionTree:
+    def merge(self, path: Sequence[str], *, deleted: bool, revs_limit: int = DEFAULT_REVS_LIMIT) -> RevisionTree:
         """This tree with one revision and its ancestors (newest first) in it; the same object if nothing is
         new.
         """
@@ -147,11 +145,7 @@ class RevisionTree:
             left[rev] = steps
             pending.extend((parent, steps - 1) for parent in self.parents[rev])
         return RevisionTree(
-            {
-                rev: frozenset(p for p in above if p in left)
-                for rev, above in self.parents.items()
-                if rev in left
-            },
+            {rev: frozenset(p for p in above if p in left) for rev, above in self.parents.items() if rev in left},
             frozenset(rev for rev in self.deleted if rev in left),
         )
 

@@ -62,17 +62,13 @@ def _first(db: Database, random: Random) -> None:
         not_null={"id", "rev", "body"},
     )
     db.table("revisions").create_index(["id", "rev"], unique=True)
-    db.table("local_documents").create(
-        {"id": str, "rev": int, "body": bytes}, pk="id", not_null={"rev", "body"}
-    )
+    db.table("local_documents").create({"id": str, "rev": int, "body": bytes}, pk="id", not_null={"rev", "body"})
     db.table("attachments").create(
         {"digest": str, "length": int, "data": bytes}, pk="digest", not_null={"length", "data"}
     )
     # Each process that writes begins an epoch. A sequence is given out with the epoch's token, so that one
     # from before a restored backup is recognised and led back to where the two histories part.
-    db.table("epochs").create(
-        {"number": int, "token": str, "start": int}, pk="number", not_null={"token", "start"}
-    )
+    db.table("epochs").create({"number": int, "token": str, "start": int}, pk="number", not_null={"token", "start"})
     db.table("epochs").create_index(["token"], unique=True)
     db.table("properties").create({"name": str, "value": str}, pk="name", not_null={"value"})
     db.table("properties").insert_all(

@@ -34,9 +34,7 @@ class Revision(NamedTuple):
     def bytes(self, more: Document | None = None) -> bytes:
         """As the JSON of a document; the content is not parsed for it."""
         fields = {"_attachments": self.attachments} if self.attachments else {}
-        return document_bytes(
-            self.id, self.rev, self.content, deleted=self.deleted, more={**fields, **(more or {})}
-        )
+        return document_bytes(self.id, self.rev, self.content, deleted=self.deleted, more={**fields, **(more or {})})
 
 
 class Opened(NamedTuple):
@@ -71,9 +69,7 @@ class Database(Peer, Protocol):
         """The revision tree of a document, and the revisions whose content is still here."""
         ...
 
-    def opened(
-        self, wanted: Sequence[tuple[str, Sequence[str] | None]], *, latest: bool = False
-    ) -> list[list[Opened]]:
+    def opened(self, wanted: Sequence[tuple[str, Sequence[str] | None]], *, latest: bool = False) -> list[list[Opened]]:
         """For each id the revisions named (None: all leaves); with `latest` the leaves that follow them."""
         ...
 

@@ -20,11 +20,7 @@ __all__ = ["FIRST_FIXED_VERSION", "several_processes_may_write", "sqlite3", "whi
 
 def which_sqlite() -> str:
     """One line for the log at start: version, where it comes from, whether it has the WAL fault."""
-    mended = (
-        "WAL fault fixed"
-        if several_processes_may_write()
-        else "WAL fault present: one writing process per file"
-    )
+    mended = "WAL fault fixed" if several_processes_may_write() else "WAL fault present: one writing process per file"
     return f"SQLite {sqlite3.sqlite_version} ({sqlite3.__name__.split('.')[0]}; {mended})"
 
 

@@ -167,14 +167,10 @@ class Store:
         with self._file.reading() as connection:
             rows = _rows(connection, wanted)
             return [
-                self._opened(row).document()
-                for id_ in wanted
-                if (row := rows.get(id_)) is not None and not row.deleted
+                self._opened(row).document() for id_ in wanted if (row := rows.get(id_)) is not None and not row.deleted
             ]
 
-    def range(
-        self, start: str, end: str, *, limit: int | None = None, descending: bool = False
-    ) -> list[Document]:
+    def range(self, start: str, end: str, *, limit: int | None = None, descending: bool = False) -> list[Document]:
         """The winning revisions with `start` ≤ id ≤ `end` (in either direction), deleted ones left out."""
         return [found.document() for found in self.winners(start, end, limit=limit, descending=descending)]
 
@@ -196,9 +192,7 @@ class Store:
         with self._file.writing() as connection:
             tally = _Tally(_last_seq(connection))
             for new_edits in (False, True):
-                edits = [
-                    edit for edit, doc in zip(kept, docs, strict=True) if ("_rev" not in doc) is new_edits
-                ]
+                edits = [edit for edit, doc in zip(kept, docs, strict=True) if ("_rev" not in doc) is new_edits]
                 written += self._apply(
                     connection,
                     tally,
@@ -398,9 +392,7 @@ class Store:
                 # An edit of our own clients fails as a whole; one bad document must not stop a replication.
                 if new_edits:
                     raise
-                answers.append(
-                    Written(str(doc.get("_id")), str(doc.get("_rev")), problem.code, problem.reason)
-                )
+                answers.append(Written(str(doc.get("_id")), str(doc.get("_rev")), problem.code, problem.reason))
         written = iter(self._write(edits, new_edits=new_edits, writer=writer, rule=rule) if edits else ())
         return [answer or next(written) for answer in answers]
 
@@ -449,9 +441,7 @@ class Store:
             kept = connection.execute("SELECT rev FROM revisions WHERE id = ?", (id,))
             return row.tree, {row.rev, *(rev for (rev,) in kept)}
 
-    def opened(
-        self, wanted: Sequence[tuple[str, Sequence[str] | None]], *, latest: bool = False
-    ) -> list[list[Opened]]:
+    def opened(self, wanted: Sequence[tuple[str, Sequence[str] | None]], *, latest: bool = False) -> list[list[Opened]]:
         """For each id the revisions named (None: all leaves); with `latest` the leaves that follow them."""
         found: list[list[Opened]] = []
         with self._file.reading() as connection:
@@ -497,9 +487,7 @@ class Store:
                 values.append(bound)
         sql += f" ORDER BY id {'DESC' if descending else 'ASC'} LIMIT ? OFFSET ?"
         with self._file.reading() as connection:
-            rows = [
-                Row(*row) for row in connection.execute(sql, (*values, -1 if limit is None else limit, skip))
-            ]
+            rows = [Row(*row) for row in connection.execute(sql, (*values, -1 if limit is None else limit, skip))]
         return [self._opened(row) for row in rows]
 
     def count_before(self, id: str) -> int:
@@ -534,20 +522,13 @@ class Store:
         return Revision(row.id, rev, rev in row.tree.deleted, self._codec.open(kept[1]), stubs)
 
     def _attachment(self, connection: sqlite3.Connection, stub: Document) -> Attachment:
-        data = connection.execute(
-            "SELECT data FROM attachments WHERE digest = ?", (stub["digest"],)
-        ).fetchone()
+        data = connection.execute("SELECT data FROM attachments WHERE digest = ?", (stub["digest"],)).fetchone()
         if data is None:
             raise PeerError(f"An attachment is lost: {stub['digest']}")
         return Attachment(stub["content_type"], stub["digest"], self._codec.open(data[0]))
 
-    def _inlined(
-        self, connection: sqlite3.Connection, attachments: dict[str, Document]
-    ) -> dict[str, Document]:
-        return {
-            name: inline(self._attachment(connection, stub), stub["revpos"])
-            for name, stub in attachments.items()
-        }
+    def _inlined(self, connection: sqlite3.Connection, attachments: dict[str, Document]) -> dict[str, Document]:
+        return {name: inline(self._attachment(connection, stub), stub["revpos"]) for name, stub in attachments.items()}
 
     def _token(self, connection: sqlite3.Connection, seq: int) -> str:
         return f"{seq}-{_epoch(connection)}"
@@ -569,9 +550,7 @@ class Store:
         if begun is None:
             # Of another file, or of a life of this one that a restored backup has wiped out.
             return 0
-        following = connection.execute(
-            "SELECT start FROM epochs WHERE number = ?", (begun[0] + 1,)
-        ).fetchone()
+        following = connection.execute("SELECT start FROM epochs WHERE number = ?", (begun[0] + 1,)).fetchone()
         return min(int(number), following[0] if following else _last_seq(connection))
 
     # Writing, inside.
@@ -693,9 +672,7 @@ class Store:
             parent = head.rev
         elif parent is not None and (head is None or parent not in tree.leaves()):
             raise Conflict("Document update conflict.")
-        before = (
-            self._revision_of(connection, self._whole(connection, head), parent) if head and parent else None
-        )
+        before = self._revision_of(connection, self._whole(connection, head), parent) if head and parent else None
         generation = parse_revision(parent)[0] + 1 if parent else 1
         known = before.attachments if before else {}
         stubs = self._filed(connection, edit.parsed.attachments or {}, known, f"{generation}-")
@@ -727,9 +704,7 @@ class Store:
             data = entry.get("data")
             if data is not None:
                 digest, length = entry["digest"], entry["length"]
-                stored = connection.execute(
-                    "SELECT data FROM attachments WHERE digest = ?", (digest,)
-                ).fetchone()
+                stored = connection.execute("SELECT data FROM attachments WHERE digest = ?", (digest,)).fetchone()
                 if stored is None:
                     connection.execute(
                         "INSERT INTO attachments (digest, length, data) VALUES (?, ?, ?)",
@@ -740,9 +715,7 @@ class Store:
             else:
                 before = known.get(name, {})
                 digest = entry["digest"] or before.get("digest")
-                found = connection.execute(
-                    "SELECT length FROM attachments WHERE digest = ?", (digest,)
-                ).fetchone()
+                found = connection.execute("SELECT length FROM attachments WHERE digest = ?", (digest,)).fetchone()
                 if found is None:
                     raise BadRequest(
                         f"Invalid attachment stub in document for {name[:80]}",
@@ -786,8 +759,7 @@ class Store:
             )
         if winner == rev:
             connection.execute(
-                "UPDATE documents SET seq = ?, rev = ?, deleted = ?, tree = ?, attachments = ?, body = ?"
-                " WHERE id = ?",
+                "UPDATE documents SET seq = ?, rev = ?, deleted = ?, tree = ?, attachments = ?, body = ? WHERE id = ?",
                 (seq, rev, deleted, text, attachments, body, edit.id),
             )
             return Row(seq, edit.id, rev, deleted, text, attachments, b"")
@@ -810,9 +782,7 @@ class Store:
         _drop(connection, edit.id, {winner})
         return Row(seq, edit.id, winner, deleted, text, None, b"")
 
-    def _put_local(
-        self, connection: sqlite3.Connection, id_: str, doc: Document, *, must_follow: bool
-    ) -> str:
+    def _put_local(self, connection: sqlite3.Connection, id_: str, doc: Document, *, must_follow: bool) -> str:
         found = connection.execute("SELECT rev FROM local_documents WHERE id = ?", (id_,)).fetchone()
         if must_follow and doc.get("_rev") != (f"0-{found[0]}" if found else None):
             raise Conflict("Document update conflict.")
@@ -833,9 +803,7 @@ class Store:
             for id_ in ids:
                 row = _row(connection, id_)
                 leaves = row.leaves if row else []
-                revs = {
-                    rev for (rev,) in connection.execute("SELECT rev FROM revisions WHERE id = ?", (id_,))
-                }
+                revs = {rev for (rev,) in connection.execute("SELECT rev FROM revisions WHERE id = ?", (id_,))}
                 _drop(connection, id_, revs - set(leaves))
             connection.execute(
                 "DELETE FROM attachments WHERE digest NOT IN ("
@@ -851,23 +819,15 @@ class Store:
         wrong: list[str] = []
         with self._file.reading() as connection:
             try:
-                wrong += [
-                    f"SQLite: {line}"
-                    for (line,) in connection.execute("PRAGMA integrity_check")
-                    if line != "ok"
-                ]
+                wrong += [f"SQLite: {line}" for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
                 counts = [0, 0]
-                for row in map(
-                    Row._make, connection.execute(f"SELECT {_COLUMNS} FROM documents ORDER BY seq")
-                ):
+                for row in map(Row._make, connection.execute(f"SELECT {_COLUMNS} FROM documents ORDER BY seq")):
                     counts[row.deleted] += 1
                     wrong += [f"{row.id}: {problem}" for problem in self._wrong_with(connection, row)]
                 said = [int(_property(connection, "documents")), int(_property(connection, "deleted"))]
                 if counts != said:
                     wrong.append(f"The file says {said[0]} documents and {said[1]} deleted, it has {counts}.")
-                for digest, length, data in connection.execute(
-                    "SELECT digest, length, data FROM attachments"
-                ):
+                for digest, length, data in connection.execute("SELECT digest, length, data FROM attachments"):
                     plain = self._codec.open(data)
                     if len(plain) != length or attachment_digest(plain) != digest:
                         wrong.append(f"Attachment {digest}: the file is not the one that was stored.")
@@ -1008,9 +968,7 @@ def _set_property(connection: sqlite3.Connection, name: str, value: str) -> None
 def _count(connection: sqlite3.Connection, tally: _Tally) -> None:
     for name, more in (("documents", tally.documents), ("deleted", tally.deleted)):
         if more:
-            connection.execute(
-                "UPDATE properties SET value = CAST(value AS INTEGER) + ? WHERE name = ?", (more, name)
-            )
+            connection.execute("UPDATE properties SET value = CAST(value AS INTEGER) + ? WHERE name = ?", (more, name))
 
 
 def _last_seq(connection: sqlite3.Connection) -> int:

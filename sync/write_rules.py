@@ -56,9 +56,7 @@ def append_only(
             raise Forbidden("Documents here carry no attachments.")
         ids = document.get("_revisions", {"ids": [hashed[1]]})["ids"]
         if rev != f"1-{hashed[1]}" or ids != [hashed[1]]:
-            raise Forbidden(
-                "Documents here have one revision, whose hash is the one in the id (new_edits=false)."
-            )
+            raise Forbidden("Documents here have one revision, whose hash is the one in the id (new_edits=false).")
         if content_hash_start(document) != hashed[1]:
             raise Forbidden("The document is not the one that its id names: its hash is another.")
 

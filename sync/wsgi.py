@@ -110,13 +110,9 @@ class CouchApp:
         except PeerError as problem:
             response = _json(problem.status, {"error": problem.code, "reason": problem.reason})
         except (RequestEntityTooLarge, ClientDisconnected) as problem:
-            response = _json(
-                problem.code or 400, {"error": "bad_request", "reason": str(problem.description)}
-            )
+            response = _json(problem.code or 400, {"error": "bad_request", "reason": str(problem.description)})
         except HTTPException as problem:
-            response = _json(
-                problem.code or 500, {"error": "bad_request", "reason": str(problem.description)}
-            )
+            response = _json(problem.code or 500, {"error": "bad_request", "reason": str(problem.description)})
         response.headers["Server"] = f"Yizhan (CouchDB/{VERSION} API)"
         response.headers.setdefault("Cache-Control", "must-revalidate")
         _pack(request, response)
@@ -173,9 +169,7 @@ class CouchApp:
         if request.method != "GET":
             raise NotBuilt("There is no cookie session here: send the credentials with each request.")
         context = {"name": writer.name or None, "roles": sorted(writer.roles)}
-        info = {"authentication_handlers": ["default"]} | (
-            {"authenticated": "default"} if writer.name else {}
-        )
+        info = {"authentication_handlers": ["default"]} | ({"authenticated": "default"} if writer.name else {})
         return _json(200, {"ok": True, "userCtx": context, "info": info})
 
     def _visible(self, writer: Writer) -> list[str]:
@@ -267,17 +261,13 @@ class _DatabaseAnswers:
                 return self._local("/".join(id_))
             case ["_design", name, *more] if name:
                 if more and more[0][:1] == "_":
-                    raise NotBuilt(
-                        "Design functions are not run here; design documents are kept and replicated."
-                    )
+                    raise NotBuilt("Design functions are not run here; design documents are kept and replicated.")
                 return self._of_document(f"_design/{name}", more)
             case [id_, *more]:
                 if id_.startswith("_local/"):
                     return self._local(id_.removeprefix("_local/"))
                 if id_[:1] == "_" and not id_.startswith("_design/"):
-                    raise NotBuilt(
-                        f"{id_[:60]} is left out here: this server keeps and replicates documents."
-                    )
+                    raise NotBuilt(f"{id_[:60]} is left out here: this server keeps and replicates documents.")
                 return self._of_document(check_id(id_), more)
         raise AssertionError("every path was matched")
 
@@ -682,11 +672,7 @@ class _DatabaseAnswers:
             files[name] = {"content_type": kind, "data": self.app.body(self.request)}
         else:
             raise _not_allowed("GET, HEAD, PUT, DELETE")
-        doc = (
-            {**before, "_attachments": files}
-            if files
-            else {k: v for k, v in before.items() if k != "_attachments"}
-        )
+        doc = {**before, "_attachments": files} if files else {k: v for k, v in before.items() if k != "_attachments"}
         return self._written(self._edit(doc), 200 if self.request.method == "DELETE" else 201)
 
     def _local(self, id_: str) -> Response:
@@ -925,9 +911,7 @@ def _flag(request: Request, name: str, *, default: bool = False) -> bool:
     if value is None:
         return default
     if value not in ("true", "false"):
-        raise BadRequest(
-            f"Invalid value for boolean parameter {name}: {value[:40]!r}", code="query_parse_error"
-        )
+        raise BadRequest(f"Invalid value for boolean parameter {name}: {value[:40]!r}", code="query_parse_error")
     return value == "true"
 
 

@@ -23,9 +23,7 @@ _CALLS = (
 class FaultyPeer:
     """`peer`, but each call fails with the given probability. `watch` sees each call that acted."""
 
-    def __init__(
-        self, peer: Peer, random: Random, share: float, watch: Callable[[str], None] | None = None
-    ) -> None:
+    def __init__(self, peer: Peer, random: Random, share: float, watch: Callable[[str], None] | None = None) -> None:
         self.peer = peer
         for call in _CALLS:
             setattr(self, call, self._faulty(call, getattr(peer, call), random, share, watch))

@@ -106,3 +106,31 @@ def test_a_lost_answer_does_not_block_the_next_checkpoint(
     target.put_local("id", {"session_id": checkpoints.session, "source_last_seq": 1})
     checkpoints.record(2, Progress())
     assert (target.get_local("id") or {})["source_last_seq"] == 2
+
+
+@pytest.mark.parametrize("end", ["source", "target"])
+def test_an_end_with_another_uuid_is_another_database(
+    databases: Databases, now: Callable[[], datetime], random: Random, end: str
+) -> None:
+    stores = {name: databases.open(name) for name in ("source", "target")}
+    stores["source"].save([{"_id": "a"}])
+    checkpoints = Checkpoints(stores["source"], stores["target"], "id", now, random)
+    checkpoints.start()
+    checkpoints.record(1, Progress())
+    again = Checkpoints(stores["source"], stores["target"], "id", now, random)
+    assert again.start() == 1
+    stores[end].info = lambda: {"uuid": "another", "update_seq": 99}  # type: ignore[method-assign]
+    assert again.start() == 0
+
+
+def test_a_start_time_that_changes_with_every_answer_does_not_begin_anew(
+    databases: Databases, now: Callable[[], datetime], random: Random
+) -> None:
+    source, target = databases.open("source"), databases.open("target")
+    source.save([{"_id": "a"}])
+    times = iter(range(100))
+    target.info = lambda: {"update_seq": 1, "instance_start_time": str(next(times))}  # type: ignore[method-assign]
+    checkpoints = Checkpoints(source, target, "id", now, random)
+    checkpoints.start()
+    checkpoints.record(1, Progress())
+    assert Checkpoints(source, target, "id", now, random).start() == 1

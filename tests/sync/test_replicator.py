@@ -198,10 +198,7 @@ def test_a_run_may_break_anywhere_and_its_checkpoint_never_runs_ahead(
     broken = 0
     for day in range(6):
         source.save(
-            [
-                kept(f"{'chunk' if number % 3 else 'event'}:{day}:{number:02}", "1-a", n=number)
-                for number in range(20)
-            ]
+            [kept(f"{'chunk' if number % 3 else 'event'}:{day}:{number:02}", "1-a", n=number) for number in range(20)]
         )
         for _ in range(4):
             try:
@@ -228,9 +225,7 @@ def test_text_goes_before_pictures_and_nothing_is_fetched_twice(
 ) -> None:
     source, target = pair
     photo = [kept(f"chunk:photo:{number:03}", "1-a", data="x" * 22_000) for number in range(60)]
-    source.save(
-        [kept("event:first", "1-a"), *photo, *(kept(f"event:{number:02}", "1-a") for number in range(40))]
-    )
+    source.save([kept("event:first", "1-a"), *photo, *(kept(f"event:{number:02}", "1-a") for number in range(40))])
     fetched: list[str] = []
     sent: list[int] = []
 
@@ -317,9 +312,7 @@ def test_newer_text_does_not_wait_behind_an_interrupted_picture(
     assert state(target) == state(source)
 
 
-def test_what_is_refused_is_told_before_the_checkpoint_moves(
-    databases: Databases, now: Now, random: Random
-) -> None:
+def test_what_is_refused_is_told_before_the_checkpoint_moves(databases: Databases, now: Now, random: Random) -> None:
     def no_odd(document: Document, writer: Writer) -> None:
         if document["n"] % 2:
             raise Forbidden("odd")

@@ -48,9 +48,7 @@ def merged(edits: list[tuple[Path, bool]]) -> RevisionTree:
 
 
 @given(families(), st.randoms(use_true_random=False))
-def test_any_order_of_merging_gives_the_same_leaves_and_winner(
-    edits: list[tuple[Path, bool]], random: Random
-) -> None:
+def test_any_order_of_merging_gives_the_same_leaves_and_winner(edits: list[tuple[Path, bool]], random: Random) -> None:
     # Oldest first, as the edits were made.
     in_order = merged(sorted(edits, key=lambda edit: parse_revision(edit[0][0])))
     shuffled = list(edits)

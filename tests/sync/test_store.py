@@ -23,9 +23,7 @@ def test_what_is_saved_can_be_got_read_and_ranged(databases: Databases) -> None:
     assert store.get("event:a") == {"_id": "event:a", "_rev": "1-a", "n": 1}
     assert [doc["n"] for doc in store.read(["event:b", "nothing", "event:a"])] == [2, 1]
     assert [doc["_id"] for doc in store.range("event:", "event:\uffff")] == ["event:a", "event:b"]
-    assert [doc["_id"] for doc in store.range("event:", "event:\uffff", descending=True, limit=1)] == [
-        "event:b"
-    ]
+    assert [doc["_id"] for doc in store.range("event:", "event:\uffff", descending=True, limit=1)] == ["event:b"]
     assert store.get("nothing") is None
 
 
@@ -118,9 +116,7 @@ def test_updating_what_somebody_else_has_updated_is_a_conflict(databases: Databa
 
 def test_the_same_id_twice_in_one_batch_makes_two_revisions(databases: Databases) -> None:
     store = databases.open("cases")
-    store.bulk_docs(
-        [kept("a", "1-a", n=1), kept("a", "2-b", "a", n=2), kept("a", "2-c", "a", n=3)], new_edits=False
-    )
+    store.bulk_docs([kept("a", "1-a", n=1), kept("a", "2-b", "a", n=2), kept("a", "2-c", "a", n=3)], new_edits=False)
     assert store.get("a") == {"_id": "a", "_rev": "2-c", "n": 3}
     assert store.get("a", "2-b") == {"_id": "a", "_rev": "2-b", "n": 2}
     answers = store.bulk_docs([{"_id": "b", "n": 1}, {"_id": "b", "n": 2}])
@@ -176,9 +172,7 @@ def test_a_full_disk_is_told_and_what_was_saved_stays(tmp_path: Path, random: Ra
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
     store._file._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(StorageFull):
-        store.save(
-            [kept(f"big{number}", "1-b", text="y" * 5000) for number in range(50)], locals={"k": {"n": 1}}
-        )
+        store.save([kept(f"big{number}", "1-b", text="y" * 5000) for number in range(50)], locals={"k": {"n": 1}})
     assert store.get("before") is not None
     assert store.get("big0") is None
     assert store.local("k") is None
@@ -223,9 +217,7 @@ def test_a_losing_leaf_is_kept_through_compaction_and_history_is_not(databases: 
 
 def test_compaction_forgets_files_that_nothing_has_any_more(databases: Databases) -> None:
     store = databases.open("a")
-    files = {
-        name: {"content_type": "text/plain", "data": data} for name, data in (("x", "eA=="), ("y", "eQ=="))
-    }
+    files = {name: {"content_type": "text/plain", "data": data} for name, data in (("x", "eA=="), ("y", "eQ=="))}
     rev = store.update({"_id": "a", "_attachments": files}).rev
     rev = store.update({"_id": "a", "_rev": rev, "_attachments": {"y": {"stub": True}}}).rev
     store.compact()
@@ -296,9 +288,7 @@ def test_many_threads_write_and_read_and_nothing_is_lost(databases: Databases) -
             # One snapshot: what the feed says is what there is.
             assert len({row.id for row in found}) == len(found)
 
-    threads = [guarded(lambda worker=worker: write(worker)) for worker in range(4)] + [
-        guarded(read) for _ in range(3)
-    ]
+    threads = [guarded(lambda worker=worker: write(worker)) for worker in range(4)] + [guarded(read) for _ in range(3)]
     for thread in threads:
         thread.join()
     assert problems == []

@@ -113,9 +113,7 @@ def test_a_member_adds_what_carries_its_hash(as_member: Callable[[str], Peer], f
     assert folder.open("station-1").get(OTHER["_id"]) == OTHER
 
 
-def test_nobody_but_the_county_writes_the_catalogue(
-    as_member: Callable[[str], Peer], folder: Databases
-) -> None:
+def test_nobody_but_the_county_writes_the_catalogue(as_member: Callable[[str], Peer], folder: Databases) -> None:
     for document, new_edits in ((OTHER, False), ({"_id": "item:1"}, True), (kept("item:1", "1-a"), False)):
         (answer,) = as_member("catalogue").bulk_docs([document], new_edits=new_edits)
         assert answer.error == "forbidden"

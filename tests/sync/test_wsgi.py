@@ -87,22 +87,16 @@ def test_the_welcome_needs_no_login(call: Caller) -> None:
     assert call("GET", "/_up", who=None).json["status"] == "ok"
 
 
-@pytest.mark.parametrize(
-    "path", ["/station-1", "/nothing", "/station-1/_changes", "/_all_dbs", "/_uuids", "/_odd"]
-)
+@pytest.mark.parametrize("path", ["/station-1", "/nothing", "/station-1/_changes", "/_all_dbs", "/_uuids", "/_odd"])
 @pytest.mark.parametrize(("who", "status"), [(None, 401), ("wrong", 401), ("malformed", 400)])
-def test_without_good_credentials_nothing_is_told(
-    call: Caller, path: str, who: str | None, status: int
-) -> None:
+def test_without_good_credentials_nothing_is_told(call: Caller, path: str, who: str | None, status: int) -> None:
     answer = call("GET", path, who=who)
     assert answer.status_code == status
     assert set(answer.json) == {"error", "reason"}
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
-@pytest.mark.parametrize(
-    "path", ["", "/", "/_changes", "/doc", "/_security", "/_local/x", "/_bulk_docs", "/d/att"]
-)
+@pytest.mark.parametrize("path", ["", "/", "/_changes", "/doc", "/_security", "/_local/x", "/_bulk_docs", "/d/att"])
 def test_a_stranger_cannot_tell_a_database_that_exists_from_one_that_does_not(
     call: Caller, method: str, path: str
 ) -> None:
@@ -119,9 +113,7 @@ def test_only_what_one_may_see_is_listed(call: Caller) -> None:
 
 
 def test_members_read_security_and_only_the_county_sets_it(call: Caller) -> None:
-    assert call("GET", "/station-1/_security", who="member").json == {
-        "members": {"roles": ["station:600101101201:1"]}
-    }
+    assert call("GET", "/station-1/_security", who="member").json == {"members": {"roles": ["station:600101101201:1"]}}
     assert call("PUT", "/station-1/_security", {}, who="member").status_code == 403
     assert call("PUT", "/station-1/_security", {"admins": {"names": ["600101101202"]}}).status_code == 200
     assert call("GET", "/station-1", who="member").status_code == 403
@@ -161,9 +153,7 @@ def test_databases_are_made_and_deleted_by_whom_it_is_allowed_to(call: Caller) -
 def test_the_same_under_another_root(app: CouchApp) -> None:
     client = Client(app)
     environ = {"SCRIPT_NAME": "/couch", "REQUEST_URI": "/couch/station-1/a%2Fb"}
-    put = client.put(
-        "/station-1/a/b", json={"n": 1}, headers={"Authorization": "county"}, environ_overrides=environ
-    )
+    put = client.put("/station-1/a/b", json={"n": 1}, headers={"Authorization": "county"}, environ_overrides=environ)
     assert put.json["id"] == "a/b"
 
 
@@ -347,9 +337,7 @@ def test_a_list_longer_than_a_page_is_whole_and_without_repeats(call: Caller, da
     databases.open("private").save([{"_id": id_} for id_ in ids])
     assert [row["id"] for row in call("GET", "/private/_all_docs").json["rows"]] == ids
     assert [row["id"] for row in call("GET", "/private/_all_docs?descending=true").json["rows"]] == ids[::-1]
-    assert [row["id"] for row in call("GET", "/private/_all_docs?skip=3&limit=1100").json["rows"]] == ids[
-        3:1103
-    ]
+    assert [row["id"] for row in call("GET", "/private/_all_docs?skip=3&limit=1100").json["rows"]] == ids[3:1103]
     assert [row["id"] for row in call("GET", "/private/_changes").json["results"]] == ids
     assert len(call("GET", "/private/_changes?limit=701").json["results"]) == 701
 
@@ -385,9 +373,7 @@ def test_revs_diff_and_missing_revs(call: Caller, databases: Databases) -> None:
         "a": {"missing": ["3-c"], "possible_ancestors": ["2-b"]},
         "b": {"missing": ["1-x"]},
     }
-    assert call("POST", "/private/_missing_revs", asked).json == {
-        "missing_revs": {"a": ["3-c"], "b": ["1-x"]}
-    }
+    assert call("POST", "/private/_missing_revs", asked).json == {"missing_revs": {"a": ["3-c"], "b": ["1-x"]}}
     assert call("POST", "/private/_revs_diff", {"a": ["x"]}).status_code == 400
 
 
@@ -420,9 +406,7 @@ def test_the_wrong_method_is_405(call: Caller, path: str) -> None:
 
 
 def test_packed_bodies_come_and_go(call: Caller) -> None:
-    body = gzip.compress(
-        json.dumps({"docs": [{"_id": str(number), "t": "x" * 100} for number in range(50)]}).encode()
-    )
+    body = gzip.compress(json.dumps({"docs": [{"_id": str(number), "t": "x" * 100} for number in range(50)]}).encode())
     assert call("POST", "/private/_bulk_docs", body, Content_Encoding="gzip").status_code == 201
     answer = call("GET", "/private/_all_docs?include_docs=true", Accept_Encoding="gzip, deflate")
     assert answer.headers["Content-Encoding"] == "gzip"
@@ -458,9 +442,7 @@ def test_changes_with_all_its_options(call: Caller, databases: Databases) -> Non
     one = call("GET", "/private/_changes?limit=1").json
     assert (len(one["results"]), one["pending"] > 0) == (1, True)
     assert call("GET", f"/private/_changes?since={one['last_seq']}").json["results"][0]["id"] == "b"
-    assert (
-        call("POST", "/private/_changes?filter=_doc_ids", {"doc_ids": ["b"]}).json["results"][0]["id"] == "b"
-    )
+    assert call("POST", "/private/_changes?filter=_doc_ids", {"doc_ids": ["b"]}).json["results"][0]["id"] == "b"
     assert call("GET", '/private/_changes?filter=_doc_ids&doc_ids=["a"]').json["results"][0]["id"] == "a"
     assert call("GET", "/private/_changes?descending=true&limit=1").json["results"][0]["id"] == "b"
     assert call("GET", "/private/_changes?since=nonsense").status_code == 400
@@ -477,9 +459,7 @@ def waiting(url: str, query: str) -> tuple[threading.Thread, list[Any]]:
 
     def run() -> None:
         started = time.monotonic()
-        answer = urllib3.request(
-            "GET", f"{url}/private/_changes?{query}", headers={"Authorization": "county"}
-        )
+        answer = urllib3.request("GET", f"{url}/private/_changes?{query}", headers={"Authorization": "county"})
         got.extend((answer.data, time.monotonic() - started))
 
     thread = threading.Thread(target=run)
