@@ -23,7 +23,6 @@ from typing import Any, NoReturn
 
 import urllib3
 from rich.console import Console
-from rich.table import Table
 from waitress.server import create_server
 
 import provisioning
@@ -395,17 +394,23 @@ class Demo:
         ]
 
     def _print(self) -> None:
-        table = Table("place", "address", "account", "password", "role", title="驿山县 · sample county")
+        """Lines, not a table: a narrow terminal must not cut off a password."""
+        lines = []
         for place in [self._layout.county(), *self._layout.stations()]:
-            for number, account in enumerate(self._accounts_of(place)):
-                names = (place.name, place.url) if number == 0 else ("", "")
-                role = " ".join(filter(None, [account["role"], account["department"]]))
-                table.add_row(*names, account["username"], account["password"], role)
-            table.add_section()
-        self._console.print(table)
-        self._console.print(f"Start page, with the line's three buttons: {self._layout.page_url}/")
-        self._console.print(f"Or: yizhan demo cut|slow|heal --dir {self._layout.folder}")
-        self._console.print("Ctrl-C ends everything; the data stay.")
+            lines += ["", f"{place.url}  {place.name}"]
+            lines += [
+                f"    {account['role']:9} {account['username']:18} {account['password']:19} "
+                f"{account['department'] or ''}".rstrip()
+                for account in self._accounts_of(place)
+            ]
+        lines += [
+            "",
+            f"{self._layout.page_url}/  start page, with the line's three buttons",
+            f"yizhan demo cut|slow|heal --dir {self._layout.folder}  does the same",
+            "Ctrl-C ends everything; the data stay.",
+        ]
+        for line in lines:
+            self._console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     # Running commands.
 
