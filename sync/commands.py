@@ -44,9 +44,9 @@ def group() -> None:
 def serve(folder: Path, listen: str, admin: str | None, admin_file: Path | None) -> None:
     """Serve the databases of a folder under CouchDB's URLs. GET / needs no login."""
     # Imported here: replicating and checking need no server.
-    from waitress.server import create_server  # noqa: PLC0415
+    from waitress.server import create_server
 
-    from sync.wsgi import MAX_BODY_BYTES, CouchApp  # noqa: PLC0415
+    from sync.wsgi import MAX_BODY_BYTES, CouchApp
 
     if admin_file is not None:
         admin = admin_file.read_text("utf-8").strip()

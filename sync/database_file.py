@@ -140,7 +140,7 @@ class DatabaseFile:
             )
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, documents: bool = False) -> Iterator[sqlite3.Connection]:
         """The writer connection in a transaction: committed and durable when the block ends, else as if it
         never was.
         """
@@ -150,7 +150,7 @@ class DatabaseFile:
             self._writer.execute("BEGIN IMMEDIATE")
             epoch_began = False
             try:
-                if not self._epoch_begun:
+                if documents and not self._epoch_begun:
                     self._begin_epoch()
                     epoch_began = True
                 yield self._writer

@@ -1,8 +1,5 @@
 """What every place that holds documents can do: the one interface of store, HTTP client and replicator."""
 
-# The names say what happened, as docs/house.md fixes them.
-# ruff: noqa: N818
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

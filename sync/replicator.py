@@ -12,7 +12,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from sync.bodies import json_bytes
-from sync.checkpoints import Checkpoints, Progress, replication_id
+from sync.checkpoints import Checkpoints, Progress, number_of, replication_id
 from sync.peer import Change, Document, Fetched, Garbled, Peer, PeerError, Seq, TooLarge
 
 # What a target says of a document that it will not take today nor tomorrow. Anything else may be better next
@@ -123,13 +123,13 @@ def replicate(
                 progress(run.done)
             stopped = stop is not None and stop()
             due = now() - saved_at >= timedelta(seconds=checkpoint_every_s)
-            if run.done.last_seq != saved and (due or stopped):
+            if (due or stopped) and run.has_moved(saved):
                 run.checkpoint(checkpoints)
                 saved, saved_at = run.done.last_seq, now()
             if stopped:
                 run.done = replace(run.done, complete=False)
                 return run.done
-        if run.done.last_seq != saved:
+        if run.has_moved(saved):
             run.checkpoint(checkpoints)
     finally:
         steps.close()
@@ -318,6 +318,14 @@ class _Run:
         """
         rows = self.source.changes(0, style="all_docs", doc_ids=[one.id]).results
         return any(one.rev in row.revs for row in rows)
+
+    def has_moved(self, saved: Seq) -> bool:
+        """Whether a new checkpoint is worth its requests: behind the same number peers may vary the rest."""
+        reached = self.done.last_seq
+        if self.counts.missing_checked:
+            return reached != saved
+        before, after = number_of(saved), number_of(reached)
+        return before != after or (after is None and reached != saved)
 
     def checkpoint(self, checkpoints: Checkpoints) -> None:
         """Write down how far this run is; what the target has acknowledged is made durable first."""

@@ -5,9 +5,6 @@ merging gives the same tree; CouchDB's forest of paths is the same thing, with a
 written twice.
 """
 
-# The names say what happened, as docs/house.md fixes them.
-# ruff: noqa: N818
-
 from __future__ import annotations
 
 import hashlib

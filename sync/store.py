@@ -189,7 +189,7 @@ class Store:
         """
         written: list[Written] = []
         kept = [self._edit(doc, new_edits="_rev" not in doc) for doc in docs]
-        with self._file.writing() as connection:
+        with self._file.writing(documents=True) as connection:
             tally = _Tally(_last_seq(connection))
             for new_edits in (False, True):
                 edits = [edit for edit, doc in zip(kept, docs, strict=True) if ("_rev" not in doc) is new_edits]
@@ -573,7 +573,7 @@ class Store:
         rule: WriteRule | None = None,
         strict: bool = False,
     ) -> list[Written]:
-        with self._file.writing() as connection:
+        with self._file.writing(documents=True) as connection:
             tally = _Tally(_last_seq(connection))
             written = self._apply(
                 connection,

@@ -88,6 +88,22 @@ def test_a_run_with_nothing_new_writes_nothing(pair: tuple[Store, Store], now: N
     assert (source.get_local(id_), target.get_local(id_)) == before
 
 
+def test_a_run_of_another_process_with_nothing_new_writes_nothing_either(
+    tmp_path: Path, now: Now, random: Random
+) -> None:
+    seen = []
+    for _ in range(3):
+        databases = Databases(tmp_path / "again", random=random)
+        source, target = databases.open("source"), databases.open("target")
+        source.save([kept("a", "1-a")])
+        replicate(source, target, now=now, random=random)
+        id_ = replication_id(source.name, target.name, None)
+        seen.append((source.get_local(id_), target.get_local(id_)))
+        databases.close()
+    assert seen[0][0] is not None
+    assert seen[0] == seen[1] == seen[2]
+
+
 def test_conflicts_and_deleted_leaves_travel_with_their_histories(
     pair: tuple[Store, Store], now: Now, random: Random
 ) -> None:
