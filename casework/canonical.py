@@ -13,7 +13,7 @@ ENVELOPE = frozenset({"_id", "_rev"})
 """What a database adds to a document: never hashed, never signed."""
 
 
-class NotCanonical(ValueError):  # noqa: N818 - errors are statements of the domain
+class NotCanonical(ValueError):
     """The value has no canonical form: a float, an integer beyond 2^53, a lone surrogate, a key that is no
     text.
     """
@@ -27,7 +27,9 @@ def canonical(value: Any) -> bytes:
     _refuse_floats(value)
     try:
         return rfc8785.dumps(value)
-    except (rfc8785.CanonicalizationError, RecursionError) as refused:
+    except (ValueError, RecursionError) as refused:
+        # ValueError, not only the library's own: it meets a lone surrogate in a key with a
+        # UnicodeEncodeError.
         raise NotCanonical(str(refused)) from refused
 
 

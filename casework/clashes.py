@@ -87,10 +87,6 @@ def _rule(one: str, other: str, terms: Mapping[str, Any] | None) -> str:
     clash = _BY_PAIR.get(frozenset({one, other}))
     if clash is None:
         return BOTH
-    if (
-        {one, other} == {"accepted", "withdrawn"}
-        and terms is not None
-        and terms["withdraw_until"] == "decided"
-    ):
+    if {one, other} == {"accepted", "withdrawn"} and terms is not None and terms["withdraw_until"] == "decided":
         return BOTH
     return clash.rule

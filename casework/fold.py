@@ -34,9 +34,7 @@ Holds = Callable[[Document, Key], bool]
 OUTCOME = "outcome"
 
 
-def fold(
-    events: Iterable[Document], register: Register, calendar: Calendar, *, holds: Holds = event_holds
-) -> Case:
+def fold(events: Iterable[Document], register: Register, calendar: Calendar, *, holds: Holds = event_holds) -> Case:
     """The case that these events tell (one case's, in any order, repeated or not).
 
     `register` says whose signature counts, `calendar` what a promise means in dates; `holds` is the
@@ -384,8 +382,7 @@ class _Reading:
             write
             for write in writes
             if not any(
-                covers(later.path, write.path) and self.history.saw(later.event, write.event)
-                for later in writes
+                covers(later.path, write.path) and self.history.saw(later.event, write.event) for later in writes
             )
         ]
         contests: list[_Contest] = []

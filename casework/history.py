@@ -35,14 +35,11 @@ class History:
         stands_for = {identifier: min(alike) for identifier, alike in copies(here.values()).items()}
         events = {identifier: here[identifier] for identifier in sorted(set(stands_for.values()))}
         parents = {
-            identifier: frozenset(stands_for[seen] for seen in event["seen"] if seen in stands_for)
-            - {identifier}
+            identifier: frozenset(stands_for[seen] for seen in event["seen"] if seen in stands_for) - {identifier}
             for identifier, event in events.items()
         }
         torn = {
-            identifier
-            for identifier, event in events.items()
-            if any(seen not in stands_for for seen in event["seen"])
+            identifier for identifier, event in events.items() if any(seen not in stands_for for seen in event["seen"])
         }
         bit = {identifier: 1 << position for position, identifier in enumerate(events)}
         before: dict[str, int] = {}
@@ -102,9 +99,7 @@ class History:
             offset = event["clock"]["offset"]
             rivals = naming.get(identifier)
             if rivals:
-                last = [
-                    one for one in rivals if not any(self.saw(other["_id"], one["_id"]) for other in rivals)
-                ]
+                last = [one for one in rivals if not any(self.saw(other["_id"], one["_id"]) for other in rivals)]
                 offset = max(last, key=lambda one: (own_time(one), one["_id"]))["data"]["offset"]
             times[identifier] = _clock(event, offset)
         return times

@@ -48,12 +48,8 @@ ID_TYPES: dict[str, IdType] = {
         IdType("港澳居民来往内地通行证", r"[HM]\d{8}(\d{2})?", "H 或 M 开头，后面 8 位数字"),
         IdType("台湾居民来往大陆通行证", r"\d{8}|\d{10}[A-Z]?", "8 位数字"),
         IdType("港澳台居民居住证", r"8[123]\d{15}[\dX]", "18 位，81、82 或 83 开头", resident_number=True),
-        IdType(
-            "外国人永久居留身份证", r"[A-Z]{3}\d{12}|9\d{16}[\dX]", "旧证 3 个字母加 12 位数字，新证 18 位"
-        ),
-        IdType(
-            "残疾人证", r"\d{17}[\dX]\d{2}(B\d)?", "身份证号码后面再加 2 位类别和等级", resident_number=True
-        ),
+        IdType("外国人永久居留身份证", r"[A-Z]{3}\d{12}|9\d{16}[\dX]", "旧证 3 个字母加 12 位数字，新证 18 位"),
+        IdType("残疾人证", r"\d{17}[\dX]\d{2}(B\d)?", "身份证号码后面再加 2 位类别和等级", resident_number=True),
         IdType("出生医学证明", r"[A-Z]\d{9}", "1 个字母加 9 位数字"),
         IdType("军人身份证件", r"[0-9A-Z\u4e00-\u9fff第号字]{4,30}", "照证件上的写"),
         IdType("其他证件", r"[0-9A-Z\u4e00-\u9fff()（）\[\]〔〕第号字.-]{2,40}", "照证件上的写"),
@@ -83,11 +79,7 @@ def check_id_number(id_type: str, text: str, *, today: date | None = None) -> Pr
         return Problem("证件类型", "请从列表里选证件类型：" + "、".join(ID_TYPES) + "。")
     number = tidy_id_number(text)
     if kind.name == NO_CARD:
-        return (
-            Problem("多填了号码", "选了“无证件”就不填号码；有号码的，请选对应的证件类型。")
-            if number
-            else None
-        )
+        return Problem("多填了号码", "选了“无证件”就不填号码；有号码的，请选对应的证件类型。") if number else None
     if not number:
         return Problem("没有填", f"请填{kind.name}号码（{kind.hint}）；没有证件的选“无证件”并写明原因。")
     return _check_number(kind, number, today)
@@ -106,13 +98,9 @@ def _check_number(kind: IdType, number: str, today: date | None) -> Problem | No
 
 def _check_resident_number(number: str, today: date | None) -> Problem | None:
     if len(number) != 18:
-        return Problem(
-            "长度", f"身份证号码应该是 18 位，现在是 {len(number)} 位。对照证件，看漏了还是多了一位。"
-        )
+        return Problem("长度", f"身份证号码应该是 18 位，现在是 {len(number)} 位。对照证件，看漏了还是多了一位。")
     if not re.fullmatch(r"[0-9]{17}[0-9X]", number):
-        return Problem(
-            "非数字", "前 17 位只能是数字，最后一位是数字或 X。对照证件，把不是数字的那一位改过来。"
-        )
+        return Problem("非数字", "前 17 位只能是数字，最后一位是数字或 X。对照证件，把不是数字的那一位改过来。")
     born = _birth(number)
     if born is None or (today is not None and born > today):
         shown = f"{number[6:10]} 年 {number[10:12]} 月 {number[12:14]} 日"

@@ -116,9 +116,7 @@ def decides(actor: Actor, home: str, terms: Mapping[str, Any], register: Registe
             and actor.station in (home, township_of(home, register))
         )
     return (
-        actor.role == "reviewer"
-        and actor.station_kind == COUNTY
-        and actor.department == terms["decides"]["department"]
+        actor.role == "reviewer" and actor.station_kind == COUNTY and actor.department == terms["decides"]["department"]
     )
 
 
@@ -183,18 +181,14 @@ def may_settle(
     return Refusal(403, "not_entitled", f"这个争议点不由您定。{whose}")
 
 
-def _settle_right(
-    actor: Actor, case: Mapping[str, Any], data: Mapping[str, Any], register: Register
-) -> Refusal | None:
+def _settle_right(actor: Actor, case: Mapping[str, Any], data: Mapping[str, Any], register: Register) -> Refusal | None:
     point = next((point for point in case["contested"] if point["id"] == data.get("point")), None)
     if point is None:
         return Refusal(409, "no_such_point", "没有这个争议点，可能已经有人定过了。刷新后再看。")
     return may_settle(point["topic"], actor, case["number"], case["item"], register)
 
 
-def _reached(
-    reach: str, actor: Actor, home: str, terms: Mapping[str, Any] | None, register: Register
-) -> bool:
+def _reached(reach: str, actor: Actor, home: str, terms: Mapping[str, Any] | None, register: Register) -> bool:
     if reach == ANYWHERE:
         return True
     if reach == DECIDES:

@@ -50,9 +50,7 @@ def _is_whole(_checker: object, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _x_check(
-    _validator: Validator, name: Any, value: Any, _schema: Mapping[str, Any]
-) -> Iterator[ValidationError]:
+def _x_check(_validator: Validator, name: Any, value: Any, _schema: Mapping[str, Any]) -> Iterator[ValidationError]:
     check = CHECKS.get(name)
     # A check that this version does not know passes: an older station must not refuse a newer form.
     sentence = None if check is None else check(value)
@@ -63,9 +61,7 @@ def _x_check(
 _Validator: Any = extend(  # type: ignore[no-untyped-call]  # the stubs leave `extend` untyped
     Draft202012Validator,
     validators={"x-check": _x_check},
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole).redefine(
-        "number", _is_whole
-    ),
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_whole).redefine("number", _is_whole),
 )
 
 
@@ -83,9 +79,7 @@ def validator(schema: Schema) -> Validator:
 
 def schema_errors(schema: Schema) -> list[str]:
     """What is wrong with the schema itself, by the draft's own meta-schema."""
-    return [
-        error.message for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
-    ]
+    return [error.message for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)]
 
 
 def problems(schema: Schema, value: Any, *, compiled: Validator | None = None) -> dict[str, str]:

@@ -57,9 +57,7 @@ def build(
     department: whose decisions would these be?
     """
     if not re.fullmatch(USERNAME, username):
-        raise ValueError(
-            f"a user name is 2 to 40 of a-z 0-9 . _ -, beginning with a letter or digit: {username!r}"
-        )
+        raise ValueError(f"a user name is 2 to 40 of a-z 0-9 . _ -, beginning with a letter or digit: {username!r}")
     if not roles or not set(roles) <= set(ROLES):
         raise ValueError(f"roles are some of {', '.join(ROLES)}: {roles!r}")
     if "reviewer" in roles and not department:

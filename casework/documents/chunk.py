@@ -34,11 +34,11 @@ class FileManifest(TypedDict):
     chunks: list[str]
 
 
-class FileDamaged(ValueError):  # noqa: N818 - errors are statements of the domain
+class FileDamaged(ValueError):
     """The chunks do not give the file that the manifest names."""
 
 
-class ChunkMissing(LookupError):  # noqa: N818 - errors are statements of the domain
+class ChunkMissing(LookupError):
     """A chunk that the manifest lists is not here yet; its argument is the chunk's hash."""
 
 
@@ -61,9 +61,7 @@ def cut(case: str, content: bytes) -> tuple[list[Document], FileManifest]:
         documents[document["_id"]] = document
         tails.append(document["_id"].rsplit(":", 1)[1])
     sha256 = hashlib.sha256(content).hexdigest()
-    return list(documents.values()), FileManifest(
-        id=sha256[:32], size=len(content), sha256=sha256, chunks=tails
-    )
+    return list(documents.values()), FileManifest(id=sha256[:32], size=len(content), sha256=sha256, chunks=tails)
 
 
 def join(manifest: Mapping[str, Any], get: Callable[[str], Document | None]) -> bytes:

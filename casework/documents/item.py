@@ -37,9 +37,7 @@ CODE = r"[0-9A-Za-z][0-9A-Za-z.-]{0,63}"
 
 _TEXT = {"type": "string", "maxLength": 4000}
 _LINE = {"type": "string", "minLength": 1, "maxLength": 200}
-_LIMIT = nullable(
-    shape({"n": {"type": "integer", "minimum": 0, "maximum": 3660}, "unit": {"enum": list(UNITS)}})
-)
+_LIMIT = nullable(shape({"n": {"type": "integer", "minimum": 0, "maximum": 3660}, "unit": {"enum": list(UNITS)}}))
 _DECIDES = shape(
     {
         "level": {"enum": list(LEVELS)},
@@ -119,9 +117,7 @@ _CONTENT_FIELDS: dict[str, Any] = {
     "phones": shape({"enquiry": _SHORT, "complaint": _SHORT}),
     "basis": {
         "type": "array",
-        "items": shape(
-            {"title": _LINE, "article": _TEXT, "text": _TEXT}, optional=frozenset({"article", "text"})
-        ),
+        "items": shape({"title": _LINE, "article": _TEXT, "text": _TEXT}, optional=frozenset({"article", "text"})),
     },
     "faq": {"type": "array", "items": shape({"question": _LINE, "answer": _TEXT})},
     "form": {"type": "object", "required": ["type"], "properties": {"type": {"const": "object"}}},
@@ -231,9 +227,7 @@ def build(content: Document, *, release: int, key: str, sign: Sign) -> Document:
     An item that did not change keeps the release that it was published with. `content` may be a published
     item: what publishing adds is made anew. Raises NotCanonical.
     """
-    kept = {
-        name: value for name, value in content.items() if name not in _PUBLISHING and not name.startswith("_")
-    }
+    kept = {name: value for name, value in content.items() if name not in _PUBLISHING and not name.startswith("_")}
     body: Document = {"_id": item_id(content["code"]), **kept, "release": release}
     if "_rev" in content:
         body["_rev"] = content["_rev"]  # the revision that this one follows
@@ -254,6 +248,4 @@ _PUBLISHING = frozenset({"release", "terms", "terms_sig", "terms_key", "key", "s
 
 
 def _content(item: Document) -> Document:
-    return {
-        name: value for name, value in item.items() if name not in _PUBLISHING and not name.startswith("_")
-    }
+    return {name: value for name, value in item.items() if name not in _PUBLISHING and not name.startswith("_")}

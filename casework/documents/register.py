@@ -65,7 +65,7 @@ TYPE = DocumentType(
 )
 
 
-class RegisterRefused(ValueError):  # noqa: N818 - errors are statements of the domain
+class RegisterRefused(ValueError):
     """The register does not check: its shape, the authority's signature, or a certificate in it."""
 
 
@@ -102,9 +102,7 @@ class Key:
     def public_key(self) -> PublicKey:
         """The certificate's P-256 public key. Raises RegisterRefused for another kind of key."""
         public_key = self.x509.public_key()
-        if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(
-            public_key.curve, ec.SECP256R1
-        ):
+        if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, ec.SECP256R1):
             raise RegisterRefused(f"{self.id}: ES256 needs a P-256 key")
         return public_key
 
@@ -158,9 +156,7 @@ class Register:
             raise RegisterRefused("a key is listed twice")
         for key in keys:
             if not key.id.startswith(f"{key.station}:") or not key.station.startswith(document["county"]):
-                raise RegisterRefused(
-                    f"{key.id}: not a key of station {key.station} in county {document['county']}"
-                )
+                raise RegisterRefused(f"{key.id}: not a key of station {key.station} in county {document['county']}")
         if document["_id"] != register_id(document["number"]):
             raise RegisterRefused("the id does not say the register's number")
         if authority is not None:
@@ -244,9 +240,7 @@ def _verify(document: Document, keys: list[Key], authority: str) -> None:
     if fingerprint(certificate) != pinned:
         raise RegisterRefused("signed under another county authority than the one that enrolment pinned")
     public_key = certificate.public_key()
-    if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(
-        public_key.curve, ec.SECP256R1
-    ):
+    if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, ec.SECP256R1):
         raise RegisterRefused("the authority's key is not P-256")
     if not document_holds(document, public_key):
         raise RegisterRefused("the authority's signature does not hold")

@@ -63,9 +63,7 @@ class Kind:
     def _validator(self) -> Any:
         return schemas.validator(self.schema)
 
-    def problems(
-        self, case: Case | None, data: Mapping[str, Any], item: Document | None = None
-    ) -> dict[str, str]:
+    def problems(self, case: Case | None, data: Mapping[str, Any], item: Document | None = None) -> dict[str, str]:
         """Dotted path within `data` → sentence for everything that must be mended; empty when the act can be
         written.
         """

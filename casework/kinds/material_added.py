@@ -53,9 +53,7 @@ def _apply(case: Case, event: Document, _at: datetime) -> None:
     data = event["data"]
     material = next((known for known in case["materials"] if known["id"] == data["material"]), None)
     if material is None:
-        material = Material(
-            id=data["material"], name=data.get("name", data["material"]), state="missing", files=[]
-        )
+        material = Material(id=data["material"], name=data.get("name", data["material"]), state="missing", files=[])
         case["materials"].append(material)
     file = data.get("file")
     if file is not None:

@@ -115,9 +115,7 @@ PLAIN_FORM: Document = {
     "title": "通用申请表",
     "additionalProperties": False,
     "required": ["reason"],
-    "properties": {
-        "reason": {"title": "申请事由", "type": "string", "minLength": 2, "examples": ["因病申请"]}
-    },
+    "properties": {"reason": {"title": "申请事由", "type": "string", "minLength": 2, "examples": ["因病申请"]}},
 }
 
 
@@ -211,8 +209,7 @@ def intake_data(of: Document | None = None, **changes: Any) -> Document:
         },
         "form": {"reason": "因病申请"},
         "materials": [
-            {"id": material["id"], "name": material["name"], "state": "missing"}
-            for material in of["materials"]
+            {"id": material["id"], "name": material["name"], "state": "missing"} for material in of["materials"]
         ],
     }
     return {**data, **changes}
