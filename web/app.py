@@ -41,6 +41,8 @@ class LineState:
     last_confirmed_at: datetime | None
     release: int | None = None
     doubt: bool = False
+    page: str = "/line"
+    clock_page: str = "/clock"
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class Server:
             ident=None,
         )
         assert isinstance(self._server, BaseWSGIServer), "one address, one socket"
+        assert self._server.socket is not None
         self.url = f"http://{host or '127.0.0.1'}:{self._server.socket.getsockname()[1]}"
 
     def run(self) -> None:

@@ -32,7 +32,7 @@ def state_in_words(case: Mapping[str, Any]) -> str:
     decision = case.get("decision")
     if case["state"] == "decided" and decision is not None:
         return "已准予" if decision["outcome"] == "granted" else "不予批准"
-    return STATES.get(case["state"], case["state"])
+    return str(STATES.get(case["state"], case["state"]))
 
 
 def tell(

@@ -1,0 +1,135 @@
+"""`make bench`: figures beside their goals. Prints and never fails a build: machines differ, ratios are for reading."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import click
+import psutil
+
+from tests.stories.county import HTTP, Account, DemoCounty, free_port_block, until
+from tests.stories.test_first_light import APPLICANT, first_example, photo
+
+CASES = 400
+PHOTO_EVERY = 20
+STARTS = 5
+GOAL_MEMORY_MIB = 96
+GOAL_START_S = 2.0
+
+
+@click.command()
+@click.option("--cases", default=CASES, show_default=True, help="how many cases are taken in")
+def bench(cases: int) -> None:
+    """A village node on its own, the county out of reach: memory, start, intake."""
+    with tempfile.TemporaryDirectory(prefix="yizhan-bench-") as scratch:
+        folder = Path(scratch) / "county"
+        county = DemoCounty(folder)
+        click.echo("making a sample county ...")
+        county.start()
+        village = county.station("village")
+        county.stop()
+        node = Node(Path(village["dir"]))
+        starts = []
+        for _ in range(STARTS):
+            node.stop()
+            starts.append(node.start())
+        at_rest = node.memory_mib()
+        agent = county_account(county, node.url)
+        latencies, upload_s = take_in(agent, cases)
+        after_work = node.memory_mib()
+        node.stop()
+        row("answers after its start", f"{statistics.median(starts):.2f} s", f"goal {GOAL_START_S} s")
+        row("resident at rest", f"{at_rest:.0f} MiB", f"goal {GOAL_MEMORY_MIB} MiB")
+        row(f"resident after {cases} cases", f"{after_work:.0f} MiB", f"goal {GOAL_MEMORY_MIB} MiB")
+        row("POST cases, median", f"{statistics.median(latencies) * 1000:.1f} ms", "durable before it answers")
+        row("POST cases, p99", f"{quantile(latencies, 0.99) * 1000:.1f} ms", "")
+        row("a photo of 1 MB, median", f"{statistics.median(upload_s) * 1000:.1f} ms", "")
+
+
+class Node:
+    """`yizhan node serve` as a process of its own, with a county that does not answer."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port_block()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Seconds from the start of the process to its first answer."""
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "yizhan", "node", "serve", "--dir", str(self.folder),
+                "--listen", f"127.0.0.1:{self.port}", "--county", "http://127.0.0.1:9",
+            ],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        until(self._answers, 30, "the node answers", every_s=0.02)
+        return time.monotonic() - began
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process = None
+
+    def memory_mib(self) -> float:
+        assert self.process is not None
+        return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
+
+    def _answers(self) -> bool:
+        try:
+            return HTTP.request("GET", f"{self.url}/healthz", timeout=1).status == 200
+        except Exception:
+            # Refused until it listens.
+            return False
+
+
+def county_account(county: DemoCounty, url: str) -> Account:
+    known = next(one for one in county.station("village")["accounts"] if one["role"] == "agent")
+    return Account(url, known["username"], known["password"])
+
+
+def take_in(agent: Account, cases: int) -> tuple[list[float], list[float]]:
+    guide = agent.get(f"guides/{agent.get('guides?q=低保')['results'][0]['code']}")
+    picture = photo(1400)
+    body = {"item": guide["code"], "applicant": APPLICANT, "form": first_example(guide["form"]), "materials": []}
+    latencies, uploads = [], []
+    for position in range(cases):
+        case, seconds = timed(lambda: agent.post("cases", body, Idempotency_Key=str(uuid4())))
+        latencies.append(seconds)
+        if position % PHOTO_EVERY == 0:
+            # Another photo each time, or it would be stored once and never again.
+            content = picture + position.to_bytes(4, "big")
+            number = case["number"]
+            _, seconds = timed(partial(agent.upload, number, guide["materials"][0]["name"], content))
+            uploads.append(seconds)
+    return latencies, uploads
+
+
+def timed(act: Callable[[], Any]) -> tuple[Any, float]:
+    began = time.perf_counter()
+    return act(), time.perf_counter() - began
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def row(what: str, found: str, goal: str) -> None:
+    click.echo(f"{what:<32}{found:>14}   {goal}")
+
+
+if __name__ == "__main__":
+    bench()
