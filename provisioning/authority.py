@@ -105,9 +105,7 @@ class Authority:
             ]
         )
         return (
-            _draft(
-                subject, self.certificate.subject, public_key, now=now, years=CERTIFICATE_YEARS, random=random
-            )
+            _draft(subject, self.certificate.subject, public_key, now=now, years=CERTIFICATE_YEARS, random=random)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(
@@ -139,9 +137,7 @@ def key_in_csr(csr_pem: str) -> ec.EllipticCurvePublicKey:
         genuine = csr.is_signature_valid
     except Exception as error:  # the parser raises more kinds of errors than it documents
         raise CsrRefused("This is not a certificate request.") from error
-    if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(
-        public_key.curve, ec.SECP256R1
-    ):
+    if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, ec.SECP256R1):
         raise CsrRefused("A station's key is a P-256 key; this one is not.")
     if not genuine:
         raise CsrRefused("The request is not signed by its own key.")

@@ -25,9 +25,7 @@ from sync.peer import PeerError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-FOLDER = click.option(
-    "--dir", "folder", type=click.Path(path_type=Path), required=True, help="the data folder"
-)
+FOLDER = click.option("--dir", "folder", type=click.Path(path_type=Path), required=True, help="the data folder")
 
 
 def said_plainly(command: Callable[P, R]) -> Callable[P, R]:
@@ -189,7 +187,7 @@ def demo_group(context: click.Context, folder: Path, port: int) -> None:
     """A whole sample county on this machine, with a line that can be cut, until Ctrl-C."""
     if context.invoked_subcommand is None:
         # Late: nobody else needs the demo's console and web server.
-        from provisioning.demo import run_demo  # noqa: PLC0415
+        from provisioning.demo import run_demo
 
         run_demo(folder, port)
 
@@ -200,7 +198,7 @@ def _switching(mode: Any, word: str) -> None:
     @click.pass_context
     @said_plainly
     def switch(context: click.Context, folder: Path | None) -> None:
-        from provisioning.demo import switch_line  # noqa: PLC0415
+        from provisioning.demo import switch_line
 
         assert context.parent is not None
         state = switch_line(folder or context.parent.params["folder"], mode)

@@ -145,9 +145,7 @@ class Demo:
         try:
             lock = Lock(folder / LOCK)
         except FolderLocked as error:
-            raise DemoFailed(
-                f"A demo runs on {folder} already. End it first, or take another DIR."
-            ) from error
+            raise DemoFailed(f"A demo runs on {folder} already. End it first, or take another DIR.") from error
         with lock:
             for name in (DEMO, CONTROL):
                 (folder / name).unlink(missing_ok=True)
@@ -200,9 +198,7 @@ class Demo:
         if not accounts.exists():
             with self._step("Make accounts with passwords"):
                 drawn = folder / f"{ACCOUNTS}.new"
-                write_whole(
-                    drawn, json.dumps(self._drawn_accounts(), ensure_ascii=False).encode(), private=True
-                )
+                write_whole(drawn, json.dumps(self._drawn_accounts(), ensure_ascii=False).encode(), private=True)
                 self._yizhan("central", "accounts", "import", drawn, "--dir", county.folder)
                 # The name says that they are in: interrupted before, new ones are drawn and imported.
                 drawn.rename(accounts)
@@ -232,7 +228,7 @@ class Demo:
         missing = [place.code for place in self._layout.stations() if not _enrolled(place)]
         with self._county_opened() as county:
             fleet = {document["code"] for document in county.fleet.range("station:", "station:\uffff")}
-        known = {station["code"] for station in sample_county.load("stations")}
+        known = {place["code"] for place in sample_county.load("stations") if place["kind"] != "county"}
         if not missing and known <= fleet:
             return {}
         with self._step("Add the county's stations"):

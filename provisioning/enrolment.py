@@ -225,9 +225,7 @@ def enrol(
         private_key = load_private_key(key_path) if key_path.exists() else make_private_key(key_path)
         csr = request_certificate(private_key, code.station)
         request = {"station": code.station, "csr": csr, "proof": proof(code.proof_key, csr)}
-        answer = post(
-            county_url.rstrip("/") + PATH, json.dumps(request).encode(), {"Content-Type": "application/json"}
-        )
+        answer = post(county_url.rstrip("/") + PATH, json.dumps(request).encode(), {"Content-Type": "application/json"})
         said = answer.json()
         if answer.status != 200:
             raise EnrolmentRefused(str(said.get("message", f"HTTP {answer.status}"))[:500])
@@ -269,9 +267,7 @@ def _authority(said: Mapping[str, Any], code: EnrolmentCode) -> x509.Certificate
     return authority
 
 
-def _own_key(
-    said: Mapping[str, Any], code: EnrolmentCode, authority: str, key_hash: str
-) -> tuple[Register, Key]:
+def _own_key(said: Mapping[str, Any], code: EnrolmentCode, authority: str, key_hash: str) -> tuple[Register, Key]:
     document = said.get("register")
     try:
         register = Register.of(document if isinstance(document, dict) else {}, authority=authority)

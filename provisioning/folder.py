@@ -152,9 +152,7 @@ def _config(path: Path, kind: str) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         if (path / KEY).exists() or (path / AUTHORITY_KEY).exists():
             redo = "provision county init" if (path / AUTHORITY_KEY).exists() else "provision enrol"
-            raise HalfMade(
-                f"{path} was begun and not finished: run `yizhan {redo}` again, it goes on."
-            ) from None
+            raise HalfMade(f"{path} was begun and not finished: run `yizhan {redo}` again, it goes on.") from None
         raise NotAFolder(f"{path} is not a data folder of ours: it has no {CONFIG}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HalfMade(f"{path / CONFIG} cannot be read: {error}. Put it right or restore it.") from None

@@ -30,9 +30,9 @@ def key_id(station: str, serial: int) -> str:
 
 
 def public_pem(public_key: ec.EllipticCurvePublicKey) -> str:
-    return public_key.public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    ).decode("ascii")
+    return public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(
+        "ascii"
+    )
 
 
 def public_hash(public_key: ec.EllipticCurvePublicKey) -> str:
@@ -58,16 +58,12 @@ def load_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
     except FileNotFoundError:
         raise KeyUnreadable(f"{path} is missing: without it this place is nobody.") from None
     if mode & 0o077:
-        raise KeyUnreadable(
-            f"{path} may be read by others: run `chmod 600 {path}`, and think of revoking it."
-        )
+        raise KeyUnreadable(f"{path} may be read by others: run `chmod 600 {path}`, and think of revoking it.")
     try:
         private_key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError) as error:
         raise KeyUnreadable(f"{path} does not hold a private key: {error}") from None
-    if not isinstance(private_key, ec.EllipticCurvePrivateKey) or not isinstance(
-        private_key.curve, ec.SECP256R1
-    ):
+    if not isinstance(private_key, ec.EllipticCurvePrivateKey) or not isinstance(private_key.curve, ec.SECP256R1):
         raise KeyUnreadable(f"{path} does not hold a P-256 key.")
     return private_key
 

@@ -25,9 +25,7 @@ class Answer:
         try:
             said = json.loads(self.body)
         except ValueError:
-            raise Garbled(
-                f"The answer (HTTP {self.status}) is not JSON; is there a login page between?"
-            ) from None
+            raise Garbled(f"The answer (HTTP {self.status}) is not JSON; is there a login page between?") from None
         if not isinstance(said, dict):
             raise Garbled(f"The answer (HTTP {self.status}) is not a JSON object.")
         return said

@@ -116,9 +116,7 @@ def _described(county: County, wanted: Mapping[str, Any]) -> dict[str, str | Non
     """The station, described whole: what is not said follows from its code (2+2+2+3+3 digits)."""
     code = str(wanted.get("code", ""))
     if not _CODE.fullmatch(code) or not code.startswith(county.folder.code):
-        raise StationRefused(
-            f"A station's code is {county.folder.code} and six more digits: {code!r} is not."
-        )
+        raise StationRefused(f"A station's code is {county.folder.code} and six more digits: {code!r} is not.")
     known = county.fleet.get(f"station:{code}") or {}
     kind = COUNTY if code == county.folder.station else TOWNSHIP if code.endswith("000") else VILLAGE
     parent = {COUNTY: None, TOWNSHIP: county.folder.station, VILLAGE: f"{code[:9]}000"}[kind]
@@ -140,14 +138,18 @@ def _described(county: County, wanted: Mapping[str, Any]) -> dict[str, str | Non
 
 def _added(county: County, described: Mapping[str, str | None], new_code: bool) -> dict[str, Any]:
     code, name, kind = (str(described[field]) for field in ("code", "name", "kind"))
+    row: dict[str, Any] = {"code": code, "name": name, "kind": kind, "parent": described["parent"]}
+    row |= {"state": "enrolled", "enrolment_code": None, "expires_at": None}
+    if kind == COUNTY:
+        # Lists of places begin with the county; it is no station of its own fleet.
+        return row
     known = county.fleet.get(f"station:{code}")
     _write_station(county, known, described)
     key = county.register().station(code)
     enrolled = key is not None and key.revoked is None
-    row: dict[str, Any] = {"code": code, "name": name, "kind": kind, "parent": described["parent"]}
+    if enrolled and not new_code:
+        return row
     row["state"] = "enrolled" if enrolled else "waiting" if known else "added"
-    if kind == COUNTY or (enrolled and not new_code):
-        return {**row, "enrolment_code": None, "expires_at": None}
     issued = issue_code(county, station=code, name=name, kind=kind, parent=str(described["parent"]))
     return {**row, "enrolment_code": issued.code.text, "expires_at": issued.expires_at}
 

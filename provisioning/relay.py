@@ -148,9 +148,7 @@ class Relay:
         for writer in self._writers:
             # A reset at once, not a polite end that waits for what is still on its way.
             with contextlib.suppress(OSError):
-                writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-                )
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
         for task in self._carried:
             task.cancel()
@@ -181,9 +179,7 @@ class Relay:
                     side.close()
             self._carried.discard(task)
 
-    async def _one_way(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: _Direction
-    ) -> None:
+    async def _one_way(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: _Direction) -> None:
         on_the_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(ON_THE_WAY)
         async with asyncio.TaskGroup() as both:
             both.create_task(self._deliver(on_the_way, writer, way))

@@ -25,9 +25,7 @@ class StartPage:
     commands.
     """
 
-    def __init__(
-        self, relay: Relay, *, port: int, secret: str, places: Callable[[], list[dict[str, Any]]]
-    ) -> None:
+    def __init__(self, relay: Relay, *, port: int, secret: str, places: Callable[[], list[dict[str, Any]]]) -> None:
         self._relay = relay
         self._origins = {f"http://{host}:{port}" for host in HOSTS}
         self._hosts = {f"{host}:{port}" for host in HOSTS}

@@ -48,9 +48,7 @@ class Supervisor:
     def keep(self, service: Service) -> None:
         """Start a service and keep it. Raises `OSError` when its command cannot be started at all."""
         self._start(service)
-        thread = threading.Thread(
-            target=self._watch, args=(service,), name=f"keeps {service.name}", daemon=True
-        )
+        thread = threading.Thread(target=self._watch, args=(service,), name=f"keeps {service.name}", daemon=True)
         thread.start()
         self._threads.append(thread)
 

@@ -70,9 +70,7 @@ def read_token(text: str, register: Register, now: datetime) -> Writer:
     if now.timestamp() >= expires:
         raise Unauthorized("The token has run out.")
     # What a token says was true when it was signed. The register may have taken it back since.
-    granted = frozenset(
-        role for key in register.keys_of(subject) if key.revoked is None for role in roles_of(key)
-    )
+    granted = frozenset(role for key in register.keys_of(subject) if key.revoked is None for role in roles_of(key))
     held = granted & frozenset(roles)
     if not any(role.startswith("station:") or role == "county" for role in held):
         raise Unauthorized("The token's key is not, or no longer, in the key register.")

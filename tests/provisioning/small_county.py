@@ -72,9 +72,7 @@ class SmallCounty:
         )
         return EnrolmentCode.parse(added["stations"][0]["enrolment_code"])
 
-    def enrol(
-        self, station: str, code: EnrolmentCode | None = None, *, at: str | None = None
-    ) -> StationFolder:
+    def enrol(self, station: str, code: EnrolmentCode | None = None, *, at: str | None = None) -> StationFolder:
         return enrol(
             self.folder / (at or station),
             URL,

@@ -123,9 +123,7 @@ def as_any_place(demo: Path, path: str, body: bytes) -> Answer:
     if path == "/api/v1/session":
         said = json.loads(body)
         known = json.loads((demo / "accounts.json").read_text())
-        found = any(
-            (one["username"], one["password"]) == (said["username"], said["password"]) for one in known
-        )
+        found = any((one["username"], one["password"]) == (said["username"], said["password"]) for one in known)
         return (201, b'{"token": "t"}') if found else (401, b"{}")
     if path.startswith("/api/v1/guides?q="):
         return 200, b'{"results": [{}]}'
@@ -150,9 +148,7 @@ def serve(listen: str, answer: Callable[[str, str, bytes], Answer], stop_on_eof:
     assert stop_on_eof
     host, port = listen.split(":")
     server = ThreadingHTTPServer((host, int(port)), Handler)
-    threading.Thread(
-        target=lambda: (sys.stdin.read(), os.kill(os.getpid(), signal.SIGTERM)), daemon=True
-    ).start()
+    threading.Thread(target=lambda: (sys.stdin.read(), os.kill(os.getpid(), signal.SIGTERM)), daemon=True).start()
     server.serve_forever()
 
 

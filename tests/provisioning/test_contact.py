@@ -163,9 +163,7 @@ def test_strangers_and_stations_are_given_nonces_alike(small_county: SmallCounty
     assert all(answer == answers[0] for answer in answers)
 
 
-def test_a_key_that_the_county_never_certified_learns_nothing(
-    small_county: SmallCounty, tmp_path: Path
-) -> None:
+def test_a_key_that_the_county_never_certified_learns_nothing(small_county: SmallCounty, tmp_path: Path) -> None:
     small_county.enrol(VILLAGE)
     strange = make_private_key(tmp_path / "k.pem")
     said = set()
@@ -237,9 +235,7 @@ def test_a_report_that_is_none_is_refused_though_it_is_signed(
     assert kept(small_county, VILLAGE) is None
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"{}", b'{"key":7}', b"[" * 9000, b"\xff", b"1" * 300_000]
-)
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"key":7}', b"[" * 9000, b"\xff", b"1" * 300_000])
 def test_a_body_that_is_no_contact_is_a_bad_request(small_county: SmallCounty, body: bytes) -> None:
     assert answer_contact(small_county.county, body).status == 400
 

@@ -129,9 +129,7 @@ def test_the_demo_sets_up_goes_on_with_another_port_and_ends_however_it_is_ended
     }
     township, *villages = first["stations"]
     assert [one["kind"] for one in first["stations"]] == ["township", "village", "village"]
-    assert [one["url"] for one in first["stations"]] == [
-        f"http://127.0.0.1:{port + more}" for more in (10, 20, 30)
-    ]
+    assert [one["url"] for one in first["stations"]] == [f"http://127.0.0.1:{port + more}" for more in (10, 20, 30)]
     assert all(village["parent"] == township["code"] for village in villages)
     assert {one["role"] for one in township["accounts"]} == {"township", "agent"}
     assert [one["role"] for village in villages for one in village["accounts"]] == ["agent", "agent"]
@@ -163,9 +161,7 @@ def test_the_demo_sets_up_goes_on_with_another_port_and_ends_however_it_is_ended
     assert (folder / "demo.json").exists()
 
     # A process that dies comes back within two seconds.
-    victim = next(
-        service for service in demo.services() if villages[0]["code"] in " ".join(service.cmdline())
-    )
+    victim = next(service for service in demo.services() if villages[0]["code"] in " ".join(service.cmdline()))
     victim.kill()
     within(2, lambda: len(demo.services()) == 4 and victim not in demo.services())
 
@@ -186,9 +182,7 @@ def test_the_demo_sets_up_goes_on_with_another_port_and_ends_however_it_is_ended
     assert again["stations"][0]["url"] == f"http://127.0.0.1:{other + 10}"
     assert (folder / "imported.txt").read_text() == imported
     log = (folder / "log" / f"{township['code']}.log").read_text().splitlines()
-    assert log == [
-        f"{township['code']} reaches the county by http://127.0.0.1:{base + 1}" for base in (port, other)
-    ]
+    assert log == [f"{township['code']} reaches the county by http://127.0.0.1:{base + 1}" for base in (port, other)]
 
     # Killed without a word: the lifelines end the services.
     assert demo.end(signal.SIGKILL) < 5

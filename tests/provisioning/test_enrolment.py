@@ -343,6 +343,7 @@ def test_codes_are_told_once_and_states_are_told_always(small_county: SmallCount
 
     assert states() == [("enrolled", False), ("added", True), ("added", True)]
     assert states() == [("enrolled", False), ("waiting", True), ("waiting", True)]
+    assert small_county.county.fleet.get(f"station:{COUNTY}") is None, "the county is no station of its own"
     station = small_county.county.fleet.get(f"station:{VILLAGE}")
     assert station is not None
     assert (station["parent"], station["kind"]) == (TOWNSHIP, "village")

@@ -47,9 +47,7 @@ def test_what_is_secret_is_readable_by_its_owner_alone(small_county: SmallCounty
         assert (folder / "couch").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_secret_file_is_private_before_its_first_byte(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_secret_file_is_private_before_its_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     modes: list[int] = []
     opened = os.open
 
@@ -173,9 +171,7 @@ def test_a_command_on_a_held_folder_goes_through_the_service(small_county: Small
     with CountyFolder.open(path).lock() as lock:
         lock.announce(service, "the secret")
         assert (path / "lock").stat().st_mode & 0o777 == 0o600
-        result = CliRunner().invoke(
-            group, ["station", "add", VILLAGE, "--name", "村", "--json", "--dir", str(path)]
-        )
+        result = CliRunner().invoke(group, ["station", "add", VILLAGE, "--name", "村", "--json", "--dir", str(path)])
 
     assert result.exit_code == 0, result.output
     assert json.loads(result.output) == {"stations": []}

@@ -149,9 +149,7 @@ def test_a_station_never_goes_back_to_a_lower_register(small_county: SmallCounty
     newest = small_county.county.register()
 
     # The old one is brought again, as an old USB stick would.
-    small_county.county.catalogue.save(
-        [small_county.county.catalogue.get(f"register:{old.number:06d}") or {}]
-    )
+    small_county.county.catalogue.save([small_county.county.catalogue.get(f"register:{old.number:06d}") or {}])
     found = current_register(small_county.county.catalogue, small_county.county.authority.fingerprint)
     assert found is not None
     assert found.number == newest.number == 3
@@ -236,9 +234,7 @@ def test_events_are_read_in_pages(small_county: SmallCounty, monkeypatch: pytest
     monkeypatch.setattr("provisioning.operations.PAGE", 2)
     store = small_county.databases.open(f"station-{VILLAGE}")
     for serial in range(1, 6):
-        store.update(
-            {"_id": f"event:{serial}", "incarnation": "a", "home": "h", "serial": serial, "key": "k"}
-        )
+        store.update({"_id": f"event:{serial}", "incarnation": "a", "home": "h", "serial": serial, "key": "k"})
     assert last_serials(small_county.county, ["k"]) == {"a/h": 5}
 
 
@@ -261,9 +257,7 @@ def test_revoking_a_station_that_is_not_enrolled_voids_its_code(small_county: Sm
         "600101101201",
     ],
 )
-def test_a_station_that_cannot_be_is_refused_before_anything_is_written(
-    small_county: SmallCounty, row: object
-) -> None:
+def test_a_station_that_cannot_be_is_refused_before_anything_is_written(small_county: SmallCounty, row: object) -> None:
     before = small_county.county.fleet.update_seq
     with pytest.raises(StationRefused):
         station_add(small_county.county, {"stations": [{"code": TOWNSHIP, "name": "镇"}, row]})

@@ -18,9 +18,7 @@ PLACES = [
         "kind": "village",
         "url": "http://127.0.0.1:8720",
         "ready": True,
-        "accounts": [
-            {"role": "agent", "username": "agent-x", "password": "kabo-tumi-482", "department": None}
-        ],
+        "accounts": [{"role": "agent", "username": "agent-x", "password": "kabo-tumi-482", "department": None}],
     }
 ]
 

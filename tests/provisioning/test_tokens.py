@@ -55,9 +55,7 @@ def test_a_village_gets_its_own_role_and_the_one_of_all_stations(small_county: S
 
 def test_a_township_gets_its_township_role_besides(small_county: SmallCounty) -> None:
     small_county.enrol(TOWNSHIP)
-    writer = read_token(
-        token_of(small_county, TOWNSHIP).text, small_county.county.register(), small_county.now()
-    )
+    writer = read_token(token_of(small_county, TOWNSHIP).text, small_county.county.register(), small_county.now())
     assert writer.roles == {f"station:{TOWNSHIP}:1", f"township:{TOWNSHIP[:9]}:1", "station"}
 
 
@@ -85,9 +83,7 @@ def test_new_hardware_s_token_does_not_carry_the_revoked_key_s_role(small_county
     station_revoke(small_county.county, {"station": VILLAGE})
     small_county.enrol(VILLAGE, at="new machine")
 
-    writer = read_token(
-        token_of(small_county, VILLAGE).text, small_county.county.register(), small_county.now()
-    )
+    writer = read_token(token_of(small_county, VILLAGE).text, small_county.county.register(), small_county.now())
     assert writer.roles == {f"station:{VILLAGE}:2", "station"}
 
 
@@ -184,9 +180,7 @@ def test_the_county_s_own_token_carries_the_county_s_role(small_county: SmallCou
     key = small_county.county.register().station(COUNTY)
     assert key is not None
     assert roles_of(key) == {"county"}
-    assert read_token(
-        token_of(small_county, COUNTY).text, small_county.county.register(), small_county.now()
-    ).is_county
+    assert read_token(token_of(small_county, COUNTY).text, small_county.county.register(), small_county.now()).is_county
 
 
 def test_a_nonce_works_once_and_only_for_its_station() -> None:
