@@ -56,8 +56,9 @@ def fold(events: Iterable[Document], register: Register, calendar: Calendar, *, 
         # What was altered tells nothing about what it had seen; the rest keeps its place in the history.
         if refused["code"] != "hash":
             known.append(event)
-    reading = _Reading(number, History.of(known), register, calendar, aside)
-    reading.admit({event["_id"] for event in admitted})
+    checked = {event["_id"] for event in admitted}
+    reading = _Reading(number, History.of(known, checked), register, calendar, aside)
+    reading.admit(checked)
     return reading.case()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from casework.canonical import Document
@@ -28,11 +28,14 @@ class History:
     _parents: Mapping[str, frozenset[str]]
 
     @classmethod
-    def of(cls, documents: Iterable[Document]) -> History:
-        """Reads well-formed events, each id once."""
+    def of(cls, documents: Iterable[Document], checked: Set[str]) -> History:
+        """Reads well-formed events, each id once. Only copies whose ids are in `checked` stand for one another: a
+        forged one must not take the true one's place."""
         here = {document["_id"]: document for document in documents}
         # The least id of the copies stands for all: whichever of them arrived, the case reads the same.
-        stands_for = {identifier: min(alike) for identifier, alike in copies(here.values()).items()}
+        stands_for = {identifier: identifier for identifier in here}
+        twins = copies(document for identifier, document in here.items() if identifier in checked)
+        stands_for.update({identifier: min(alike) for identifier, alike in twins.items()})
         events = {identifier: here[identifier] for identifier in sorted(set(stands_for.values()))}
         parents = {
             identifier: frozenset(stands_for[seen] for seen in event["seen"] if seen in stands_for) - {identifier}
