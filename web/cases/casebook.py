@@ -367,8 +367,8 @@ class Casebook:
         if state:
             condition += " AND state = :state"
         if text:
-            condition += " AND (applicant LIKE :text OR number LIKE :text OR item_name LIKE :text)"
-        values |= {"state": state, "since": since, "limit": limit, "text": f"%{text}%"}
+            condition += " AND (instr(applicant, :text) OR instr(number, upper(:text)) OR instr(item_name, :text))"
+        values |= {"state": state, "since": since, "limit": limit, "text": text}
         found = self._all(
             f"SELECT * FROM cases WHERE {condition} AND touched > :since ORDER BY touched LIMIT :limit",  # noqa: S608
             values,
@@ -393,8 +393,8 @@ class Casebook:
                 names.append(f":state{position}")
             condition += f" AND state IN ({', '.join(names)})"
         if text:
-            condition += " AND (applicant LIKE :text OR number LIKE :text OR item_name LIKE :text)"
-            values["text"] = f"%{text}%"
+            condition += " AND (instr(applicant, :text) OR instr(number, upper(:text)) OR instr(item_name, :text))"
+            values["text"] = text
         order = "due_on IS NULL, due_on, touched" if by_due else "touched DESC"
         found = self._all(
             f"SELECT * FROM cases WHERE {condition} ORDER BY {order} LIMIT :limit",  # noqa: S608
