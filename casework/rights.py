@@ -60,12 +60,18 @@ RIGHTS: dict[str, tuple[tuple[str, frozenset[str], str], ...]] = {
         ("reviewer", frozenset({COUNTY}), DECIDES),
     ),
     "withdrawn": _COUNTER,
-    "clock_corrected": (*_COUNTER, ("admin", frozenset({COUNTY}), ANYWHERE)),
+    "clock_corrected": (
+        *_COUNTER,
+        # The station itself, when the county has told it the time: no person did anything.
+        ("station", frozenset({VILLAGE}), OWN),
+        ("station", frozenset({TOWNSHIP}), UNDER),
+        ("admin", frozenset({COUNTY}), ANYWHERE),
+    ),
     "settled": _COUNTER,
 }
 """By event kind: (role, kinds of station, reach), any one of which is enough."""
 
-_ROLE_NAMES = {"agent": "代办员", "township": "乡镇窗口", "reviewer": "县部门审批人员", "admin": "县管理员"}
+_ROLE_NAMES = {"agent": "代办员", "township": "乡镇窗口", "reviewer": "县部门审批人员", "admin": "县管理员", "station": "站点"}
 
 
 def entitled(

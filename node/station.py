@@ -37,7 +37,7 @@ from sync.remote import RemotePeer
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from web.cases.casebook import Casebook
-from web.cases.desk import Desk
+from web.cases.desk import Desk, Person
 from web.localfile import LocalFile
 
 REQUEST_TIMEOUT_S = 20.0
@@ -168,7 +168,13 @@ class Station:
     def contact(self) -> Contact:
         contact = self._link.contact(self._report())
         self.clock.learn(contact.offset_ms)
+        self.desk.mend_clock(Person("station", self.name, "station"))
         return contact
+
+    def confirm_clock(self, said: datetime, by: Person) -> None:
+        """Somebody at the station says what time it is; what was written in doubt is dated anew in their name."""
+        self.clock.confirm(said)
+        self.desk.mend_clock(by)
 
     def unauthorized(self) -> None:
         self._link.refused()

@@ -22,6 +22,10 @@ from web.cases.casebook import Casebook
 from web.errors import Problem
 
 
+# A correction smaller than this changes no date that anybody reads.
+TELLING_MS = 60_000
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a clock says: its own word (aware UTC), and what we believe must be added to it."""
@@ -94,6 +98,8 @@ class Desk:
         self._register = register
         self._clock = clock
         self._lock = threading.RLock()
+        # Events that were written while nobody could vouch for the clock, by case.
+        self._unsure: dict[str, list[Document]] = {}
         self._last: dict[str, tuple[int, str | None]] = {}
         self._hlc: Hlc | None = None
         for stamp in casebook.stamps(station):
@@ -164,8 +170,29 @@ class Desk:
                 case = self.casebook.preview([*events, *documents], ours=documents)
             home.save([*beside, *documents], locals=notes or {}, writer=self._writer)
             self._last[home.database] = (serial, documents[-1]["_id"])
+            if reading.how == "unknown":
+                self._unsure.setdefault(number, []).extend(documents)
             self.casebook.follow()
             return documents
+
+    def mend_clock(self, by: Person) -> int:
+        """Now that the clock is known: date anew what this process wrote before; how many events were wrong.
+
+        Only this process's own events: of an earlier one nobody knows whether the clock was set in between.
+        """
+        with self._lock:
+            reading = self._clock()
+            if reading.how == "unknown" or not self._unsure:
+                return 0
+            unsure, self._unsure = self._unsure, {}
+            mended = 0
+            for number, events in unsure.items():
+                wrong = [event for event in events if abs(event["clock"]["offset"] - reading.offset_ms) > TELLING_MS]
+                if wrong:
+                    data = {"events": [e["_id"] for e in wrong], "offset": reading.offset_ms, "how": reading.how}
+                    self.write(number, [Act("clock_corrected", data)], by)
+                    mended += len(wrong)
+            return mended
 
     def add_file(
         self, number: str, material: str, name: str, content_type: str, content: bytes, by: Person

@@ -41,6 +41,7 @@ class Place:
     folder: Path
     now: datetime = MORNING
     offset_ms: int = 0
+    how: str = "county"
     starts: int = 0
     databases: Databases = field(init=False)
     casebook: Casebook = field(init=False)
@@ -69,7 +70,7 @@ class Place:
             home=lambda _number: self.cases,
             casebook=self.casebook,
             register=register,
-            clock=lambda: Reading(self.now, self.offset_ms, "county"),
+            clock=lambda: Reading(self.now, self.offset_ms, self.how),
         )
         self.receipts = Receipts(
             county=COUNTY,

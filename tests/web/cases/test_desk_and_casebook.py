@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -9,13 +10,17 @@ import pytest
 from PIL import Image
 
 from casework.canonical import canonical
+from casework.times import milliseconds
 from sync.peer import StorageFull
 from tests.casework.county import item
 from tests.web.cases.desks import AGENT, REVIEWER, Pair
 from web.cases.casebook import Scope
-from web.cases.desk import Act
+from web.cases.desk import Act, Person
 from web.cases.files import kind_of, plain_name
 from web.errors import Problem
+
+
+CLOCKWORK = Person("station", "柳树湾村便民服务站", "station")
 
 
 @pytest.fixture
@@ -184,3 +189,23 @@ def test_file_names_are_only_names() -> None:
     assert plain_name("../../etc/passwd") == "passwd"
     assert plain_name("C:\\fake\\照片\x00.jpg") == "照片.jpg"
     assert plain_name("") == "file"
+
+
+def test_what_was_written_under_a_wrong_clock_is_dated_anew_once_the_time_is_known(pair: Pair) -> None:
+    village = pair.village
+    right = village.now
+    village.how, village.now = "unknown", datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
+    number = village.take_in()
+    wrong = village.casebook.case(number)
+    assert wrong is not None
+    assert wrong["deadlines"]["accepted_on"] == "1970-01-01"
+    assert village.desk.mend_clock(CLOCKWORK) == 0, "nothing is known yet"
+    village.how, village.offset_ms = "county", milliseconds(right) - milliseconds(village.now)
+    assert village.desk.mend_clock(CLOCKWORK) == 2
+    assert village.desk.mend_clock(CLOCKWORK) == 0, "once"
+    mended = village.casebook.case(number)
+    assert mended is not None
+    assert mended["quarantined"] == []
+    assert mended["deadlines"]["accepted_on"] == "2026-09-16"
+    assert mended["deadlines"]["due_on"] == "2026-10-20"
+    assert wrong["order"] == mended["order"][:2], "nothing that was written was rewritten"
