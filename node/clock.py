@@ -78,7 +78,7 @@ class StationClock:
     def confirm(self, said: datetime) -> None:
         """A person says what time it is (aware); believed until the county says otherwise."""
         with self._lock:
-            self._believe(said - self._now(), "agent")
+            self._believe(said - self._now(), "confirmed")
 
     def learn(self, offset_ms: int) -> None:
         """The county's clock is ahead of ours by this much, measured over a contact."""

@@ -165,7 +165,9 @@ def test_scopes_show_only_what_is_ones_own(pair: Pair) -> None:
 def test_a_clock_three_years_ahead_elsewhere_does_not_take_ours_along(pair: Pair) -> None:
     number = pair.village.take_in()
     pair.village.offset_ms = 3 * 365 * 86_400_000
-    pair.village.desk.write(number, [Act("field_corrected", {"path": "applicant.phone", "value": "13000000002"})], AGENT)
+    pair.village.desk.write(
+        number, [Act("field_corrected", {"path": "applicant.phone", "value": "13000000002"})], AGENT
+    )
     pair.up()
     pair.county.desk.write(number, [Act("decided", {"outcome": "granted", "reason": "符合"})], REVIEWER)
     decided = next(e for e in pair.county.casebook.events(number) if e["kind"] == "decided")
