@@ -1,0 +1,229 @@
+"""The station's loop, one round at a time: what goes, what comes, and what it says when the line is not whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from casework.documents import chunk
+from node.line import Line, Road
+from provisioning.contact import Contact
+from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, Unauthorized, Unreachable, Writer
+from sync.store import Databases, Store
+from sync.write_rules import append_only, county_only, signed_by_county
+from tests.casework.county import MORNING, NUMBER, agent, intake_data
+
+OURS = "station-600101101201"
+
+
+@dataclass
+class Site:
+    """A station and its county in two folders; `fails` is raised instead of an answer, by (database, call)."""
+
+    folder: Path
+    fails: Callable[[str, str], PeerError | None] = lambda _database, _call: None
+    refusals: list[tuple[str, str, str]] = field(default_factory=list)
+    arrivals: list[str] = field(default_factory=list)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    tokens_asked: int = 0
+
+    def __post_init__(self) -> None:
+        rule = {OURS: append_only()}
+        self.here = Databases(self.folder / "here", rule_for=lambda name: rule.get(name, county_only), random=Random(1))
+        self.there = Databases(
+            self.folder / "there", rule_for=lambda name: rule.get(name, county_only), random=Random(2)
+        )
+        self.there.open("catalogue")
+        self.there.open(OURS)
+
+    def contact(self) -> Contact:
+        self._try("", "contact")
+        changed = {name: self.there.open(name).update_seq for name in ("catalogue", OURS)}
+        return Contact("n", MORNING, None, None, changed, 1, 3, 5, 0)  # type: ignore[arg-type]
+
+    def roads(self) -> Sequence[Road]:
+        return [Road("catalogue", push=False), Road(OURS, push=True)]
+
+    def unauthorized(self) -> None:
+        self.tokens_asked += 1
+
+    def remote(self, name: str) -> Peer:
+        return Watched(self.there.open(name).as_writer(Writer("600101101201")), name, self)
+
+    def store(self, name: str) -> Store:
+        return self.here.open(name)
+
+    def arriving(self, name: str) -> Peer:
+        rule = append_only() if name == OURS else county_only
+        signed = signed_by_county(rule, lambda document: document.get("sig") == "county")
+        return self.here.open(name).as_writer(Writer("pull"), signed)
+
+    def refused(self, name: str, direction: str, document: Document, reason: str) -> None:
+        self.refusals.append((name, direction, document["_id"]))
+
+    def arrived(self, names: set[str]) -> None:
+        self.arrivals += sorted(names)
+
+    def waiting(self) -> int:
+        return 0
+
+    def _try(self, database: str, call: str) -> None:
+        self.calls.append((database, call))
+        failure = self.fails(database, call)
+        if failure is not None:
+            raise failure
+
+
+class Watched:
+    """A peer whose calls are counted, and fail when the site says so."""
+
+    def __init__(self, peer: Peer, database: str, site: Site) -> None:
+        self._peer, self._database, self._site = peer, database, site
+
+    def __getattr__(self, call: str) -> Any:
+        attribute = getattr(self._peer, call)
+        if not callable(attribute):
+            return attribute
+
+        def watched(*arguments: Any, **named: Any) -> Any:
+            self._site._try(self._database, call)
+            if call == "bulk_docs":
+                self._site.sent += [document["_id"] for document in arguments[0]]
+            return attribute(*arguments, **named)
+
+        return watched
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    site.here.close()
+    site.there.close()
+
+
+@pytest.fixture
+def line(site: Site) -> Line:
+    return Line(site, now=lambda: datetime.now(UTC), random=Random(3), interval_s=3)
+
+
+def round_of(line: Line) -> None:
+    if line.make_contact():
+        line.carry("text")
+        line.carry("chunks")
+
+
+def take_in(site: Site) -> list[Document]:
+    pen = agent()
+    received = pen.write("received", intake_data())
+    chunks, manifest = chunk.cut(NUMBER, Random(4).randbytes(50_000))
+    file = {"name": "a.jpg", "type": "image/jpeg", **manifest}
+    added = pen.write("material_added", {"material": "m01", "file": file}, [received])
+    site.here.open(OURS).save([*chunks, received, added], writer=Writer("600101101201"))
+    return [received, added, *chunks]
+
+
+def test_what_was_taken_in_goes_up_and_what_the_county_wrote_comes_down(site: Site, line: Line) -> None:
+    documents = take_in(site)
+    site.there.open("catalogue").update({"_id": "item:A", "sig": "county"})
+    round_of(line)
+    assert all(site.there.open(OURS).get(document["_id"]) for document in documents)
+    assert site.here.open("catalogue").get("item:A") is not None
+    assert "catalogue" in site.arrivals
+    assert line.status().online
+
+
+def test_text_is_there_when_the_line_breaks_in_the_pictures(site: Site, line: Line) -> None:
+    received, added, *chunks = take_in(site)
+    carried = 0
+
+    def breaks(_database: str, call: str) -> PeerError | None:
+        nonlocal carried
+        carried += call == "bulk_docs"
+        return Unreachable("cut") if carried > 2 else None
+
+    site.fails = breaks
+    round_of(line)
+    county = site.there.open(OURS)
+    assert county.get(received["_id"])
+    assert county.get(added["_id"])
+    stored = [document for document in chunks if county.get(document["_id"])]
+    assert 0 < len(stored) < len(chunks), "one request of pictures went through, the next did not"
+    assert not line.status().online
+    site.fails = lambda _database, _call: None
+    site.sent.clear()
+    round_of(line)
+    assert all(county.get(document["_id"]) for document in chunks)
+    left = {document["_id"] for document in chunks} - {document["_id"] for document in stored}
+    assert sorted(site.sent) == sorted(left), "what had arrived is not sent again"
+
+
+def test_a_quiet_round_costs_one_contact(site: Site, line: Line) -> None:
+    take_in(site)
+    round_of(line)
+    round_of(line)
+    site.calls.clear()
+    round_of(line)
+    assert site.calls == [("", "contact")]
+
+
+def test_what_the_county_did_not_sign_is_refused_kept_and_does_not_stop_the_rest(site: Site, line: Line) -> None:
+    site.there.open("catalogue").update({"_id": "item:A", "sig": "somebody"})
+    site.there.open("catalogue").update({"_id": "item:B", "sig": "county"})
+    round_of(line)
+    assert site.here.open("catalogue").get("item:A") is None
+    assert site.here.open("catalogue").get("item:B") is not None
+    assert site.refusals == [("catalogue", "down", "item:A")]
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (Unreachable("no route"), "连不上"),
+        (Garbled("<html>login"), "别的东西在应答"),
+        (Unauthorized("who?"), "没有认出本站的钥匙"),
+        (Forbidden("revoked"), "不许本站"),
+    ],
+)
+def test_trouble_is_told_in_words(site: Site, line: Line, failure: PeerError, said: str) -> None:
+    site.fails = lambda _database, call: failure if call == "contact" else None
+    round_of(line)
+    status = line.status()
+    assert not status.online
+    assert said in (status.trouble or "")
+    site.fails = lambda _database, _call: None
+    round_of(line)
+    assert line.status().online
+    assert line.status().trouble is None
+
+
+def test_one_closed_database_does_not_close_the_others(site: Site, line: Line) -> None:
+    take_in(site)
+    site.fails = lambda database, _call: Forbidden("not yours") if database == "catalogue" else None
+    round_of(line)
+    assert site.there.open(OURS).update_seq > 0
+    assert "不许本站" in line.status().databases["catalogue"]["trouble"]
+
+
+def test_a_token_that_is_not_taken_is_asked_for_anew(site: Site, line: Line) -> None:
+    take_in(site)
+    site.fails = lambda database, _call: Unauthorized("expired") if database else None
+    round_of(line)
+    assert site.tokens_asked > 0
+
+
+def test_the_loop_runs_by_itself_and_ends_when_told(site: Site, line: Line) -> None:
+    line.start()
+    take_in(site)
+    line.wake()
+    status = line.try_now(5)
+    assert status.online
+    line.stop()
+    assert site.there.open(OURS).update_seq > 0
