@@ -2,98 +2,181 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from casework.canonical import Document
 from casework.documents import account
-from sync.store import Databases
+from casework.signing import sign_document
+from provisioning import ProvisioningError
+from provisioning.register import accounts_database
+from sync.store import Databases, Store
 from web.cases.desk import Key
 from web.signin import hash_password
 
-SHORTEST_PASSWORD = 8
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 200
+ROLES_AT = {"county": ("reviewer", "admin"), "township": ("township", "agent"), "village": ("agent",)}
+"""The roles that have work to do at each kind of station."""
+
+FIELDS = ("username", "name", "roles", "station", "department", "title", "password", "active")
 
 
 class Keeper(Protocol):
     """What keeping accounts needs of the county."""
 
     databases: Databases
+    code: str
 
     @property
     def key(self) -> Key: ...
     @property
-    def code(self) -> str: ...
-    def knows_station(self, code: str) -> bool: ...
+    def fleet(self) -> Store: ...
 
 
-class AccountsRefused(Exception):
-    """Nothing was imported; `problems` says which row and why."""
+class AccountsRefused(ProvisioningError):
+    """Nothing was written; `problems` says which record, by its place from 1, and why, by field."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
+    def __init__(self, problems: Mapping[int, Mapping[str, str]]) -> None:
+        super().__init__(
+            "；".join(f"第 {row} 条：{'，'.join(fields.values())}" for row, fields in sorted(problems.items()))
+        )
         self.problems = problems
 
 
-def import_accounts(county: Keeper, records: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def import_accounts(county: Keeper, records: object) -> dict[str, int]:
     """Make or change accounts: `{username, name, roles, station, department?, title?, password?, active?}` each.
 
-    A record without a password keeps the password that the account has. All or nothing: any bad row refuses the file.
+    A record without a password keeps the password that the account has. All or nothing: any bad record refuses all.
     """
-    problems: list[str] = []
-    ready: list[tuple[str, Document]] = []
-    made = changed = 0
-    for position, record in enumerate(records, start=1):
-        try:
-            database = f"accounts-{_station_of(county, record)}"
-            store = county.databases.open(database)
-            before = store.get(f"account:{record['username']}")
-            document = _account(record, before)
-        except (KeyError, TypeError, ValueError) as error:
-            problems.append(f"第 {position} 行：{_reason(error)}")
-            continue
-        if before is None:
-            made += 1
-        elif _same(before, document):
-            continue
-        else:
-            document["_rev"] = before["_rev"]
-            changed += 1
-        ready.append((database, document))
+    if not isinstance(records, list) or not records:
+        raise AccountsRefused({0: {"": "要一列账号，每个账号是一个对象"}})
+    problems: dict[int, Mapping[str, str]] = {}
+    places: dict[tuple[str, str], int] = {}
+    for row, record in enumerate(records, start=1):
+        found = _problems(county, record)
+        if not found:
+            first = places.setdefault((record["station"], record["username"]), row)
+            if first != row:
+                found = {"username": f"{record['username']} 和第 {first} 条重复"}
+        if found:
+            problems[row] = found
     if problems:
         raise AccountsRefused(problems)
-    for database, document in ready:
-        county.databases.open(database).update(account.signed(document, county.key.id, county.key.sign))
-    return {"made": made, "changed": changed}
+    _keep_an_administrator(county, records)
+    # Hashing takes its time and can fail for nobody: all of it comes before the first write.
+    ready = list(_changes(county, records))
+    for store, document, _before in ready:
+        store.update(sign_document(document, county.key.id, county.key.sign))
+    made = sum(before is None for _, _, before in ready)
+    return {"made": made, "changed": len(ready) - made}
 
 
-def _station_of(county: Keeper, record: Mapping[str, Any]) -> str:
-    station = record["station"]
-    if station != county.code and not county.knows_station(station):
-        raise ValueError(f"没有代码为 {station} 的站点")
-    return str(station)
+def account_at(county: Keeper, station: str, username: str) -> Document | None:
+    store = county.databases.existing(accounts_database(station)) if _kind(county, station) else None
+    return store.get(f"account:{username}") if store is not None else None
+
+
+def accounts_at(county: Keeper, station: str) -> list[Document]:
+    """The accounts of one station, in the order of their names for signing in."""
+    store = county.databases.existing(accounts_database(station))
+    return store.range("account:", "account;") if store is not None else []
+
+
+def _changes(county: Keeper, records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Store, Document, Document | None]]:
+    for record in records:
+        store = county.databases.open(accounts_database(record["station"]))
+        before = store.get(f"account:{record['username']}")
+        document = _account(record, before)
+        if before is None:
+            yield store, document, None
+        elif any(before.get(name) != value for name, value in document.items()):
+            yield store, {**document, "_rev": before["_rev"]}, before
 
 
 def _account(record: Mapping[str, Any], before: Document | None) -> Document:
     password = record.get("password")
-    if password is not None and len(password) < SHORTEST_PASSWORD:
-        raise ValueError(f"{record['username']} 的密码少于 {SHORTEST_PASSWORD} 位")
-    if password is None and before is None:
-        raise ValueError(f"新账号 {record['username']} 没有密码")
     return account.build(
         username=record["username"],
-        name=record["name"],
+        name=record["name"].strip(),
         roles=list(record["roles"]),
         station=record["station"],
-        department=record.get("department"),
-        title=record.get("title"),
+        department=record.get("department") or None,
+        title=record.get("title") or None,
         password_hash=hash_password(password) if password is not None else str((before or {})["password_hash"]),
-        active=bool(record.get("active", True)),
+        active=record.get("active", (before or {}).get("active", True)),
     )
 
 
-def _same(before: Document, after: Document) -> bool:
-    return all(before.get(name) == value for name, value in after.items() if not name.startswith("_"))
+def _problems(county: Keeper, record: Any) -> dict[str, str]:
+    """What is wrong with one record, by field; sentences are said to a person."""
+    if not isinstance(record, dict):
+        return {"": "要是一个对象"}
+    found: dict[str, str] = {str(name): f"没有“{str(name)[:40]}”这一栏" for name in record if name not in FIELDS}
+    station, username, roles = record.get("station"), record.get("username"), record.get("roles")
+    kind = _kind(county, station)
+    if kind is None:
+        found["station"] = f"没有代码为 {str(station)[:40]} 的站点，先添加站点"
+    if not isinstance(username, str) or not re.fullmatch(account.USERNAME, username):
+        found["username"] = "用户名要 2 到 40 个小写字母、数字或 . _ -，以字母或数字开头"
+        username = None
+    if not _text(record.get("name"), 60) or not record["name"].strip():
+        found["name"] = "写上姓名，不超过 60 个字"
+    if not isinstance(roles, list) or not roles or not all(role in account.ROLES for role in roles):
+        found["roles"] = f"选一个角色：{'、'.join(account.ROLES)}"
+    elif kind is not None and not set(roles) <= set(ROLES_AT[kind]):
+        found["roles"] = f"这里的账号只能是{'、'.join(account.ROLES[role] for role in ROLES_AT[kind])}"
+    elif "reviewer" in roles and not record.get("department"):
+        found["department"] = "审批人员要写明部门，办件按部门分到人"
+    if record.get("department") is not None and not _text(record["department"], 40):
+        found["department"] = "部门名称不超过 40 个字"
+    if record.get("title") is not None and not _text(record["title"], 60):
+        found["title"] = "职务不超过 60 个字"
+    if not isinstance(record.get("active", True), bool):
+        found["active"] = "停用写 false，启用写 true"
+    return found | _password_problem(county, record, station if kind else None, username)
 
 
-def _reason(error: Exception) -> str:
-    return f"缺少 {error.args[0]}" if isinstance(error, KeyError) else str(error)
+def _password_problem(
+    county: Keeper, record: Mapping[str, Any], station: str | None, username: str | None
+) -> dict[str, str]:
+    password = record.get("password")
+    if password is None:
+        if station is not None and username is not None and account_at(county, station, username) is None:
+            return {"password": f"新账号 {username} 要设一个密码"}
+        return {}
+    if not isinstance(password, str) or not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        return {"password": f"密码要 {SHORTEST_PASSWORD} 到 {LONGEST_PASSWORD} 位"}
+    if username is not None and password.lower() == username:
+        return {"password": "密码不能和用户名一样"}
+    return {}
+
+
+def _keep_an_administrator(county: Keeper, records: Sequence[Mapping[str, Any]]) -> None:
+    """Nobody could let anybody in again if the last administrator went."""
+    now = {document["username"]: document for document in accounts_at(county, county.code)}
+    then = dict(now)
+    for record in records:
+        if record["station"] == county.code:
+            active = record.get("active", now.get(record["username"], {}).get("active", True))
+            then[record["username"]] = {**record, "active": active}
+    if _administrators(now) and not _administrators(then):
+        raise AccountsRefused({1: {"active": "这是最后一个县管理员，要留一个在用的"}})
+
+
+def _administrators(accounts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [name for name, document in accounts.items() if document["active"] and "admin" in document["roles"]]
+
+
+def _kind(county: Keeper, station: object) -> str | None:
+    """What kind of station this is; None when there is none of this code."""
+    if not isinstance(station, str):
+        return None
+    if station == county.code:
+        return "county"
+    known = county.fleet.get(f"station:{station}")
+    return str(known["kind"]) if known is not None else None
+
+
+def _text(value: object, most: int) -> bool:
+    return isinstance(value, str) and len(value) <= most and all(character.isprintable() for character in value)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from central.centre import Centre
 from central.operations import OPERATIONS
+from provisioning import ProvisioningError
 from provisioning.contact import LONGEST_BODY_BYTES, answer_contact
 from provisioning.enrolment import answer_enrolment
 from provisioning.line import Answer
@@ -45,7 +45,9 @@ def county_api(centre: Centre, *, secret: str) -> Blueprint:
 
     @api.post("/contact")
     @public
-    @operation(summary="A station's contact: signed report up; time, token and news down", tag="line", responses={200: {}})
+    @operation(
+        summary="A station's contact: signed report up; time, token and news down", tag="line", responses={200: {}}
+    )
     def contact() -> Response:
         return _answer(answer_contact(centre, _small_body(), address=request.remote_addr or ""))
 
@@ -57,14 +59,20 @@ def county_api(centre: Centre, *, secret: str) -> Blueprint:
 
     @api.post("/operations/<name>")
     @public
-    @operation(summary="A command given on this machine, carried out by the running service", tag="line", responses={200: {}})
+    @operation(
+        summary="A command given on this machine, carried out by the running service", tag="line", responses={200: {}}
+    )
     def operate(name: str) -> dict[str, Any]:
-        if not secret or not hmac.compare_digest(request.headers.get("Authorization", ""), f"Bearer {secret}"):
+        shown = request.headers.get("Authorization", "").encode()
+        if not secret or not hmac.compare_digest(shown, f"Bearer {secret}".encode()):
             raise Problem(403, "not_from_here", "这个入口只供本机的命令使用。")
-        operate_: Callable[[Any, Mapping[str, Any]], dict[str, Any]] | None = OPERATIONS.get(name)
-        if operate_ is None:
+        asked = OPERATIONS.get(name)
+        if asked is None:
             raise Problem(404, "no_such_operation", "没有这个操作。")
-        return operate_(centre, json_body(None))
+        try:
+            return asked(centre, json_body(None))
+        except ProvisioningError as refused:
+            raise Problem(422, "refused", str(refused)) from refused
 
     return api
 

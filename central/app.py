@@ -22,7 +22,7 @@ from web.signin import User
 def create_county_app(centre: Centre, *, secret: str) -> Flask:
     """The whole of the county as one WSGI app. `secret` opens the operations to commands on this machine."""
     furniture = Furniture(
-        place=f"{centre.name}政务服务中心",
+        place=centre.name,
         navigation=[
             NavEntry("home.queue", "待办", ("reviewer",)),
             NavEntry("stations.overview", "站点", ("admin",)),

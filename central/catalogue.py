@@ -96,7 +96,7 @@ _NOT_IN_FORMS: Final = ("$ref", "$dynamicRef", "allOf", "if", "then", "else")
 _publishing = threading.Lock()
 
 
-class CatalogueRefused(ProvisioningError):  # noqa: N818 - errors are statements of the domain
+class CatalogueRefused(ProvisioningError):
     """An import or a release that cannot be made; the message says what to put right."""
 
 
@@ -197,9 +197,7 @@ class _Reading:
         code = content["code"]
         first = self._rows_by_code.setdefault(code, row)
         if first != row:
-            self.refused.append(
-                Finding(row, name, f"编码 {code} 和第 {first} 条重复，一个编码只能有一个事项。")
-            )
+            self.refused.append(Finding(row, name, f"编码 {code} 和第 {first} 条重复，一个编码只能有一个事项。"))
             return
         self.warnings += (Finding(row, name, sentence) for sentence in self._doubts(content))
         self.contents.append((row, content))
@@ -371,9 +369,7 @@ def _unfillable(form: Document, path: str) -> dict[str, str]:
 def check_items(contents: Iterable[tuple[int, Document]]) -> list[Finding]:
     """The consistency rules of a published checker (domain.md, 1), each broken one with its reason."""
     return [
-        Finding(row, content["name"], sentence)
-        for row, content in contents
-        for sentence in _inconsistencies(content)
+        Finding(row, content["name"], sentence) for row, content in contents for sentence in _inconsistencies(content)
     ]
 
 
@@ -435,11 +431,7 @@ def import_items(county: County, records: Any, *, approve: bool, by: str) -> Imp
     for _, content in contents:
         known = drafting.get(_draft_id(content["code"]))
         state = APPROVED if approve else DRAFT
-        if (
-            known is not None
-            and items.is_same_content(known["item"], content)
-            and known["state"] in (state, APPROVED)
-        ):
+        if known is not None and items.is_same_content(known["item"], content) and known["state"] in (state, APPROVED):
             report.unchanged.append(content["code"])
             continue
         (report.added if known is None else report.changed).append(content["code"])
@@ -502,9 +494,7 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
             raise CatalogueRefused("还没有审核通过的事项，没有可以发布的。")
         release_calendars = [document for id_, document in whole.items() if id_.startswith("calendar:")]
         manifest = sign_document(
-            releases.build(
-                number, rfc3339(county.now()), map(_bare, release_items), map(_bare, release_calendars)
-            ),
+            releases.build(number, rfc3339(county.now()), map(_bare, release_items), map(_bare, release_calendars)),
             county.key.id,
             county.key.sign,
         )
@@ -523,9 +513,7 @@ def _published(catalogue: Store, last: Document | None) -> dict[str, Document]:
     """The documents of the last release, by id."""
     if last is None:
         return {}
-    return {
-        document["_id"]: document for document in catalogue.read(id_ for id_, _, _ in releases.listed(last))
-    }
+    return {document["_id"]: document for document in catalogue.read(id_ for id_, _, _ in releases.listed(last))}
 
 
 def _new_items(county: County, published: Mapping[str, Document], number: int) -> Iterator[Document]:
@@ -534,15 +522,9 @@ def _new_items(county: County, published: Mapping[str, Document], number: int) -
             continue
         before = published.get(items.item_id(draft["item"]["code"]))
         # An item that an older key of the county signed is signed anew: that key may not count for ever.
-        if (
-            before is not None
-            and before["key"] == county.key.id
-            and items.is_same_content(before, draft["item"])
-        ):
+        if before is not None and before["key"] == county.key.id and items.is_same_content(before, draft["item"]):
             continue
-        yield _following(
-            before, items.build(draft["item"], release=number, key=county.key.id, sign=county.key.sign)
-        )
+        yield _following(before, items.build(draft["item"], release=number, key=county.key.id, sign=county.key.sign))
 
 
 def _new_calendars(
@@ -556,11 +538,7 @@ def _new_calendars(
 
 
 def _says(calendar: Document) -> Document:
-    return {
-        name: value
-        for name, value in calendar.items()
-        if not name.startswith("_") and name not in ("key", "sig")
-    }
+    return {name: value for name, value in calendar.items() if not name.startswith("_") and name not in ("key", "sig")}
 
 
 def _bare(document: Document) -> Document:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from central.catalogue import OPERATIONS, CatalogueRefused, read_file
+from central.catalogue import CatalogueRefused, read_file
+from central.operations import OPERATIONS
 from provisioning import ProvisioningError
 from provisioning.carry_out import carry_out
 from sync.peer import PeerError
@@ -36,9 +37,7 @@ def import_command(file: Path, folder: Path, approve: bool) -> None:
     report = _perform(folder, "catalogue_import", {"records": records, "approve": approve, "by": "command"})
     _show(report)
     if report["refused"]:
-        raise click.ClickException(
-            "Nothing was imported. Put these records right, then import the file again."
-        )
+        raise click.ClickException("Nothing was imported. Put these records right, then import the file again.")
     counts = {name: len(report[name]) for name in ("added", "changed", "unchanged")}
     click.echo("{added} added, {changed} changed, {unchanged} unchanged".format(**counts))
     if approve:
@@ -64,9 +63,7 @@ def publish_command(folder: Path) -> None:
     release = _perform(folder, "catalogue_publish", {})
     if release["new"]:
         changed = len(release["changed"])
-        click.echo(
-            f"release {release['number']}: {release['items']} items, {changed} documents new or changed"
-        )
+        click.echo(f"release {release['number']}: {release['items']} items, {changed} documents new or changed")
     else:
         click.echo(f"Nothing has changed since release {release['number']} of {release['at']}.")
 

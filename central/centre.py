@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -22,6 +23,8 @@ from web.localfile import LocalFile
 # What a commit does not announce (another process wrote) is found by looking, this often.
 LOOK_EVERY_S = 2.0
 
+log = logging.getLogger(__name__)
+
 
 class Centre(County):
     """The county in service: what every operation needs (`County`), and the projections that follow the feeds."""
@@ -38,10 +41,10 @@ class Centre(County):
             folder, Databases(folder.databases, rule_for=county_rule, random=random), now=now, random=random
         )
         self.version = version
-        self.code = folder.station
         self.name = folder.name
         self.apply_securities()
         self.local = LocalFile(folder.path / "centre.sqlite3")
+        self.local.table("heeded", {"name": str, "value": str}, pk="name")
         self._calendar_seen: tuple[int, Calendar] | None = None
         self.casebook = Casebook(
             folder.path / "projections.sqlite3",
@@ -64,7 +67,7 @@ class Centre(County):
         self.receipts = Receipts(
             county=self.code,
             casebook=self.casebook,
-            home=self.home_of,
+            home=self.receipts_of,
             key=lambda: self.key,
             clock=self.clock,
         )
@@ -90,13 +93,14 @@ class Centre(County):
     def account(self, username: str) -> Document | None:
         return self.databases.open(accounts_database(self.code)).get(f"account:{username}")
 
-    def knows_station(self, code: str) -> bool:
-        return self.fleet.get(f"station:{code}") is not None
+    def station(self, code: str) -> Document | None:
+        """What the county wrote down of a station; None for one that was never added."""
+        return self.fleet.get(f"station:{code}")
 
     def station_name(self, code: str) -> str:
         if code == self.code:
             return self.name
-        document = self.fleet.get(f"station:{code}")
+        document = self.station(code)
         return str(document["name"]) if document is not None else code
 
     def case_stores(self) -> list[Store]:
@@ -105,27 +109,63 @@ class Centre(County):
     def home_of(self, number: str) -> Store:
         return self.databases.open(station_database(number.split("-", 1)[0]))
 
+    def receipts_of(self, number: str) -> Store | None:
+        """Where the receipts of a case go; None for a number that names no station of ours: an event may say
+        anything.
+        """
+        station = number.split("-", 1)[0]
+        return self.home_of(number) if self.station(station) is not None else None
+
     # -- following the feeds -------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Follow the feeds from now on: projections first, then the receipts that are due."""
-        self._watch(self.case_stores())
+        """Follow the feeds from now on, in a thread of its own, until `close`."""
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._follower.start()
 
-    def _follow(self) -> None:
-        self.receipts.settle([row.number for row in self.casebook.waiting_cases()])
-        while not self._stop.is_set():
-            self._news.wait(LOOK_EVERY_S)
-            self._news.clear()
-            self._watch(self.case_stores())
-            self.casebook.follow()
-            with self._touched_lock:
-                touched, self._touched = self._touched, set()
+    def catch_up(self) -> None:
+        """Do what the feeds ask for now: rights and rules first, then projections, then the receipts that are due."""
+        self._watch([self.catalogue, *self.case_stores()])
+        self._heed_catalogue()
+        self.casebook.follow()
+        with self._touched_lock:
+            touched, self._touched = self._touched, set()
+        try:
             self.receipts.settle(touched)
+        except BaseException:
+            self._note_touched(touched)
+            raise
+
+    def _follow(self) -> None:
+        # A receipt may be due since before this start: the process may have ended between the event and it.
+        self._note_touched({row.number for row in self.casebook.waiting_cases()})
+        while not self._stop.is_set():
+            self._news.clear()
+            try:
+                self.catch_up()
+            except Exception:
+                # A full disk, say. What is due stays due, and the pages go on.
+                log.exception("following the feeds")
+                self._stop.wait(LOOK_EVERY_S)
+            self._news.wait(LOOK_EVERY_S)
+
+    def _heed_catalogue(self) -> None:
+        """A new key register or calendar may say something else of every case; the register also grants rights.
+
+        What was heeded is kept, so that a change made by a command while nobody served is heeded at the start.
+        """
+        calendars = [(document["_id"], document["_rev"]) for document in self.catalogue.range("calendar:", "calendar;")]
+        stands = f"{self.register().number} {calendars}"
+        known = self.local.row("SELECT value FROM heeded WHERE name = 'catalogue'")
+        if known is not None and known["value"] == stands:
+            return
+        self.apply_securities()
+        self.casebook.refold()
+        with self.local.writing() as db:
+            db.execute("INSERT OR REPLACE INTO heeded (name, value) VALUES ('catalogue', ?)", (stands,))
 
     def _note_touched(self, numbers: set[str]) -> None:
-        # Whoever followed the feed (a page after its own act, too): the receipts are written here.
+        # Whoever followed the feed (a page after its own act, too): the receipts are written in `catch_up`.
         with self._touched_lock:
             self._touched |= numbers
         self._news.set()
@@ -136,10 +176,11 @@ class Centre(County):
                 self._watched.add(store.database)
                 store.on_commit(lambda _name, _seq: self._news.set())
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._stop.set()
         self._news.set()
         if self._follower is not None:
-            self._follower.join(5)
+            self._follower.join(2)
         self.casebook.close()
         self.databases.close()
+        self.local.close()

@@ -59,7 +59,7 @@ def serve(folder: Path, listen: str, stop_on_eof: bool) -> None:
         try:
             server.run()
         finally:
-            centre.stop()
+            centre.close()
 
 
 @group.group()
@@ -72,7 +72,11 @@ def accounts() -> None:
 @FOLDER
 def import_accounts_command(file: Any, folder: Path) -> None:
     """Make or change accounts from FILE: a JSON list of {username, name, roles, station, department, password}."""
-    done = perform(folder, "accounts_import", {"records": json.load(file)})
+    try:
+        records = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise click.ClickException(f"{file.name} is no complete JSON: {error}") from error
+    done = perform(folder, "accounts_import", {"records": records})
     click.echo(f"{done['made']} made, {done['changed']} changed")
 
 
@@ -81,8 +85,9 @@ def perform(folder: Path, operation: str, arguments: Mapping[str, Any]) -> dict[
     from central.operations import OPERATIONS
     from provisioning import ProvisioningError
     from provisioning.carry_out import carry_out
+    from sync.peer import PeerError
 
     try:
         return carry_out(folder, operation, arguments, OPERATIONS)
-    except ProvisioningError as error:
+    except (ProvisioningError, PeerError) as error:
         raise click.ClickException(str(error)) from error

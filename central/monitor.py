@@ -16,6 +16,8 @@ Status = Literal["in_contact", "silent", "never_seen"]
 # A station says how soon it will be heard again; two and a half such spans and a second without a word are silence.
 MISSED_CONTACTS = 2.5
 GRACE = timedelta(seconds=1)
+# The design's pace of a station where nobody is at work, for a report that does not say its own.
+IDLE_INTERVAL_S = 120
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Monitor:
 def status_of(contact: Document | None, now: datetime) -> Status:
     if contact is None:
         return "never_seen"
-    interval = timedelta(seconds=float(contact["report"].get("contact_interval_s", 120)))
+    interval = timedelta(seconds=contact["report"].get("interval_s") or IDLE_INTERVAL_S)
     last = parse_rfc3339(contact["at"])
     return "in_contact" if now - last <= MISSED_CONTACTS * interval + GRACE else "silent"
 

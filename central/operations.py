@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from central.accounts import AccountsRefused, import_accounts
+from central.accounts import import_accounts
+from central.catalogue import OPERATIONS as CATALOGUE
 from provisioning.county import County
 from provisioning.operations import OPERATIONS as IDENTITY
-from web.errors import Problem
-
-Operation = Callable[[County, Mapping[str, Any]], dict[str, Any]]
+from provisioning.operations import Operation
 
 
 def accounts_import(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return import_accounts(county, arguments["records"])
-    except AccountsRefused as refused:
-        raise Problem(422, "accounts_refused", "；".join(refused.problems)) from refused
+    """`import_accounts` with {records}."""
+    return dict(import_accounts(county, arguments.get("records")))
 
 
-OPERATIONS: dict[str, Operation] = {
-    **IDENTITY,
-    "accounts_import": accounts_import,
-}
+OPERATIONS: dict[str, Operation] = {**IDENTITY, **CATALOGUE, "accounts_import": accounts_import}
+"""By name, as `POST /api/v1/operations/<name>`; a `ProvisioningError` is its 422."""

@@ -14,14 +14,17 @@ from web.cases.desk import Key, Reading
 
 
 class Receipts:
-    """Writes a receipt for each case of which nothing is missing here, at most one for a set of heads."""
+    """Writes a receipt for each case of which nothing is missing here, at most one for a set of heads.
+
+    `home` is where the receipts of a case go; None for a number under which nothing is receipted.
+    """
 
     def __init__(
         self,
         *,
         county: str,
         casebook: Casebook,
-        home: Callable[[str], Store],
+        home: Callable[[str], Store | None],
         key: Callable[[], Key],
         clock: Callable[[], Reading],
     ) -> None:
@@ -42,6 +45,9 @@ class Receipts:
         return written
 
     def _receipt(self, number: str) -> bool:
+        home = self._home(number)
+        if home is None:
+            return False
         events = self._casebook.events(number)
         heads = receipt.heads_held(events, self._casebook.chunks_present(number))
         if not heads or self._needs_none(events, heads, number):
@@ -56,7 +62,7 @@ class Receipts:
             key=self._key().id,
             sign=self._key().sign,
         )
-        self._home(number).save([document])
+        home.save([document])
         return True
 
     def _needs_none(self, events: Sequence[Document], heads: list[str], number: str) -> bool:
