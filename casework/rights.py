@@ -40,6 +40,10 @@ DECIDES = "decides"
 """The item says that the actor decides it."""
 ANYWHERE = "anywhere"
 
+STATION_ITSELF = "station"
+"""The role of a station that acts by itself, once the county has told it the time: no person did anything. No account
+has it."""
+
 _COUNTER = (
     ("agent", frozenset({VILLAGE, TOWNSHIP}), OWN),
     ("township", frozenset({TOWNSHIP}), UNDER),
@@ -62,16 +66,21 @@ RIGHTS: dict[str, tuple[tuple[str, frozenset[str], str], ...]] = {
     "withdrawn": _COUNTER,
     "clock_corrected": (
         *_COUNTER,
-        # The station itself, when the county has told it the time: no person did anything.
-        ("station", frozenset({VILLAGE}), OWN),
-        ("station", frozenset({TOWNSHIP}), UNDER),
+        (STATION_ITSELF, frozenset({VILLAGE}), OWN),
+        (STATION_ITSELF, frozenset({TOWNSHIP}), UNDER),
         ("admin", frozenset({COUNTY}), ANYWHERE),
     ),
     "settled": _COUNTER,
 }
 """By event kind: (role, kinds of station, reach), any one of which is enough."""
 
-_ROLE_NAMES = {"agent": "代办员", "township": "乡镇窗口", "reviewer": "县部门审批人员", "admin": "县管理员", "station": "站点"}
+_ROLE_NAMES = {
+    "agent": "代办员",
+    "township": "乡镇窗口",
+    "reviewer": "县部门审批人员",
+    "admin": "县管理员",
+    STATION_ITSELF: "站点",
+}
 
 
 def entitled(

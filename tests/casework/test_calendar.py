@@ -42,6 +42,7 @@ def test_a_limit_ends_on_the_nth_working_day_after_its_first(start: date, n: int
         (date(2026, 9, 16), 20, date(2026, 10, 20)),  # mid-autumn and the national day
         (date(2026, 9, 30), 1, date(2026, 10, 8)),
         (date(2025, 12, 31), 1, date(2026, 1, 4)),  # into the next year's calendar
+        (date(2024, 12, 31), 1, date(2025, 1, 2)),  # the day itself may be of a year that nobody knows
     ],
 )
 def test_known_deadlines(start: date, n: int, on: date) -> None:

@@ -81,6 +81,14 @@ def test_what_the_county_did_not_sign_is_found_even_when_listed(change: dict[str
     assert [(problem.document, problem.what) for problem in problems] == [(item()["_id"], "signature")]
 
 
+def test_terms_that_do_not_say_what_the_item_says_are_found() -> None:
+    documents = shelf()
+    shorter = {**documents[item()["_id"]], "promised": {"n": 1, "unit": "工作日"}}
+    documents[item()["_id"]] = county_signed(shorter)
+    problems = check_release(published(documents), looked_up(documents), register())
+    assert [problem.what for problem in problems] == ["signature"]
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [

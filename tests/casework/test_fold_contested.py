@@ -291,3 +291,54 @@ def test_a_settlement_that_is_none_is_put_aside(who: str) -> None:
     case = read(*before, *seen, settled)
     assert list(reasons(case)) == [settled["_id"]]
     assert len(case["contested"]) == 1
+
+
+@pytest.mark.parametrize("minute", [-5, 60])
+def test_a_settlement_holds_against_what_it_did_not_see_earlier_or_later(minute: float) -> None:
+    before = begun()
+    withdrawn = agent(incarnation="2").write("withdrawn", {"reason": "x"}, before[-1:])
+    granted = reviewer().write("decided", {"outcome": "granted"}, before[-1:])
+    point = only(read(*before, withdrawn, granted)["contested"])
+    data = {"point": point["id"], "value": withdrawn["_id"], "reason": "x"}
+    settled = reviewer(incarnation="2").write("settled", data, [withdrawn, granted])
+    refused = reviewer(incarnation="3", now=at(minute)).write(
+        "decided", {"outcome": "refused", "reason": "y"}, before[-1:]
+    )
+    case = read(*before, withdrawn, granted, settled, refused)
+    assert case["state"] == "withdrawn"
+    assert only(case["contested"])["holds"] == settled["_id"]
+
+
+def test_a_settled_field_holds_against_a_later_correction_that_did_not_see_it() -> None:
+    before = begun()
+    one = phones(window(), "13000000003", before[-1:])
+    two = phones(agent(incarnation="2"), "13000000002", before[-1:])
+    point = only(read(*before, one, two)["contested"])
+    data = {"point": point["id"], "value": one["_id"], "reason": "问过"}
+    settled = window(incarnation="3").write("settled", data, [one, two])
+    late = phones(agent(incarnation="4", now=at(90)), "13000000008", before[-1:])
+    case = read(*before, one, two, settled, late)
+    assert case["fields"]["applicant"]["phone"] == "13000000003"
+    assert only(case["contested"])["rule"] == RULES[SETTLEMENT]
+    assert {side["event"] for side in only(case["contested"])["sides"]} == {settled["_id"], late["_id"]}
+
+
+def test_what_a_later_correction_of_the_whole_replaced_is_no_side() -> None:
+    members = [{"name": "甲"}]
+    received = agent().write("received", intake_data(form={"reason": "x", "members": members}))
+    inner = phones(window(), "丙", [received], "form.members.0.name")
+    whole = window(incarnation="2").write(
+        "field_corrected", {"path": "form.members", "value": [{"name": "丁"}]}, [inner]
+    )
+    beside = phones(agent(incarnation="3"), "戊", [received], "form.members.0.name")
+    case = read(received, inner, whole, beside)
+    assert {side["event"] for side in only(case["contested"])["sides"]} == {whole["_id"], beside["_id"]}
+
+
+def test_accepted_twice_counts_from_the_first() -> None:
+    received = begun(accepted=False)
+    late = window(now=at(24 * 60)).write("accepted", {}, received)
+    early = agent(incarnation="2", now=at(10)).write("accepted", {}, received)
+    case = read(*received, late, early)
+    assert case["contested"] == []
+    assert case["deadlines"]["accepted_on"] == "2026-09-16"

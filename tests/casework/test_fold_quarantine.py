@@ -160,6 +160,24 @@ def test_missing_predecessors_hold_nothing_back() -> None:
     assert without_intake["quarantined"] == []
 
 
+def test_an_act_with_a_torn_history_is_read_after_its_intake_however_early_its_clock() -> None:
+    lost = agent(incarnation="lost").write("material_added", {"material": "m01", "state": "later"}, [RECEIVED])
+    early = agent(incarnation="2", now=at(-600)).write("accepted", {}, [lost])
+    case = read(early, RECEIVED)
+    assert case["order"] == [RECEIVED["_id"], early["_id"]]
+    assert case["state"] == "accepted"
+
+
+def test_events_without_their_beginning_are_read_by_their_corrected_times() -> None:
+    lost = agent(incarnation="lost").write("accepted", {}, [RECEIVED])
+    one = agent(incarnation="2", now=at(10)).write("material_added", {"material": "m01", "state": "later"}, [lost])
+    two = window(now=at(20)).write("material_added", {"material": "m01", "state": "received"}, [lost])
+    assert read(two, one)["order"] == [one["_id"], two["_id"]]
+    data = {"events": [one["_id"]], "offset": 3_600_000, "how": "核对"}
+    clock = agent(incarnation="3").write("clock_corrected", data, [one])
+    assert read(two, one, clock)["order"] == [two["_id"], one["_id"], clock["_id"]]
+
+
 def test_a_decision_whose_intake_is_not_here_waits_aside() -> None:
     granted = reviewer().write("decided", {"outcome": "granted"}, [RECEIVED])
     assert reasons(read(granted)) == {granted["_id"]: "no_terms"}

@@ -15,7 +15,7 @@ from casework.documents import TYPES, type_of
 from casework.documents.account import ROLES
 from casework.documents.event import is_event_shaped
 from casework.kinds import KINDS
-from casework.rights import RIGHTS
+from casework.rights import RIGHTS, STATION_ITSELF
 from casework.transitions import CLOSED_STATES, OPEN_STATES, STATES, TRANSITIONS, UNRECEIVED
 from tests.casework import examples
 from tests.casework.county import agent
@@ -79,7 +79,7 @@ def test_a_kind_takes_its_example_and_names_what_is_missing(name: str) -> None:
         torn = {key: value for key, value in DATA[name].items() if key != field}
         assert field in kind.problems(None, torn), field
     assert kind.title
-    assert kind.roles <= set(ROLES)
+    assert kind.roles <= {*ROLES, STATION_ITSELF}
     assert kind.from_states <= set(STATES)
 
 

@@ -93,6 +93,9 @@ def test_clocks_are_corrected_by_who_knows_them() -> None:
     received = agent().write("received", intake_data())
     data = {"events": [received["_id"]]}
     assert allowed("clock_corrected", read(received), data=data) == {"village agent", "window", "reviewer", "admin"}
+    for who, right in ((("station", "village", VILLAGE, None), True), (("station", "village", NEIGHBOUR, None), False)):
+        assert (asked("clock_corrected", who, read(received), data=data) is None) == right
+        assert asked("decided", who, read(received)) is not None
     elsewhere = window().write("accepted", {}, [received])
     assert allowed("clock_corrected", read(received, elsewhere), data={"events": [elsewhere["_id"]]}) == {
         "window",
