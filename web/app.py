@@ -15,7 +15,7 @@ from flask import Flask, Response, g, request, url_for
 from flask_babel import Babel
 from jinja2 import ChoiceLoader, PackageLoader, StrictUndefined
 
-from web import api, errors, wording
+from web import api, errors, forms, wording
 from web.localfile import LocalFile
 from web.log import log_requests
 from web.signin import SignIn, public, signed_in
@@ -77,6 +77,7 @@ def create_app(import_name: str, *, furniture: Furniture) -> Flask:
     Babel(app)
     errors.handle_errors(app)
     wording.install(app, furniture.now)
+    forms.install(app)
     SignIn(furniture.database, accounts=furniture.accounts, now=furniture.now, random=furniture.random).install(app)
     api.openapi(app, f"驿站 Yizhan: {furniture.place}", furniture.version)
     if furniture.log_folder is not None:
