@@ -38,6 +38,7 @@ from provisioning.folder import (
     NotAFolder,
     StationFolder,
 )
+from provisioning.folder import LOCK as FOLDER_LOCK
 from provisioning.relay import Mode, Relay
 from provisioning.start_page import StartPage
 from provisioning.supervisor import Service, Supervisor
@@ -47,6 +48,7 @@ HOST = "127.0.0.1"
 CONTACT_INTERVAL_S = 3
 READY_WITHIN_S = 180
 END_WITHIN_S = 3.5
+LAST_RUN_WITHIN_S = 5.0
 DEMO, CONTROL, LOCK, ACCOUNTS = "demo.json", "control.json", "demo.lock", "accounts.json"
 QUESTION = "低保"
 # As services run in production: glibc otherwise keeps an arena of memory for every thread.
@@ -149,7 +151,7 @@ class Demo:
         with lock:
             for name in (DEMO, CONTROL):
                 (folder / name).unlink(missing_ok=True)
-            self._check_ports()
+            self._wait_for_the_last_run()
             try:
                 codes = self._set_up()
                 self._serve(codes)
@@ -166,14 +168,30 @@ class Demo:
         if (folder / CONFIG).exists():
             raise DemoFailed(f"{folder} is a real county's or station's data folder: take a new folder.")
 
-    def _check_ports(self) -> None:
+    def _wait_for_the_last_run(self) -> None:
+        """A run that was killed a moment ago has services that are still ending: their ports and folders come free."""
+        deadline = time.monotonic() + LAST_RUN_WITHIN_S
+        while (taken := self._taken()) is not None:
+            if time.monotonic() > deadline:
+                raise DemoFailed(taken)
+            time.sleep(0.2)
+
+    def _taken(self) -> str | None:
+        """What keeps this run from starting, in a sentence; None when all is free."""
         for port in self._layout.ports():
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     probe.bind((HOST, port))
                 except (OSError, OverflowError) as error:
-                    raise DemoFailed(f"Port {port} cannot be used ({error}): choose another PORT.") from error
+                    return f"Port {port} cannot be used ({error}): choose another PORT."
+        for place in [self._layout.county(), *self._layout.stations()]:
+            if (place.folder / FOLDER_LOCK).exists():
+                try:
+                    Lock(place.folder / FOLDER_LOCK).release()
+                except FolderLocked as error:
+                    return str(error)
+        return None
 
     # The set-up: each step looks whether it was done before.
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import psutil
@@ -34,8 +35,9 @@ def within(seconds: float, true: Callable[[], object]) -> None:
 
 
 def free_port() -> int:
-    """A port from which the demo's other ports are free too, as well as can be told."""
-    for base in range(21000, 29000, 97):
+    """A port from which the demo's other ports are free too; drawn, because other tests run beside these."""
+    while True:
+        base = SystemRandom().randrange(20000, 30000)
         probes = [socket.socket() for _ in range(6)]
         try:
             for probe, more in zip(probes, (0, 1, 2, 10, 20, 30), strict=True):
@@ -46,7 +48,6 @@ def free_port() -> int:
             for probe in probes:
                 probe.close()
         return base
-    raise AssertionError("no free ports")
 
 
 def serves(process: psutil.Process) -> bool:
@@ -210,7 +211,7 @@ def test_a_set_up_that_broke_off_goes_on(demos: Callable[..., Running], tmp_path
     assert StationFolder.open(Path(stations[1]["dir"])).key_serial == 1
 
 
-@pytest.mark.parametrize("taken", [0, 1, 2, 30])
+@pytest.mark.parametrize("taken", [1, 30])
 def test_a_port_that_is_taken_is_named(demos: Callable[..., Running], taken: int) -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port + taken)):
