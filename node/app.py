@@ -30,6 +30,7 @@ def create_station_app(station: Station) -> Flask:
     """The whole of the station as one WSGI app; the line is started by whoever serves it."""
     furniture = Furniture(
         place=station.name,
+        site=station.code,
         navigation=[
             NavEntry("home.workbench", "工作台", ("agent", "township")),
             NavEntry("intake.choose", "收件", ("agent", "township")),

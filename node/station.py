@@ -76,6 +76,7 @@ class Station:
         if found is None:
             raise NotReady(f"{folder.path} holds no key register: run `yizhan provision enrol` again.")
         self._register = found
+        apply_securities(self.databases, found, station=self.code)
         self.clock = StationClock(
             self.local, now=now, monotonic=monotonic, known=parse_rfc3339(str(found.document["at"]))
         )

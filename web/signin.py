@@ -35,8 +35,6 @@ from web.localfile import LocalFile
 
 __all__ = ["Session", "SignIn", "User", "allow", "csrf_token", "current_user", "hash_password", "public", "signed_in"]
 
-COOKIE = "yizhan_session"
-FORM_COOKIE = "yizhan_form"
 LIFETIME = timedelta(hours=12)
 TRIES = 5
 LONGEST_WAIT = timedelta(minutes=5)
@@ -81,10 +79,13 @@ class SignIn:
         self,
         database: LocalFile,
         *,
+        site: str,
         accounts: Callable[[str], Mapping[str, Any] | None],
         now: Callable[[], datetime],
         random: Random,
     ) -> None:
+        self.cookie = f"yizhan_session_{site}"
+        self.form_cookie = f"yizhan_form_{site}"
         self._database = database
         self._accounts = accounts
         self._now = now
@@ -181,7 +182,7 @@ class SignIn:
         if authorization:
             scheme, _, token = authorization.partition(" ")
             return self.session(token.strip(), by_cookie=False) if scheme.lower() == "bearer" else None
-        token = request.cookies.get(COOKIE, "")
+        token = request.cookies.get(self.cookie, "")
         return self.session(token, by_cookie=True) if token else None
 
     def _count_wrong(self, who: str, wrong_before: int, now: datetime) -> None:
@@ -214,15 +215,16 @@ def csrf_token() -> str:
         return hmac.digest(session.token_hash.encode(), b"csrf", hashlib.sha256).hex()
     if "form_secret" not in g:
         signin: SignIn = current_app.extensions["signin"]
-        known = request.cookies.get(FORM_COOKIE, "")
+        known = request.cookies.get(signin.form_cookie, "")
         g.form_secret = known if len(known) == 32 else signin.form_secret()
     return str(g.form_secret)
 
 
 def _keep_form_cookie(answer: Response) -> Response:
     secret = g.get("form_secret")
-    if secret is not None and request.cookies.get(FORM_COOKIE) != secret:
-        answer.set_cookie(FORM_COOKIE, secret, httponly=True, samesite="Strict", secure=request.is_secure)
+    name = current_app.extensions["signin"].form_cookie
+    if secret is not None and request.cookies.get(name) != secret:
+        answer.set_cookie(name, secret, httponly=True, samesite="Strict", secure=request.is_secure)
     return answer
 
 
@@ -247,7 +249,7 @@ def _pages(signin: SignIn) -> Blueprint:
     @pages.post("/signin")
     @public
     def enter() -> Response:
-        _check_csrf(request.cookies.get(FORM_COOKIE) or "no cookie")
+        _check_csrf(request.cookies.get(signin.form_cookie) or "no cookie")
         username = request.form.get("username", "").strip()
         wanted = _local(request.form.get("next", "/"))
         try:
@@ -259,7 +261,7 @@ def _pages(signin: SignIn) -> Blueprint:
             return answer
         answer = make_response(redirect(wanted))
         answer.set_cookie(
-            COOKIE, token, httponly=True, samesite="Lax", secure=request.is_secure, expires=session.expires_at
+            signin.cookie, token, httponly=True, samesite="Lax", secure=request.is_secure, expires=session.expires_at
         )
         return answer
 
@@ -268,9 +270,9 @@ def _pages(signin: SignIn) -> Blueprint:
     def leave() -> Response:
         if g.session is not None:
             _check_csrf(csrf_token())
-            signin.end(request.cookies.get(COOKIE, ""))
+            signin.end(request.cookies.get(signin.cookie, ""))
         answer = make_response(redirect(url_for("signin.page")))
-        answer.delete_cookie(COOKIE)
+        answer.delete_cookie(signin.cookie)
         return answer
 
     return pages
@@ -307,7 +309,7 @@ def _api(signin: SignIn) -> Blueprint:
         if g.session is not None:
             if g.session.by_cookie:
                 _check_csrf(csrf_token())
-                signin.end(request.cookies.get(COOKIE, ""))
+                signin.end(request.cookies.get(signin.cookie, ""))
             else:
                 signin.end(request.headers.get("Authorization", "").partition(" ")[2].strip())
         return "", 204

@@ -27,7 +27,11 @@ PINNED = fingerprint(certificate("authority"))
 PEM = certificate("authority").public_bytes(Encoding.PEM).decode()
 
 
-@pytest.mark.parametrize("authority", [PINNED, PINNED.upper(), ":".join([PINNED[:2], PINNED[2:]]), PEM, None])
+@pytest.mark.parametrize(
+    "authority",
+    [PINNED, PINNED.upper(), ":".join([PINNED[:2], PINNED[2:]]), PEM, None],
+    ids=["hex", "HEX", "colons", "PEM", "verified before"],
+)
 def test_a_register_of_the_pinned_authority_is_read(authority: str | None) -> None:
     register = Register.of(register_document(), authority=authority)
     assert register.number == 1

@@ -47,6 +47,7 @@ class SmallApp:
             "web",
             furniture=Furniture(
                 place="柳树湾村便民服务站",
+                site="600101101201",
                 navigation=[NavEntry("small.page", "工作台", ("agent",)), NavEntry("small.secret", "秘密", ("admin",))],
                 accounts=self.accounts.get,
                 database=self.database,
