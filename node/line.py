@@ -8,6 +8,7 @@ a broken transfer costs one request.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from sync.lanes import Lane
 from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, Seq, Unauthorized, Unreachable
 from sync.replicator import Replicated, replicate
 from sync.store import Store
+
+log = logging.getLogger(__name__)
 
 ACTIVE = timedelta(minutes=10)
 ACTIVE_INTERVAL_S = 4.0
@@ -164,7 +167,7 @@ class Line:
         wake = self._wakes["contact"]
         while not self._stop.is_set():
             wake.clear()
-            if self.make_contact():
+            if self._unbroken(self.make_contact):
                 self._wakes["text"].set()
                 self._wakes["chunks"].set()
             else:
@@ -180,9 +183,18 @@ class Line:
             wake.wait()
             wake.clear()
             if self.status().online and not self._stop.is_set():
-                self.carry(lane)
+                self._unbroken(partial(self.carry, lane))
             if lane == "text":
                 self._round_ended()
+
+    def _unbroken(self, act: Callable[[], Any]) -> Any:
+        """A fault of ours in one round is written down and told; it must not end the loop for good."""
+        try:
+            return act()
+        except Exception:
+            log.exception("a round of the line failed")
+            self._note(trouble="本站程序在传输时出了错，已经记下，会自动再试。")
+            return None
 
     def _round_ended(self) -> None:
         with self._round:

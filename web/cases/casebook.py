@@ -24,6 +24,7 @@ from casework.documents import receipt
 from casework.documents.event import event_holds
 from casework.documents.register import Key, Register
 from casework.fold import Case, fold
+from sync.peer import StorageFull
 from sync.sqlite import sqlite3
 from sync.store import Store
 
@@ -521,13 +522,17 @@ class Casebook:
         if self._db.in_transaction:
             yield self._db
             return
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield self._db
-        except BaseException:
-            self._db.rollback()
+            self._db.commit()
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.rollback()
+            if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+                # The documents are safe; what is read from them is caught up with when there is room again.
+                raise StorageFull(str(error)) from error
             raise
-        self._db.commit()
 
     def _connect(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
