@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, Flask, request
@@ -32,8 +32,9 @@ def operation(
     responses: Mapping[int, Mapping[str, Any] | None],
     parameters: Sequence[Mapping[str, Any]] = (),
     request: Mapping[str, Any] | None = None,
+    request_type: str = "application/json",
 ) -> Callable[[View], View]:
-    """Describes a view for OpenAPI; a response of None is not JSON."""
+    """Describes a view for OpenAPI; a response of None is not JSON. `request` is the schema that `json_body` checks."""
 
     def describe(view: View) -> View:
         view.__dict__["operation"] = {
@@ -42,6 +43,7 @@ def operation(
             "responses": responses,
             "parameters": list(parameters),
             "request": request,
+            "request_type": request_type,
         }
         return view
 
@@ -56,7 +58,7 @@ def json_body(schema: Mapping[str, Any] | None) -> dict[str, Any]:
     if request.mimetype != "application/json":
         raise Problem(415, "not_json", "请用 application/json 提交。")
     try:
-        body = json.loads(request.get_data(), parse_constant=_no_constant)
+        body = json.loads(request.get_data(), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Problem(400, "bad_json", "提交的内容不是完整的 JSON。") from error
     if not isinstance(body, dict):
@@ -106,6 +108,11 @@ def whole_number(name: str, *, default: int, least: int, most: int) -> int:
     return int(text)
 
 
+def page(results: Sequence[Mapping[str, Any]], following: str | None) -> dict[str, Any]:
+    """One page of a list; `following` goes into the next request's cursor parameter, None at the end."""
+    return {"results": list(results), "next": following}
+
+
 def openapi(app: Flask, title: str, version: str) -> None:
     """Serve the description of every operation at `/api/v1/openapi.json`."""
     api = Blueprint("openapi", __name__, url_prefix="/api/v1")
@@ -127,7 +134,9 @@ def document(app: Flask, title: str, version: str) -> dict[str, Any]:
             continue
         path = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            paths.setdefault(path, {})[method.lower()] = _operation(told, rule.endpoint, method)
+            paths.setdefault(path, {})[method.lower()] = _operation(told, rule.endpoint, method) | _from_view(
+                told, view, rule.arguments
+            )
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
@@ -135,6 +144,7 @@ def document(app: Flask, title: str, version: str) -> dict[str, Any]:
             "schemas": {"Error": _ERROR},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
+        # A page's own scripts may also come with the session's cookie; then with the header X-CSRF-Token besides.
         "security": [{"bearer": []}],
         "paths": dict(sorted(paths.items())),
     }
@@ -157,14 +167,26 @@ def _operation(told: Mapping[str, Any], endpoint: str, method: str) -> dict[str,
             },
         },
     }
-    if told["parameters"]:
-        described["parameters"] = told["parameters"]
     if told["request"] is not None:
         described["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": told["request"]}},
+            "content": {told["request_type"]: {"schema": told["request"]}},
         }
     return described
+
+
+def _from_view(told: Mapping[str, Any], view: Any, arguments: Iterable[str]) -> dict[str, Any]:
+    """What the view itself says: the parts of its path, and whether one must be signed in."""
+    named = {parameter["name"] for parameter in told["parameters"]}
+    path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in sorted(arguments)
+        if name not in named
+    ]
+    parameters = [*path, *told["parameters"]]
+    return ({"parameters": parameters} if parameters else {}) | (
+        {"security": []} if getattr(view, "roles", None) == () else {}
+    )
 
 
 _NAMES = {
@@ -202,6 +224,14 @@ def _join(path: str, name: str) -> str:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    """1e999 is well-formed, and Python reads it as infinity, which no JSON can say again."""
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(text)
+    return value
 
 
 def _sound(value: Any, depth: int) -> None:

@@ -6,21 +6,23 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from flask import Flask, Response, g, request, url_for
+from flask import Flask, Request, Response, g, request, url_for
 from flask_babel import Babel
 from jinja2 import ChoiceLoader, PackageLoader, StrictUndefined
 
 from web import api, errors, forms, wording
+from web.errors import Problem
 from web.localfile import LocalFile
 from web.log import log_requests
 from web.signin import SignIn, public, signed_in
 
 LARGEST_BODY = 24 << 20
+STATIC = Path(__file__).parent / "static"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Furniture:
     """What an app brings to its pages."""
 
     place: str
+    # Its code: part of the cookies' names, since a browser shares cookies among all ports of one host.
+    site: str
     navigation: Sequence[NavEntry]
     accounts: Callable[[str], Mapping[str, Any] | None]
     database: LocalFile
@@ -60,13 +64,18 @@ class Furniture:
     alive: Callable[[], Mapping[str, Any]]
     line: Callable[[], LineState] | None = None
     on_request: Callable[[], None] | None = None
+    largest_body: int = LARGEST_BODY
 
 
 def create_app(import_name: str, *, furniture: Furniture) -> Flask:
     """A Flask app with everything but its own pages."""
-    app = Flask(import_name, static_folder=str(Path(__file__).parent / "static"), static_url_path="/static")
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app = Flask(import_name, static_folder=str(STATIC), static_url_path="/static")
+    app.config["MAX_CONTENT_LENGTH"] = furniture.largest_body
     app.config["MAX_FORM_MEMORY_SIZE"] = 2 << 20
+    # Signs nothing but what the next page says ("已保存"), so that it may be another one after each start.
+    app.secret_key = f"{furniture.random.getrandbits(256):064x}"
+    app.config["SESSION_COOKIE_NAME"] = f"yizhan_told_{furniture.site}"
+    app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
     app.config["BABEL_DEFAULT_LOCALE"] = "zh_Hans_CN"
     app.config["BABEL_DEFAULT_TIMEZONE"] = "Asia/Shanghai"
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
@@ -78,19 +87,29 @@ def create_app(import_name: str, *, furniture: Furniture) -> Flask:
     errors.handle_errors(app)
     wording.install(app, furniture.now)
     forms.install(app)
-    SignIn(furniture.database, accounts=furniture.accounts, now=furniture.now, random=furniture.random).install(app)
+    SignIn(
+        furniture.database,
+        site=furniture.site,
+        accounts=furniture.accounts,
+        now=furniture.now,
+        random=furniture.random,
+    ).install(app)
     api.openapi(app, f"驿站 Yizhan: {furniture.place}", furniture.version)
     if furniture.log_folder is not None:
         log_requests(app, furniture.log_folder, furniture.now)
 
     @app.get("/healthz")
     @public
+    @api.operation(summary="Whether the service is up", tag="service", responses={200: {"type": "object"}})
     def healthz() -> dict[str, Any]:
         return {"status": "ok", "version": furniture.version, **furniture.alive()}
 
     @app.get("/line-strip")
     @public
     def line_strip() -> str:
+        if furniture.line is None:
+            # The county has no line of its own to tell of.
+            raise Problem(404, "not_found", errors.SENTENCES[404][1])
         return app.jinja_env.get_template("line.html").render(line=_line(furniture))
 
     @app.before_request
@@ -121,9 +140,11 @@ def create_app(import_name: str, *, furniture: Furniture) -> Flask:
         answer.headers.setdefault("X-Content-Type-Options", "nosniff")
         answer.headers.setdefault("X-Frame-Options", "DENY")
         answer.headers.setdefault("Referrer-Policy", "no-referrer")
-        if request.endpoint == "static":
+        if request.endpoint == "static" and answer.status_code in (200, 206, 304) and _is_current(request):
             # The address changes with the content, so what was fetched once is never asked for again.
             answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        elif request.endpoint == "static":
+            answer.headers["Cache-Control"] = "no-cache"
         else:
             answer.headers.setdefault("Cache-Control", "no-store")
         return answer
@@ -145,6 +166,12 @@ def asset(name: str) -> str:
     return url_for("static", filename=name, v=_mark(name))
 
 
-@lru_cache(maxsize=64)
+def _is_current(asked: Request) -> bool:
+    """Whether the address bears the mark of what is there now: an older one must not be kept under a newer's name."""
+    name = (asked.view_args or {}).get("filename", "")
+    return (STATIC / name).is_file() and asked.args.get("v") == _mark(name)
+
+
+@cache
 def _mark(name: str) -> str:
-    return hashlib.sha256((Path(__file__).parent / "static" / name).read_bytes()).hexdigest()[:10]
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]

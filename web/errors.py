@@ -8,8 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from flask import Flask, Response, jsonify, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from casework.canonical import NotCanonical
 from sync.peer import PeerError, StorageFull
 
 log = logging.getLogger(__name__)
@@ -76,14 +77,28 @@ def handle_errors(app: Flask) -> None:
             answer = error.get_response()
             assert isinstance(answer, Response)
             return answer
-        return _answer(_plain(status))
+        problem = _plain(status)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            problem.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return _answer(problem)
+
+    @app.errorhandler(NotCanonical)
+    def on_uncarried(error: NotCanonical) -> Response:
+        # Deep in a body where no schema looks, somebody sent a fraction or a huge number. Ours would come without one.
+        return _answer(_plain(422)) if request.is_json else on_fault(error)
 
     @app.errorhandler(Exception)
     def on_fault(_error: Exception) -> Response:
         number = uuid4().hex[:8]
         log.exception("fault %s", number)
-        problem = _plain(500)
-        return _answer(Problem(500, problem.code, f"{problem.message}（报修时说编号 {number}）"))
+        plain = _plain(500)
+        problem = Problem(500, plain.code, f"{plain.message}（报修时说编号 {number}）")
+        try:
+            return _answer(problem)
+        except Exception:
+            # What is at fault may be what every page needs, such as the line's state: then the sentence alone.
+            log.exception("fault %s, and its page", number)
+            return Response(problem.message, 500, mimetype="text/plain")
 
 
 def _plain(status: int) -> Problem:

@@ -38,6 +38,7 @@ __all__ = ["Session", "SignIn", "User", "allow", "csrf_token", "current_user", "
 LIFETIME = timedelta(hours=12)
 TRIES = 5
 LONGEST_WAIT = timedelta(minutes=5)
+FORGOTTEN_AFTER = timedelta(hours=24)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # 19 MiB, two passes, one lane (OWASP): argon2's own defaults peak at 122 MiB, too much for a 1 GB machine.
@@ -90,27 +91,33 @@ class SignIn:
         self._accounts = accounts
         self._now = now
         self._random = random
+        # One sign-in at a time: argon2 is anyway, and many wrong ones sent at once are counted as many.
+        self._turn = threading.Lock()
         database.table("sessions", {"token": str, "username": str, "created_at": str, "expires_at": str}, pk="token")
         database.table("throttles", {"who": str, "wrong": int, "until": str}, pk="who")
 
     def sign_in(self, username: str, password: str, address: str) -> tuple[str, Session]:
         """A new session and its token. Raises `Problem`: 401 wrong, 429 too many wrong ones in a row."""
-        who = f"{username[:100]}|{address}"
-        now = self._now()
+        with self._turn:
+            return self._sign_in(username, password, f"{username[:100]}|{address}", self._now())
+
+    def _sign_in(self, username: str, password: str, who: str, now: datetime) -> tuple[str, Session]:
         waiting = self._database.row("SELECT wrong, until FROM throttles WHERE who = ?", (who,))
-        if waiting and waiting["until"] and parse_rfc3339(waiting["until"]) > now:
-            left = int((parse_rfc3339(waiting["until"]) - now).total_seconds()) + 1
+        left = parse_rfc3339(waiting["until"]) - now if waiting else timedelta()
+        # A wait that is longer than any we set was set by a clock that ran ahead; it holds nobody up for years.
+        if timedelta() < left <= LONGEST_WAIT:
+            seconds = int(left.total_seconds()) + 1
             raise Problem(
                 429,
                 "too_many",
-                f"输错的次数多了，请过 {left} 秒再试。忘了密码请找县中心管理员重设。",
-                headers={"Retry-After": str(left)},
+                f"输错的次数多了，请过 {seconds} 秒再试。忘了密码请找县中心管理员重设。",
+                headers={"Retry-After": str(seconds)},
             )
         account = self._accounts(username) if 0 < len(username) <= 100 else None
         active = account is not None and bool(account.get("active", True))
         known = str(account["password_hash"]) if account is not None and active else _NOBODY
         if not _password_fits(known, password) or account is None or not active:
-            self._count_wrong(who, (waiting or {}).get("wrong") or 0, now)
+            self._count_wrong(who, waiting["wrong"] if waiting else 0, now)
             raise Problem(401, "wrong_password", "用户名或密码不对。请看清大小写，再输一遍。")
         token = f"{self._random.getrandbits(256):064x}"
         expires_at = now + LIFETIME
@@ -189,6 +196,8 @@ class SignIn:
         wrong = wrong_before + 1
         wait = min(timedelta(seconds=10 * 2 ** (wrong - TRIES)), LONGEST_WAIT) if wrong >= TRIES else timedelta()
         with self._database.writing() as db:
+            # Whoever tries names at random fills no disk.
+            db.execute("DELETE FROM throttles WHERE until < ?", (rfc3339(now - FORGOTTEN_AFTER),))
             db.execute(
                 "INSERT INTO throttles (who, wrong, until) VALUES (?, ?, ?) "
                 "ON CONFLICT (who) DO UPDATE SET wrong = excluded.wrong, until = excluded.until",
@@ -253,15 +262,16 @@ def _pages(signin: SignIn) -> Blueprint:
         username = request.form.get("username", "").strip()
         wanted = _local(request.form.get("next", "/"))
         try:
-            token, session = signin.sign_in(username, request.form.get("password", ""), request.remote_addr or "")
+            token, _ = signin.sign_in(username, request.form.get("password", ""), request.remote_addr or "")
         except Problem as problem:
             page = render_template("signin.html", username=username, problem=problem, next=wanted)
             answer = make_response(page, problem.status)
             answer.headers.update(problem.headers)
             return answer
         answer = make_response(redirect(wanted))
+        # An age, not a date: by the browser's clock, a station's that says 1970 would end every session at once.
         answer.set_cookie(
-            signin.cookie, token, httponly=True, samesite="Lax", secure=request.is_secure, expires=session.expires_at
+            signin.cookie, token, httponly=True, samesite="Lax", secure=request.is_secure, max_age=LIFETIME
         )
         return answer
 
@@ -288,7 +298,7 @@ def _api(signin: SignIn) -> Blueprint:
 
     @api.post("/session")
     @public
-    @operation(summary="Sign in", tag="session", request=credentials, responses={201: {"type": "object"}})
+    @operation(summary="Sign in", tag="session", request=credentials, responses={201: _SIGNED_IN})
     def enter() -> tuple[dict[str, Any], int]:
         body = json_body(credentials)
         token, session = signin.sign_in(body["username"], body["password"], request.remote_addr or "")
@@ -296,7 +306,7 @@ def _api(signin: SignIn) -> Blueprint:
 
     @api.get("/session")
     @public
-    @operation(summary="Who is signed in", tag="session", responses={200: {"type": "object"}})
+    @operation(summary="Who is signed in", tag="session", responses={200: _WHO})
     def look() -> dict[str, Any]:
         if g.session is None:
             raise Problem(401, "not_signed_in", "请先登录。", headers={"WWW-Authenticate": "Bearer"})
@@ -315,6 +325,30 @@ def _api(signin: SignIn) -> Blueprint:
         return "", 204
 
     return api
+
+
+_WHO: dict[str, Any] = {
+    "type": "object",
+    "required": ["user", "expires_at"],
+    "properties": {
+        "user": {
+            "type": "object",
+            "required": ["username", "name", "roles", "department"],
+            "properties": {
+                "username": {"type": "string"},
+                "name": {"type": "string"},
+                "roles": {"type": "array", "items": {"type": "string"}},
+                "department": {"type": ["string", "null"]},
+            },
+        },
+        "expires_at": {"type": "string", "format": "date-time"},
+    },
+}
+_SIGNED_IN: dict[str, Any] = {
+    **_WHO,
+    "required": ["token", *_WHO["required"]],
+    "properties": {"token": {"type": "string"}, **_WHO["properties"]},
+}
 
 
 def _told(user: User) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from casework.times import CHINA, parse_rfc3339
 
 WEEKDAYS = "一二三四五六日"
+NO_BREAK = "\u00a0"
 
 
 def install(app: Flask, now: Callable[[], datetime]) -> None:
@@ -50,7 +51,7 @@ def long_day(value: date | str | None) -> str:
 
 
 def moment(value: datetime | str | None, now: datetime) -> str:
-    """今天 09:21, 昨天 16:48, 9月16日 09:21, with the year when it is another one"""
+    """今天 09:21, 昨天 16:48, 明天 17:30, 9月16日 09:21, with the year when it is another one"""
     found = _moment(value)
     if found is None:
         return ""
@@ -58,8 +59,8 @@ def moment(value: datetime | str | None, now: datetime) -> str:
     clock = f"{here:%H:%M}"
     if here.date() == today:
         return f"今天 {clock}"
-    if here.date() == today - timedelta(days=1):
-        return f"昨天 {clock}"
+    if abs((here.date() - today).days) == 1:
+        return f"{'明天' if here.date() > today else '昨天'} {clock}"
     year = "" if here.year == today.year else f"{here.year}年"
     return f"{year}{here.month}月{here.day}日 {clock}"
 
@@ -102,17 +103,17 @@ def masked_phone(text: str | None) -> str:
 
 
 def aloud_id(text: str | None) -> str:
-    """600000 1960 0101 0016, in the groups in which people read it out"""
+    """600000 1960 0101 0016, in the groups in which people read it out; a short line breaks in the middle"""
     compact = "".join((text or "").split())
     if len(compact) != 18:
         return compact
-    return " ".join((compact[:6], compact[6:10], compact[10:14], compact[14:]))
+    return f"{compact[:6]}{NO_BREAK}{compact[6:10]} {compact[10:14]}{NO_BREAK}{compact[14:]}"
 
 
 def aloud_phone(text: str | None) -> str:
     """130 0000 0001"""
     digits = "".join(c for c in text or "" if c.isdigit())
-    return f"{digits[:3]} {digits[3:7]} {digits[7:]}" if len(digits) == 11 else text or ""
+    return NO_BREAK.join((digits[:3], digits[3:7], digits[7:])) if len(digits) == 11 else text or ""
 
 
 def yuan(fen: int | None) -> str:
@@ -132,8 +133,8 @@ def short_number(number: str) -> str:
 
 
 def field_id(path: str) -> str:
-    """A dotted path as the id of its field in a page."""
-    return "f-" + path.replace(".", "-")
+    """A dotted path as the id of its field in a page; an id has no spaces."""
+    return "f-" + "-".join(path.replace(".", "-").split())
 
 
 def size(count: int) -> str:

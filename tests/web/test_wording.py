@@ -39,8 +39,8 @@ def test_dates_are_written_out() -> None:
 def test_numbers_are_masked_and_read_aloud_in_groups() -> None:
     assert wording.masked_id("600000196001010016") == "600000********0016"
     assert wording.masked_phone("130 0000 0001") == "130****0001"
-    assert wording.aloud_id("600000196001010016") == "600000 1960 0101 0016"
-    assert wording.aloud_phone("13000000001") == "130 0000 0001"
+    assert wording.aloud_id("600000196001010016") == "600000\u00a01960 0101\u00a00016"
+    assert wording.aloud_phone("13000000001") == "130\u00a00000\u00a00001"
     assert wording.yuan(125000) == "1,250.00"
 
 
