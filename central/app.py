@@ -5,9 +5,11 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from casework.documents.account import ROLES
 from central import views
 from central.api import county_api
 from central.centre import Centre
+from central.monitor import disk
 from provisioning.tokens import bearer_writer
 from sync.wsgi import CouchApp
 from web.app import Furniture, NavEntry, create_app
@@ -23,6 +25,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
     """The whole of the county as one WSGI app. `secret` opens the operations to commands on this machine."""
     furniture = Furniture(
         place=centre.name,
+        site=centre.code,
         navigation=[
             NavEntry("home.queue", "待办", ("reviewer",)),
             NavEntry("stations.overview", "站点", ("admin",)),
@@ -40,6 +43,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
         alive=lambda: {"county": centre.folder.code},
     )
     app = create_app("central", furniture=furniture)
+    app.jinja_env.filters |= {"disk": disk, "role_title": role_title}
     services = CaseServices(
         casebook=centre.casebook,
         desk=centre.desk,
@@ -64,6 +68,10 @@ def scope_of(user: User) -> Scope:
     if "admin" in user.roles:
         return Scope()
     return Scope(department=user.department or "")
+
+
+def role_title(role: str) -> str:
+    return ROLES.get(role, role)
 
 
 def person_of(user: User) -> Person:

@@ -503,6 +503,35 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
         return Publication(number, manifest["at"], len(release_items), names, new=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What the next release would bring, and what waits for approval: (code, name) each."""
+
+    new: list[tuple[str, str]]
+    changed: list[tuple[str, str]]
+    unapproved: list[tuple[str, str]]
+
+
+def pending(county: County) -> Pending:
+    """In what the drafts differ from the newest release."""
+    published = _published(county.catalogue, newest_release(county.catalogue))
+    found = Pending([], [], [])
+    for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
+        item = draft["item"]
+        before = published.get(items.item_id(item["code"]))
+        if before is not None and items.is_same_content(before, item):
+            continue
+        fate = found.unapproved if draft["state"] != APPROVED else found.new if before is None else found.changed
+        fate.append((item["code"], item["name"]))
+    return found
+
+
+def published_items(county: County) -> list[Document]:
+    """The items of the newest release, in the order of their codes."""
+    published = _published(county.catalogue, newest_release(county.catalogue))
+    return [document for id_, document in sorted(published.items()) if id_.startswith("item:")]
+
+
 def newest_release(catalogue: Store) -> Document | None:
     """The manifest with the highest number."""
     found = catalogue.range("release:", "release:\uffff", limit=1, descending=True)

@@ -71,7 +71,7 @@ class Centre(County):
             key=lambda: self.key,
             clock=self.clock,
         )
-        self.monitor = Monitor(fleet=lambda: self.fleet, now=now)
+        self.monitor = Monitor(fleet=lambda: self.fleet, register=self.register, now=now)
         self._stop = threading.Event()
         self._news = threading.Event()
         self._watched: set[str] = set()

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from flask import Blueprint, Flask
+from flask import Flask
 
 from central.centre import Centre
+from central.views import accounts, catalogue, home, stations
 from web.cases.services import CaseServices
-
-AREAS: tuple[Callable[[Centre, CaseServices], Blueprint], ...] = ()
 
 
 def register(app: Flask, centre: Centre, services: CaseServices) -> None:
     """Hang every area's pages into the app."""
-    for pages in AREAS:
-        app.register_blueprint(pages(centre, services))
+    for area in (home, stations, catalogue, accounts):
+        app.register_blueprint(area.pages(centre, services))

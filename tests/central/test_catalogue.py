@@ -258,9 +258,7 @@ def test_an_inventory_s_record_comes_in_as_it_is(county: County) -> None:
         ("5", "乡镇人民政府", "township"),
     ],
 )
-def test_who_decides_follows_what_the_inventory_says(
-    level: str, decided_by: str | None, expected: str
-) -> None:
+def test_who_decides_follows_what_the_inventory_says(level: str, decided_by: str | None, expected: str) -> None:
     record = inventory_record(handling_level_code=level, decided_by=decided_by)
     ((_, content),), _ = read_records("600101", [record])
     assert content["decides"]["level"] == expected
@@ -374,9 +372,7 @@ def test_a_release_is_one_transaction(county: County) -> None:
 
 def test_the_commands_load_and_publish_a_county(folder: Path) -> None:
     run = CliRunner()
-    loaded = run.invoke(
-        catalogue, ["import", str(sample_county.ITEMS_FILE), "--dir", str(folder), "--approve"]
-    )
+    loaded = run.invoke(catalogue, ["import", str(sample_county.ITEMS_FILE), "--dir", str(folder), "--approve"])
     assert loaded.exit_code == 0, loaded.output
     assert "140 added" in loaded.output
     published = run.invoke(catalogue, ["publish", "--dir", str(folder)])

@@ -1,0 +1,56 @@
+"""The catalogue: its releases, what the drafts would change, publishing, and who decides each item."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from central.catalogue import CatalogueRefused, pending, publish, published_items
+from central.centre import Centre
+from web.cases.services import CaseServices
+from web.errors import Problem
+from web.signin import allow
+
+LEVELS = {"village": "村", "township": "乡镇", "county": "县"}
+MOST_RELEASES = 20
+
+
+def pages(centre: Centre, services: CaseServices) -> Blueprint:
+    del services
+    catalogue = Blueprint("catalogue", __name__, url_prefix="/catalogue")
+
+    @catalogue.get("")
+    @allow("admin")
+    def releases() -> str:
+        text = request.args.get("q", "").strip()[:60]
+        items = published_items(centre)
+        return render_template(
+            "catalogue/releases.html",
+            releases=centre.catalogue.range("release:", "release;", limit=MOST_RELEASES, descending=True),
+            pending=pending(centre),
+            items=[item for item in items if text in item["name"] or text in item["code"]],
+            count=len(items),
+            text=text,
+            levels=LEVELS,
+        )
+
+    @catalogue.get("/publish")
+    @allow("admin")
+    def ask_publish() -> str:
+        return render_template("catalogue/publish.html", pending=pending(centre))
+
+    @catalogue.post("/publish")
+    @allow("admin")
+    def publish_drafts() -> Response:
+        try:
+            release = publish(centre)
+        except CatalogueRefused as refused:
+            raise Problem(409, "nothing_to_publish", str(refused)) from refused
+        if release.new:
+            flash(_("第 %(n)s 版已发布，站点收齐后一起换上。", n=f"{release.number:06d}"), "saved")
+        else:
+            flash(_("和第 %(n)s 版一样，没有要发布的。", n=f"{release.number:06d}"), "told")
+        return redirect(url_for("catalogue.releases"), 303)
+
+    return catalogue
