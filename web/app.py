@@ -126,7 +126,7 @@ def create_app(import_name: str, *, furniture: Furniture) -> Flask:
             "navigation": [
                 entry for entry in furniture.navigation if user is not None and set(entry.roles) & set(user.roles)
             ],
-            "line": _line(furniture) if user is not None else None,
+            "line": _line(furniture),
             "asset": asset,
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -28,7 +28,10 @@ MOST_ROWS = 200
 MOST_RADIOS = 4
 LONGEST_NUMBER = 30
 
-_WIDTHS = {"table": "f6", "rows": "f6", "group": "f6", "area": "f6", "lines": "f6", "checks": "f6", "radios": "f3"}
+# Columns of six; what is not named takes half the width.
+_WIDTHS = dict.fromkeys(("table", "rows", "group", "area", "lines", "checks"), "f6") | dict.fromkeys(
+    ("number", "money", "date", "select", "yesno"), "f2"
+)
 _DATE = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?|(\d{4})(\d{2})(\d{2})")
 
 
@@ -102,7 +105,7 @@ def render_form(
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.globals["lay_out"] = lay_out
+    app.jinja_env.globals |= {"lay_out": lay_out, "names_of": names_of}
 
 
 def _field(schema: Schema, value: Any, path: str, name: str, optional: bool, add_to: str | None) -> Field:
@@ -142,9 +145,7 @@ def _field(schema: Schema, value: Any, path: str, name: str, optional: bool, add
         case "number":
             return replace(field, value=_text(value), input_mode="numeric")
         case "date":
-            shown = _text(value)
-            # A browser shows nothing at all of a date that is none; what somebody typed must stay to be seen.
-            return replace(field, value=shown, kind="date" if not shown or _is_date(shown) else "text")
+            return replace(field, value=date_as_typed(value), input_mode="numeric")
         case _:
             digits = schema.get("x-check") == "phone" or str(schema.get("pattern", "")).startswith("^[0-9]")
             return replace(field, value=_text(value), input_mode="numeric" if digits else "text")
@@ -201,6 +202,27 @@ def fen_as_typed(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{Decimal(value).scaleb(-2):.2f}"
     return _text(value)
+
+
+def date_as_typed(value: Any) -> str:
+    """2026-09-16 as people there write it, 2026年9月16日. What is no date stays as it was typed."""
+    text = _text(value)
+    if not _is_date(text):
+        return text
+    found = date.fromisoformat(text)
+    return f"{found.year}年{found.month}月{found.day}日"
+
+
+def names_of(fields: Iterable[Field]) -> dict[str, str]:
+    """What each field is called, by its path, for the summary of what is to be mended."""
+    names: dict[str, str] = {}
+    for field in fields:
+        names[field.path] = field.label
+        if field.kind == "group":
+            names |= {path: f"{field.label} {name}" for path, name in names_of(field.parts).items()}
+        for number, row in enumerate(field.rows, 1):
+            names |= {path: f"{field.label}第 {number} 行{name}" for path, name in names_of(row).items()}
+    return names
 
 
 def _options(schema: Schema, chosen: list[str]) -> tuple[tuple[str, str], ...]:

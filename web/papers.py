@@ -1,4 +1,4 @@
-"""What papers need that pages do not: a QR code as a drawing."""
+"""What papers need that pages do not: a QR code as a drawing. The sheet itself is `templates/paper.html`."""
 
 from __future__ import annotations
 
