@@ -24,7 +24,7 @@ def _silence(row: StationRow) -> timedelta:
 def _alert(row: StationRow, stations: Sequence[StationRow], now: datetime) -> Alert:
     town = next((other.place for other in stations if other.code == row.parent), "")
     sentences = [
-        f"最后一次联系是{moment(row.last_contact_at, now)}，那时磁盘剩 {disk(row.report['disk_free_bytes'])}，"
+        f"最后一次联系 {moment(row.last_contact_at, now)}，那时磁盘剩 {disk(row.report['disk_free_bytes'])}，"
         f"时钟{row.clock_word}。",
         _around(row, stations),
     ]

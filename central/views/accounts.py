@@ -111,7 +111,7 @@ def _form(centre: Centre, typed: Mapping[str, Any], problems: Problems) -> dict[
         "departments": _departments(centre, typed.get("department")),
         "stations": [f"{code} {name}" for code, name in _stations(centre)],
         "station": f"{station} {centre.station_name(station)}" if station else "",
-        "place": centre.station_name(station),
+        "station_name": centre.station_name(station),
     }
 
 

@@ -9,7 +9,6 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from casework.documents.station import KINDS
 from central.alerts import raised
 from central.alerts.alert import Projections
 from central.catalogue import newest_release
@@ -94,7 +93,6 @@ def _station(centre: Centre, services: CaseServices, code: str) -> dict[str, Any
     row = _row(centre, code)
     return {
         "row": row,
-        "kind": KINDS[row.kind],
         "parent": centre.station(row.parent) if row.parent else None,
         "keys": centre.register().keys_of(code),
         "ledgers": compared(row.report.get("ledgers", []), centre.casebook.ledgers(code)),

@@ -9,16 +9,29 @@
   function watch(id) {
     setInterval(async () => {
       const here = document.getElementById(id);
-      if (document.hidden || !here || here.contains(document.activeElement)) return;
+      if (document.hidden || !here) return;
       try {
         const answer = await fetch(here.dataset.live);
         if (!answer.ok) return;
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
-        if (fresh && fresh.innerHTML !== here.innerHTML) here.replaceWith(fresh);
+        if (!fresh || fresh.innerHTML === here.innerHTML) return;
+        const held = here.contains(document.activeElement) ? document.activeElement : null;
+        // Somebody is writing here: what they wrote is not taken away.
+        if (held && held.matches("input, select, textarea")) return;
+        here.replaceWith(fresh);
+        if (held) again(fresh, held)?.focus({ preventScroll: true });
       } catch {
         // Being restarted: asked again.
       }
     }, EVERY_MS);
+  }
+
+  // What had the focus, in the part that came: whoever goes by keyboard stays where they are.
+  function again(fresh, held) {
+    const same = (name, other) => other.getAttribute(name) === held.getAttribute(name);
+    return [...fresh.querySelectorAll(held.localName)].find((other) =>
+      ["id", "href", "name", "value", "aria-label"].every((name) => same(name, other)),
+    );
   }
 
   // <input data-search="/address" data-results="id">: the form sends the same with Enter and shows a whole page.
