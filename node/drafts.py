@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +32,20 @@ class Draft:
         return str(applicant.get("name") or "")
 
 
+@dataclass(frozen=True)
+class DraftFile:
+    """A photo or PDF that came before the case: kept with the draft, so that an error in the form costs no photo."""
+
+    id: str
+    material: str
+    name: str
+    content_type: str
+    content: bytes
+
+
 class Drafts:
+    """Thread-safe. What `keep` and `keep_file` were given is durable when they return."""
+
     def __init__(self, database: LocalFile, *, now: Callable[[], datetime], random: Random) -> None:
         self._database = database
         self._now = now
@@ -50,6 +64,11 @@ class Drafts:
             pk="id",
         )
         database.index("drafts", "account", "touched_at")
+        database.table(
+            "draft_files",
+            {"draft": str, "id": str, "material": str, "name": str, "content_type": str, "content": bytes},
+            pk=("draft", "id", "material"),
+        )
 
     def begin(self, account: str, item: str, item_name: str) -> Draft:
         draft = Draft(f"{self._random.getrandbits(96):024x}", account, item, item_name, {}, self._now(), None)
@@ -65,6 +84,8 @@ class Drafts:
     def became(self, draft: Draft, case: str) -> None:
         """The draft is a case now; the row stays for a while so that its other tab is led there."""
         self._write(Draft(draft.id, draft.account, draft.item, draft.item_name, draft.content, self._now(), case))
+        with self._database.writing() as db:
+            db.execute("DELETE FROM draft_files WHERE draft = ?", (draft.id,))
 
     def get(self, draft_id: str, account: str) -> Draft | None:
         row = self._database.row("SELECT * FROM drafts WHERE id = ? AND account = ?", (draft_id, account))
@@ -80,7 +101,31 @@ class Drafts:
 
     def discard(self, draft: Draft) -> None:
         with self._database.writing() as db:
+            db.execute("DELETE FROM draft_files WHERE draft = ?", (draft.id,))
             db.execute("DELETE FROM drafts WHERE id = ?", (draft.id,))
+
+    def keep_file(self, draft: Draft, material: str, name: str, content_type: str, content: bytes) -> None:
+        """Keep a photo with the draft; the same one for the same material once."""
+        file_id = hashlib.sha256(content).hexdigest()[:32]
+        with self._database.writing() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO draft_files (draft, id, material, name, content_type, content) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (draft.id, file_id, material, name, content_type, content),
+            )
+
+    def drop_file(self, draft: Draft, material: str, file_id: str) -> None:
+        with self._database.writing() as db:
+            db.execute(
+                "DELETE FROM draft_files WHERE draft = ? AND material = ? AND id = ?", (draft.id, material, file_id)
+            )
+
+    def files(self, draft: Draft) -> list[DraftFile]:
+        rows = self._database.rows("SELECT * FROM draft_files WHERE draft = ? ORDER BY rowid", (draft.id,))
+        return [DraftFile(row["id"], row["material"], row["name"], row["content_type"], row["content"]) for row in rows]
+
+    def file(self, draft: Draft, file_id: str) -> DraftFile | None:
+        return next((file for file in self.files(draft) if file.id == file_id), None)
 
     def _write(self, draft: Draft) -> None:
         with self._database.writing() as db:

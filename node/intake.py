@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from random import Random
 from typing import Any
 
-from casework.canonical import Document, canonical
-from casework.forms import validate_intake
+from casework.canonical import Document
+from casework.documents import chunk
+from casework.forms import received_materials, tidy_applicant, validate_intake
+from casework.identifiers import tidy_id_number
 from casework.numbers import case_number
 from casework.times import CHINA
 from casework.transitions import CLOSED_STATES
+from node.drafts import DraftFile
 from sync.store import Store
 from web.cases.casebook import Casebook
 from web.cases.desk import Act, Desk, Person
@@ -56,46 +60,62 @@ class Intake:
         applicant = intake.get("applicant")
         id_number = applicant.get("id_number") if isinstance(applicant, dict) else None
         if isinstance(id_number, str) and id_number:
-            other = self._casebook.open_case_of(item["code"], id_number.upper(), closed=CLOSED_STATES)
+            other = self._casebook.open_case_of(item["code"], tidy_id_number(id_number), closed=CLOSED_STATES)
             if other is not None:
                 warnings["applicant.id_number"] = (
                     f"这位办事人还有一件同样的事没办完（编号后两段 {other.number[-10:]}），先看看是不是重复。"
                 )
         return problems, warnings
 
-    def open_case(self, intake: Mapping[str, Any], by: Person, *, idempotency_key: str) -> Opened:
-        """Receive and accept a case; when this returns, it survives a power cut.
+    def open_case(
+        self,
+        intake: Mapping[str, Any],
+        by: Person,
+        *,
+        idempotency_key: str,
+        files: Sequence[DraftFile] = (),
+    ) -> Opened:
+        """Receive and accept a case, with the photos that came before it; then it survives a power cut.
 
         The same key again gives the same case. The same key with other content is refused (409) rather than dropped:
         a draft that was changed in a second tab after it was saved in the first must not lose its words silently.
         """
         note_id = "idempotency:" + hashlib.sha256(f"{by.account}\n{idempotency_key}".encode()).hexdigest()[:32]
-        fingerprint = hashlib.sha256(canonical(dict(intake))).hexdigest()
         with self._lock:
+            problems, warnings = self.check(intake)
             note = self._home().local(note_id)
             if note is not None:
-                if note["content"] != fingerprint:
-                    raise Problem(
-                        409,
-                        "saved_with_other_content",
-                        f"这份草稿已经保存成办件 {note['case']}。现在的内容和那时不一样，没有再存；"
-                        "要改请打开那个办件更正。",
-                        fields={"case": str(note["case"])},
-                    )
-                return Opened(str(note["case"]), created=False, warnings={})
-            problems, warnings = self.check(intake)
+                return self._again(note, intake)
             if problems:
                 raise Problem(422, "not_complete", f"有 {len(problems)} 处要改，改好就能保存。", fields=problems)
             item = self._known_item(intake)
+            received = _received(item, intake)
             number = case_number(
                 self._desk.station,
                 self._today(),
                 self._casebook.next_serial(self._desk.station, self._today()),
                 self._random,
             )
-            acts = [Act("received", _received(item, intake)), Act("accepted", {})]
-            self._desk.write(number, acts, by, notes={note_id: {"case": number, "content": fingerprint}})
+            acts, chunks = [Act("received", received), Act("accepted")], []
+            for file in files:
+                pieces, manifest = chunk.cut(number, file.content)
+                entry = {"name": file.name, "type": file.content_type, **manifest}
+                acts.append(Act("material_added", {"material": file.material, "file": entry}))
+                chunks += pieces
+            note = {"case": number, "content": _fingerprint(intake)}
+            self._desk.write(number, acts, by, beside=chunks, notes={note_id: note})
             return Opened(number, created=True, warnings=warnings)
+
+    def _again(self, note: Document, intake: Mapping[str, Any]) -> Opened:
+        number = str(note["case"])
+        if note["content"] == _fingerprint(intake):
+            return Opened(number, created=False, warnings={})
+        raise Problem(
+            409,
+            "saved_with_other_content",
+            f"这份草稿已经保存成办件 {number}。现在的内容和那时不一样，没有再存；要改请打开那个办件更正。",
+            fields={"case": number},
+        )
 
     def _today(self) -> date:
         return self._desk.reading().corrected.astimezone(CHINA).date()
@@ -113,26 +133,18 @@ class Intake:
         return item
 
 
+def _fingerprint(intake: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(intake, sort_keys=True).encode()).hexdigest()
+
+
 def _received(item: Document, intake: Mapping[str, Any]) -> dict[str, Any]:
     """The data of the `received` event: what the person handed in, and the terms under which it is accepted."""
-    states = {entry["name"]: entry["state"] for entry in intake.get("materials", [])}
-    applicant = {name: value for name, value in intake["applicant"].items() if value not in (None, "")}
-    if isinstance(applicant.get("id_number"), str):
-        applicant["id_number"] = applicant["id_number"].strip().upper()
-    applicant["name"] = applicant["name"].strip()
     return {
         "item": item["code"],
         "terms": item["terms"],
         "terms_sig": item["terms_sig"],
         "terms_key": item["terms_key"],
-        "applicant": applicant,
+        "applicant": tidy_applicant(intake["applicant"]),
         "form": intake.get("form", {}),
-        "materials": [
-            {
-                "id": material["id"],
-                "name": material["name"],
-                "state": states.get(material["name"], states.get(material["id"], "missing")),
-            }
-            for material in item["materials"]
-        ],
+        "materials": received_materials(item, intake.get("materials")),
     }

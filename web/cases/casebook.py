@@ -529,7 +529,7 @@ class Casebook:
         except BaseException as error:
             if self._db.in_transaction:
                 self._db.rollback()
-            if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+            if "full" in str(error) and isinstance(error, sqlite3.OperationalError):
                 # The documents are safe; what is read from them is caught up with when there is room again.
                 raise StorageFull(str(error)) from error
             raise

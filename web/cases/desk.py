@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from casework.canonical import Document
+from casework.canonical import Document, NotCanonical, canonical
 from casework.case import Case, CaseFile
 from casework.documents import chunk, event
 from casework.documents.event import By, Clock
@@ -20,7 +20,6 @@ from sync.peer import Writer
 from sync.store import Store
 from web.cases.casebook import Casebook
 from web.errors import Problem
-
 
 # A correction smaller than this changes no date that anybody reads.
 TELLING_MS = 60_000
@@ -134,6 +133,8 @@ class Desk:
         `beside` are documents that go with them (the chunks of a file), `notes` are `_local` documents of the same
         transaction (an Idempotency-Key). Raises `Problem`: 403 not entitled, 409 not now, 422 not so.
         """
+        for act in acts:
+            _refuse_what_cannot_be_signed(act)
         with self._lock:
             self.casebook.follow()
             events = self.casebook.events(number)
@@ -263,6 +264,18 @@ class Desk:
                 f"有 {len(problems)} 处要改，改好再提交。",
                 fields={f"data.{path}": sentence for path, sentence in problems.items()},
             )
+
+
+def _refuse_what_cannot_be_signed(act: Act) -> None:
+    try:
+        canonical(dict(act.data))
+    except NotCanonical as error:
+        raise Problem(
+            422,
+            "not_complete",
+            "内容里有不能保存的数字或文字。金额请用分、数量请用整数。",
+            fields={"data": "数字要是整数；文字里不能有坏掉的半个字符。"},
+        ) from error
 
 
 def case_event_of_file(events: Sequence[Document], file_id: str) -> Document:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from flask import Request, Response
 from PIL import Image, UnidentifiedImageError
+from werkzeug.datastructures import FileStorage
 
 from casework.case import CaseFile
 from web.errors import Problem
@@ -42,12 +43,17 @@ def checked_upload(request: Request) -> Upload:
         fields["file"] = "请选一张照片或一份 PDF。"
     if fields or sent is None:
         raise Problem(422, "not_complete", "还差一点，补上再传。", fields=fields)
+    return Upload(material, *checked_file(sent))
+
+
+def checked_file(sent: FileStorage) -> tuple[str, str, bytes]:
+    """The name, media type and content of one file that somebody chose. Raises `Problem` as `checked_upload`."""
     content = sent.stream.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
         raise Problem(413, "file_too_large", "文件超过 20 MB。请用相机的普通清晰度重拍一张。")
     if not content:
-        raise Problem(422, "not_complete", "还差一点，补上再传。", fields={"file": "这份文件是空的，请重新选。"})
-    return Upload(material, plain_name(sent.filename or "file"), kind_of(content), content)
+        raise Problem(422, "not_complete", "还差一点，补上再传。", fields={"file": "请先选一张照片或一份 PDF 再传。"})
+    return plain_name(sent.filename or "file"), kind_of(content), content
 
 
 def kind_of(content: bytes) -> str:
@@ -71,8 +77,13 @@ def kind_of(content: bytes) -> str:
 
 def file_answer(manifest: CaseFile, content: bytes) -> Response:
     """The file as it came in. It never changes, so a browser may keep it; it is never run as a page."""
-    answer = Response(content, mimetype=manifest["type"])
-    answer.set_etag(manifest["sha256"])
+    return file_answer_of(manifest["type"], manifest["sha256"], content)
+
+
+def file_answer_of(content_type: str, mark: str, content: bytes) -> Response:
+    """As `file_answer`, for a file that is in no case yet; `mark` changes when the content does."""
+    answer = Response(content, mimetype=content_type)
+    answer.set_etag(mark)
     answer.headers["Cache-Control"] = "private, max-age=86400"
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
     answer.headers["X-Content-Type-Options"] = "nosniff"
