@@ -10,10 +10,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, render_template_string
+from flask import Blueprint, Flask, flash, render_template_string
 from flask.testing import FlaskClient
 
-from web.api import json_body, operation
+from casework.canonical import canonical
+from web.api import json_body, operation, page
 from web.app import Furniture, LineState, NavEntry, create_app
 from web.errors import Problem
 from web.localfile import LocalFile
@@ -27,6 +28,7 @@ class SmallApp:
     folder: Path
     now: datetime = NOON
     line: LineState = field(default_factory=lambda: LineState(online=False, waiting=6, last_confirmed_at=NOON))
+    line_breaks: bool = False
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -48,7 +50,10 @@ class SmallApp:
             furniture=Furniture(
                 place="柳树湾村便民服务站",
                 site="600101101201",
-                navigation=[NavEntry("small.page", "工作台", ("agent",)), NavEntry("small.secret", "秘密", ("admin",))],
+                navigation=[
+                    NavEntry("small.front", "工作台", ("agent",)),
+                    NavEntry("small.secret", "秘密", ("admin",)),
+                ],
                 accounts=self.accounts.get,
                 database=self.database,
                 now=lambda: self.now,
@@ -56,11 +61,17 @@ class SmallApp:
                 version="1.2.3",
                 log_folder=self.folder / "log",
                 alive=lambda: {"station": "600101101201"},
-                line=lambda: self.line,
+                line=self.line_state,
+                largest_body=1 << 20,
             ),
         )
         app.register_blueprint(_small())
         return app
+
+    def line_state(self) -> LineState:
+        if self.line_breaks:
+            raise RuntimeError("the line cannot be told")
+        return self.line
 
     def client(self) -> FlaskClient:
         return self.app.test_client()
@@ -74,9 +85,10 @@ def _small() -> Blueprint:
 
     @small.get("/")
     @allow("agent")
-    def page() -> str:
+    def front() -> str:
         return render_template_string(
-            "{% extends 'layout.html' %}{% block title %}页{% endblock %}{% block content %}<h1>{{ who }}</h1>{% endblock %}",
+            "{% extends 'layout.html' %}{% block title %}页{% endblock %}"
+            "{% block content %}<h1>{{ who }}</h1>{% endblock %}",
             who=current_user().name,
         )
 
@@ -88,6 +100,7 @@ def _small() -> Blueprint:
     @small.post("/do")
     @allow("agent")
     def do() -> str:
+        flash("已经做好", "saved")
         return "done"
 
     @small.post("/api/v1/echo")
@@ -100,6 +113,12 @@ def _small() -> Blueprint:
     @public
     def fails() -> str:
         raise RuntimeError("the inside of the program")
+
+    @small.post("/api/v1/rows/<number>")
+    @allow("agent")
+    @operation(summary="Rows", tag="small", request={"type": "object"}, responses={201: {}})
+    def rows(number: str) -> dict[str, Any]:
+        return page([{"number": number, "canonical": canonical(json_body(None)).decode()}], None)
 
     @small.get("/full")
     @public

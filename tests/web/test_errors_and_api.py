@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import re
+from random import Random
 
 import pytest
 from openapi_spec_validator import validate
 
 from tests.web.conftest import SmallApp
 from tests.web.test_signin import token_of
+from web.app import Furniture, create_app
 
 
 @pytest.fixture
@@ -94,3 +97,58 @@ def test_the_log_has_no_values(small: SmallApp, bearer: dict[str, str]) -> None:
     assert last["status"] == 200
     assert "李四" not in str(lines)
     assert "张秀英" not in str(lines)
+
+
+def test_a_body_beyond_the_limit_is_told_so(small: SmallApp, bearer: dict[str, str]) -> None:
+    answer = small.client().post("/api/v1/echo", json={"name": "x" * (2 << 20)}, headers=bearer)
+    assert answer.status_code == 413
+    assert answer.json["error"] == "too_large"
+
+
+def test_a_fraction_where_no_schema_looks_is_the_callers_to_mend(small: SmallApp, bearer: dict[str, str]) -> None:
+    for value, status in ((1, 200), (0.5, 422), (2**60, 422)):
+        answer = small.client().post("/api/v1/rows/7", json={"a": [value]}, headers=bearer)
+        assert answer.status_code == status, value
+
+
+def test_a_wrong_method_says_which_are_right(small: SmallApp, bearer: dict[str, str]) -> None:
+    assert "POST" in small.client().get("/api/v1/echo", headers=bearer).headers["Allow"]
+
+
+def test_a_fault_in_what_every_page_needs_still_has_an_answer(small: SmallApp) -> None:
+    small.line_breaks = True
+    answer = small.client().get("/signin")
+    assert answer.status_code == 500
+    found = re.search(r"报修时说编号 ([0-9a-f]{8})", answer.text)
+    assert found is not None
+    assert "the line cannot be told" not in answer.text
+    assert found[1] in (small.folder / "log" / "faults.log").read_text(), "the same number stands in the log"
+
+
+def test_an_app_without_a_line_has_no_strip(small: SmallApp) -> None:
+    furniture = Furniture(
+        place="县中心", site="600101", navigation=[], accounts={}.get, database=small.database, now=lambda: small.now,
+        random=Random(2), version="1", log_folder=None, alive=dict,
+    )  # fmt: skip
+    client = create_app("web", furniture=furniture).test_client()
+    assert client.get("/line-strip").status_code == 404
+    assert "line-strip" not in client.get("/signin").text
+
+
+def test_an_asset_is_kept_for_ever_only_under_its_own_mark(small: SmallApp) -> None:
+    client = small.client()
+    addresses = re.findall(r'"(/static/[^"]+)"', client.get("/signin").text)
+    assert len(addresses) >= 4
+    for address in addresses:
+        assert "immutable" in client.get(address).headers["Cache-Control"], address
+    plain = addresses[0].partition("?")[0]
+    for other in (plain, f"{plain}?v=0123456789", "/static/nothing.css?v=1"):
+        assert "immutable" not in client.get(other).headers["Cache-Control"], other
+
+
+def test_the_description_says_what_the_views_say(small: SmallApp) -> None:
+    paths = small.client().get("/api/v1/openapi.json").json["paths"]
+    assert paths["/api/v1/rows/{number}"]["post"]["parameters"][0]["name"] == "number"
+    assert paths["/api/v1/session"]["post"]["security"] == []
+    assert "security" not in paths["/api/v1/echo"]["post"]
+    assert "/healthz" in paths

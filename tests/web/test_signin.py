@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -122,3 +123,60 @@ def test_who_lacks_the_role_is_told_so(small: SmallApp) -> None:
     answer = client.get("/secret")
     assert answer.status_code == 403
     assert "您的账号不能做这一步" in answer.text
+
+
+def test_many_wrong_ones_sent_at_once_are_counted_as_many(small: SmallApp) -> None:
+    wrong = {**RIGHT, "password": "x"}
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda _: small.client().post("/api/v1/session", json=wrong).status_code, range(12)))
+    assert statuses.count(401) == 5
+    assert statuses.count(429) == 7
+
+
+def test_a_clock_that_ran_ahead_locks_nobody_out_for_years(small: SmallApp) -> None:
+    small.pass_time(days=1000)
+    for _ in range(6):
+        small.client().post("/api/v1/session", json={**RIGHT, "password": "x"})
+    assert small.client().post("/api/v1/session", json=RIGHT).status_code == 429
+    small.pass_time(days=-1000)
+    assert small.client().post("/api/v1/session", json=RIGHT).status_code == 201
+
+
+def test_names_tried_at_random_do_not_pile_up(small: SmallApp) -> None:
+    for name in ("a", "b", "c"):
+        small.client().post("/api/v1/session", json={"username": name, "password": "x"})
+    small.pass_time(hours=25)
+    small.client().post("/api/v1/session", json={"username": "d", "password": "x"})
+    assert [row["who"][0] for row in small.database.rows("SELECT who FROM throttles")] == ["d"]
+
+
+def test_the_cookie_has_an_age_that_no_clock_can_spoil(small: SmallApp) -> None:
+    client = small.client()
+    cookie = next(
+        text for text in sign_in_by_page(client).headers.getlist("Set-Cookie") if text.startswith("yizhan_session")
+    )
+    assert "Max-Age=43200" in cookie
+    small.pass_time(days=-20000)
+    assert sign_in_by_page(small.client(), next="/").status_code == 302
+
+
+def test_a_removed_account_loses_its_sessions_too(small: SmallApp) -> None:
+    bearer = {"Authorization": f"Bearer {token_of(small.client())}"}
+    del small.accounts["wang"]
+    assert small.client().get("/api/v1/session", headers=bearer).status_code == 401
+    assert small.database.rows("SELECT * FROM sessions") == []
+
+
+def test_signing_out_ends_this_session_and_no_other(small: SmallApp) -> None:
+    one, other = ({"Authorization": f"Bearer {token_of(small.client())}"} for _ in range(2))
+    assert small.client().delete("/api/v1/session", headers=one).status_code == 204
+    assert small.client().get("/api/v1/session", headers=one).status_code == 401
+    assert small.client().get("/api/v1/session", headers=other).status_code == 200
+
+
+def test_what_was_done_is_said_on_the_next_page(small: SmallApp) -> None:
+    client = small.client()
+    sign_in_by_page(client)
+    client.post("/do", data={"csrf": form_token(client.get("/").text)})
+    assert "已经做好" in client.get("/").text
+    assert "已经做好" not in client.get("/").text
