@@ -132,6 +132,10 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             for sent in request.files.getlist(f"photo.{rest}"):
                 name, content_type, content = checked_file(sent)
                 station.drafts.keep_file(draft, rest, name, content_type, content)
+            if draft.content["materials"][rest] == "missing":
+                # Whoever photographs a paper has it in hand.
+                materials = {**draft.content["materials"], rest: "received"}
+                station.drafts.keep(draft, {**draft.content, "materials": materials})
 
     return intake
 

@@ -82,6 +82,8 @@ class DemoCounty:
         self.layout: dict[str, Any] = {}
 
     def start(self, within_s: float = 120) -> None:
+        written = self.folder / "demo.json"
+        before = written.stat().st_mtime_ns if written.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "yizhan", "demo", "--dir", str(self.folder), "--port", str(self.port)],
@@ -90,8 +92,11 @@ class DemoCounty:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        written = self.folder / "demo.json"
-        until(lambda: written.exists() or self._ended(), within_s, "demo.json is written")
+        until(
+            lambda: self._ended() or (written.exists() and written.stat().st_mtime_ns > before),
+            within_s,
+            "demo.json is written",
+        )
         self.layout = json.loads(written.read_text())
 
     def stop(self) -> None:
