@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from casework.canonical import Document, address, canonical, is_addressed, without
 from casework.documents.document_type import HASH32, HLC, NUMBER, SIGNED, DocumentType, shape, text
-from casework.documents.event import EVENT_ID
+from casework.documents.event import EVENT_ID, is_event_shaped
 from casework.documents.register import COUNTY, Key, Register
 from casework.signing import UNSIGNED, Sign, document_holds, sign_document
 from casework.times import Hlc
@@ -63,8 +63,9 @@ def heads_held(events: Iterable[Document], chunks_present: Collection[str]) -> l
     lists.
 
     It is what the county may sign a receipt for. Sorted; empty when even the first event waits for something.
+    A document that only bears an event's name has no shape to be read by: it counts for nothing here.
     """
-    here = {event["_id"]: event for event in events}
+    here = {event["_id"]: event for event in events if is_event_shaped(event)}
     whole: dict[str, bool] = {}
     for start in here:
         # Depth first by hand: a long history must not meet Python's limit on recursion.
@@ -114,7 +115,7 @@ def covered(events: Iterable[Document], heads: Iterable[str]) -> set[str]:
     """The ids among `events` that `heads` cover: a head and all that it has seen, transitively, copies
     included.
     """
-    here = {event["_id"]: event for event in events}
+    here = {event["_id"]: event for event in events if is_event_shaped(event)}
     alike = copies(here.values())
     found: set[str] = set()
     waiting = [head for head in heads if head in here]
@@ -134,7 +135,7 @@ def held_at(case_events: Sequence[Document], receipts: Iterable[Document], regis
     case's own, already checked (`receipt_holds`).
     """
     county = register.county_keys()
-    owed = {event["_id"] for event in case_events if event["key"] not in county}
+    owed = {event["_id"] for event in case_events if is_event_shaped(event) and event["key"] not in county}
     for receipt in sorted(receipts, key=lambda receipt: (str(receipt["at"]), str(receipt["_id"]))):
         if owed <= covered(case_events, receipt["heads"]):
             return str(receipt["at"])

@@ -21,7 +21,7 @@ import sqlite_utils
 from casework.calendar import Calendar
 from casework.canonical import Document
 from casework.documents import receipt
-from casework.documents.event import event_holds
+from casework.documents.event import event_holds, is_event_shaped
 from casework.documents.register import Key, Register
 from casework.fold import Case, fold
 from sync.peer import StorageFull
@@ -211,6 +211,8 @@ class Casebook:
                 db.execute(f"DELETE FROM {table} WHERE id = ?", (document_id,))  # noqa: S608
             return number
         if kind == "event":
+            # Whoever may write may write anything under an event's name. It is kept and shown, and counts nowhere.
+            shaped = is_event_shaped(document)
             db.execute(
                 "INSERT OR IGNORE INTO events "
                 "(id, db, case_number, kind, station, of_county, incarnation, home, serial, at) "
@@ -224,8 +226,8 @@ class Casebook:
                     int(self._of_county(document)),
                     str(document.get("incarnation", "")),
                     str(document.get("home", "")),
-                    document.get("serial", 0),
-                    str(document.get("at", "")),
+                    document["serial"] if shaped else 0,
+                    document["at"] if shaped else "",
                 ),
             )
         elif kind == "chunk":
@@ -302,7 +304,8 @@ class Casebook:
         open_events = [
             event
             for event in events
-            if event["_id"] not in covered
+            if is_event_shaped(event)
+            and event["_id"] not in covered
             and event["_id"] not in county_own
             and self._own_station in {None, event.get("station")}
         ]
@@ -481,7 +484,7 @@ class Casebook:
     def ledgers(self, station: str) -> list[tuple[str, str, int, str]]:
         """The site ledger of a station: per (incarnation, home) the highest serial and the event that bears it."""
         found = self._all(
-            "SELECT incarnation, home, max(serial) AS serial, id FROM events WHERE station = ? "
+            "SELECT incarnation, home, max(serial) AS serial, id FROM events WHERE station = ? AND serial > 0 "
             "GROUP BY incarnation, home",
             (station,),
         )

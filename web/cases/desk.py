@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from casework.canonical import Document, NotCanonical, canonical
 from casework.case import Case, CaseFile
 from casework.documents import chunk, event
-from casework.documents.event import By, Clock
+from casework.documents.event import By, Clock, is_event_shaped
 from casework.documents.register import Register
 from casework.kinds import KINDS
 from casework.rights import may
@@ -141,7 +141,7 @@ class Desk:
             case = self.casebook.case(number)
             home = self._home(number)
             documents: list[Document] = []
-            for known in events:
+            for known in filter(is_event_shaped, events):
                 self._observe(known["at"])
             seen = case["heads"] if case is not None else []
             serial, prev = self._last.get(home.database, (0, None))
@@ -239,6 +239,10 @@ class Desk:
             raise Problem(
                 404, "file_on_the_way", "这份文件还没有传完，线路通了会自动传到。文字内容已经在这里。"
             ) from missing
+        except chunk.FileDamaged as damaged:
+            raise Problem(
+                409, "file_damaged", "这份文件和登记的不一样，不能打开。请让站点重新拍照补一份。"
+            ) from damaged
         return manifest, content
 
     def _admit(self, act: Act, by: Person, case: Case | None, number: str) -> None:
@@ -283,5 +287,11 @@ def case_event_of_file(events: Sequence[Document], file_id: str) -> Document:
     return next(
         document
         for document in events
-        if document["kind"] == "material_added" and document["data"]["file"]["id"] == file_id
+        if document.get("kind") == "material_added" and _file_of(document).get("id") == file_id
     )
+
+
+def _file_of(document: Document) -> Mapping[str, Any]:
+    data = document.get("data")
+    file = data.get("file") if isinstance(data, dict) else None
+    return file if isinstance(file, dict) else {}
