@@ -530,9 +530,8 @@ class Casebook:
             yield self._db
             self._db.commit()
         except BaseException as error:
-            if self._db.in_transaction:
-                self._db.rollback()
-            if "full" in str(error) and isinstance(error, sqlite3.OperationalError):
+            self._db.rollback()
+            if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
                 # The documents are safe; what is read from them is caught up with when there is room again.
                 raise StorageFull(str(error)) from error
             raise
