@@ -122,7 +122,11 @@ def _problems(county: Keeper, record: Any) -> dict[str, str]:
         username = None
     if not _text(record.get("name"), 60) or not record["name"].strip():
         found["name"] = "写上姓名，不超过 60 个字"
-    if not isinstance(roles, list) or not roles or not all(role in account.ROLES for role in roles):
+    if (
+        not isinstance(roles, list)
+        or not roles
+        or not all(isinstance(role, str) and role in account.ROLES for role in roles)
+    ):
         found["roles"] = f"选一个角色：{'、'.join(account.ROLES)}"
     elif kind is not None and not set(roles) <= set(ROLES_AT[kind]):
         found["roles"] = f"这里的账号只能是{'、'.join(account.ROLES[role] for role in ROLES_AT[kind])}"

@@ -21,6 +21,7 @@ def install(app: Flask, now: Callable[[], datetime]) -> None:
     app.jinja_env.filters |= {
         "day": day,
         "long_day": long_day,
+        "by_day": by_day,
         "moment": lambda value: moment(value, now()),
         "stamp": stamp,
         "days_left": lambda value: days_left(value, now()),
@@ -48,6 +49,11 @@ def long_day(value: date | str | None) -> str:
     """2026年9月16日 星期三"""
     found = _date(value)
     return f"{found.year}年{found.month}月{found.day}日 星期{WEEKDAYS[found.weekday()]}" if found else ""
+
+
+def by_day(value: date | str | None) -> str:
+    """2026年10月20日（星期二）前"""
+    return f"{long_day(value).replace(' ', '（')}）前" if value else ""
 
 
 def moment(value: datetime | str | None, now: datetime) -> str:

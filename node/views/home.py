@@ -30,7 +30,12 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             often=OFTEN_ASKED,
             groups=[
                 ("等我决定", mine[:SHOWN], len(mine), "作决定"),
-                ("快到期", [row for row in open_cases if row not in mine][:SHOWN], len(open_cases) - len(mine), "看进度"),
+                (
+                    "快到期",
+                    [row for row in open_cases if row not in mine][:SHOWN],
+                    len(open_cases) - len(mine),
+                    "看进度",
+                ),
                 ("有结果了", station.casebook.latest(scope, states=["decided"], limit=SHOWN), None, "看结果"),
             ],
             counts=station.casebook.counts(scope),

@@ -185,7 +185,7 @@ def _page(
     clash: Markup | None = None,
 ) -> str:
     content = typed or draft.content
-    applicant = {name: "" for name in APPLICANT} | {"id_type": RESIDENT_CARD} | (content.get("applicant") or {})
+    applicant = dict.fromkeys(APPLICANT, "") | {"id_type": RESIDENT_CARD} | (content.get("applicant") or {})
     states = {material["id"]: "missing" for material in item["materials"]} | (content.get("materials") or {})
     files = station.drafts.files(draft)
     return render_template(

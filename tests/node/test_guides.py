@@ -25,9 +25,7 @@ from provisioning.operations import init_county
 from sync.store import Store
 
 SAMPLE = sample_county.load("items")
-QUERIES: list[dict[str, str]] = json.loads(
-    (Path(__file__).parent / "guide_queries.json").read_text(encoding="utf-8")
-)
+QUERIES: list[dict[str, str]] = json.loads((Path(__file__).parent / "guide_queries.json").read_text(encoding="utf-8"))
 # Share of the questions that the right item answers first, and within the first three. Measured on
 # all 142: 0.979 and 0.993; a floor leaves room for one or two more misses of its kind.
 FLOORS = {
@@ -78,9 +76,7 @@ class Station:
         self.catalogue = self.open()
 
     def open(self) -> Catalogue:
-        return Catalogue(
-            self.folder / "guides.sqlite3", store=self.store, register=lambda: self.register, now=now
-        )
+        return Catalogue(self.folder / "guides.sqlite3", store=self.store, register=lambda: self.register, now=now)
 
     def bring(self, *ids: str) -> None:
         """Copy these documents from the county as replication does; all of them if none is named."""
@@ -248,9 +244,7 @@ def test_a_manifest_under_a_wrong_number_is_refused(station: Station) -> None:
     station.catalogue.refresh()
     manifest = station.county.catalogue.get("release:000001")
     assert manifest is not None
-    station.write(
-        {**manifest, "_id": "release:000007"}
-    )  # the county's signature holds, the id is not covered by it
+    station.write({**manifest, "_id": "release:000007"})  # the county's signature holds, the id is not covered by it
     assert station.catalogue.refresh() is False
     assert (station.number(), station.problems()) == (1, {("release:000007", "shape")})
 
@@ -352,9 +346,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalogue]:
     with county_opened(folder / "county", now=now, random=Random(2)) as county:
         import_items(county, SAMPLE, approve=True, by="admin")
         publish(county)
-        catalogue = Catalogue(
-            folder / "guides.sqlite3", store=county.catalogue, register=county.register, now=now
-        )
+        catalogue = Catalogue(folder / "guides.sqlite3", store=county.catalogue, register=county.register, now=now)
         assert catalogue.refresh()
         yield catalogue
         catalogue.close()
@@ -435,8 +427,8 @@ def test_an_empty_question_lists_the_items_in_the_county_s_order(sample: Catalog
 
 def test_every_item_is_in_a_category_and_found_by_its_name(sample: Catalogue) -> None:
     assert sum(category.items for category in sample.categories()) >= 140
-    assert {
-        code for category in sample.categories() for code in (row.code for row in sample.items(category.name))
-    } == {row.code for row in sample.items()}
+    assert {code for category in sample.categories() for code in (row.code for row in sample.items(category.name))} == {
+        row.code for row in sample.items()
+    }
     for row in sample.items():
         assert sample.search(row.name, limit=1)[0].code == row.code

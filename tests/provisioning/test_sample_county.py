@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from casework.forms import validate_form
 
 from casework import schemas
 from casework.documents import item as items
+from casework.forms import validate_form
 from provisioning import sample_county
 
 CATALOGUE = sample_county.load("items")

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 import urllib3
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from tests.stories.county import HTTP, Account, DemoCounty, until
 
@@ -26,10 +26,19 @@ APPLICANT = {
 
 
 def photo(side: int = 640, seed: int = 1) -> bytes:
-    """A JPEG that does not compress away: what a phone makes of a page of paper."""
-    noise = Image.effect_noise((side, side), 60 + seed).convert("RGB")
+    """A JPEG of a written page with a seal, grainy enough that it does not compress away."""
+    page = Image.new("RGB", (side, side), "#b9b2a4")
+    paper = ImageDraw.Draw(page)
+    unit = side // 40
+    paper.rectangle((4 * unit, 2 * unit, 36 * unit, 38 * unit), fill="#fbf9f2")
+    paper.rectangle((13 * unit, 4 * unit, 27 * unit, 6 * unit), fill="#4a5560")
+    for line in range(9, 33, 2):
+        length = 20 + (line * 7 + seed) % 9
+        paper.rectangle((7 * unit, line * unit, (7 + length) * unit, line * unit + unit // 3), fill="#9aa5ae")
+    paper.ellipse((25 * unit, 27 * unit, 33 * unit, 35 * unit), outline="#b8463d", width=max(unit // 3, 1))
+    grain = Image.effect_noise((side, side), 30 + seed).convert("RGB")
     out = io.BytesIO()
-    noise.save(out, "JPEG", quality=85)
+    Image.blend(page, grain, 0.2).save(out, "JPEG", quality=88)
     return out.getvalue()
 
 

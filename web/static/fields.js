@@ -97,7 +97,12 @@
       const compact = input.value.replace(/\s/g, "");
       const whole = sizes && compact.length === sizes.reduce((one, other) => one + other);
       let at = 0;
-      place.textContent = (whole ? sizes.map((size) => compact.slice(at, (at += size))).join(" ") : input.value) || "—";
+      const groups = whole ? sizes.map((size) => compact.slice(at, (at += size))) : [];
+      // A line that is too short breaks in the middle of the number, as `aloud_id` has it.
+      const aloud = groups.length === 4
+        ? `${groups[0]}\u00a0${groups[1]} ${groups[2]}\u00a0${groups[3]}`
+        : groups.join("\u00a0");
+      place.textContent = aloud || input.value || "—";
     });
   }
 

@@ -1,9 +1,11 @@
 // Keys for those who type all day. In `form[data-keys]`: Enter goes on to the next field, Alt+1…9 to a section (#s1…),
-// F8 presses [data-park], Ctrl+Enter [data-save]. On every page: Alt+X presses [data-key="x"].
+// Alt+A adds a row, F8 presses [data-park], Ctrl+Enter [data-save]. On every page: Alt+X presses [data-key="x"]; a bare
+// letter would take the letters of those who dictate (WCAG 2.1.4).
 "use strict";
 
 {
-  const FIELDS = "input:not([type=hidden]), select, textarea, button, summary";
+  // Not buttons: who types fast presses Enter once too often, and one of them takes a row out.
+  const FIELDS = "input:not([type=hidden]):not([type=file]):not([type=submit]):not([type=button]), select, textarea";
 
   // The places of a form in which Enter stops: of radios that belong together the one that is chosen, else the first.
   function places(form) {
@@ -18,9 +20,9 @@
   function onward(form, from) {
     const all = places(form);
     const radio = from.type === "radio" && all.find((place) => place.type === "radio" && place.name === from.name);
-    const next = all[all.indexOf(radio || from) + 1];
+    const next = all[all.indexOf(radio || from) + 1] ?? document.querySelector("[data-save]");
     next?.focus();
-    if (next?.matches("input:not([type=radio]):not([type=checkbox]):not([type=file])")) next.select();
+    if (next?.matches("input:not([type=radio]):not([type=checkbox])")) next.select();
   }
 
   function section(form, digit) {
@@ -40,6 +42,10 @@
     const letter = alt && /^Key([A-Z])$/.exec(event.code)?.[1].toLowerCase();
     if (letter && press(document.querySelector(`[data-key="${letter}"]`))) return true;
     if (!form) return false;
+    if (letter === "a") {
+      const table = event.target.closest("[data-rows]") ?? form.querySelector("[data-rows]");
+      return press(table?.querySelector("[data-add]"));
+    }
     const digit = alt && /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1];
     if (digit) return section(form, digit);
     // The buttons may stand in the bar beside the form.
@@ -47,9 +53,16 @@
     if (event.key !== "Enter") return false;
     if (event.ctrlKey || event.metaKey) return press(document.querySelector("[data-save]"));
     if (event.altKey || event.shiftKey || !form.contains(event.target)) return false;
-    if (!event.target.matches("input:not([type=file]):not([type=submit]):not([type=button]), select")) return false;
+    if (!event.target.matches(FIELDS) || event.target.matches("textarea")) return false;
     onward(form, event.target);
     return true;
+  }
+
+  // Which key it is, the script says: without it there is none.
+  for (const button of document.querySelectorAll("[data-key]")) {
+    const keys = `Alt+${button.dataset.key.toUpperCase()}`;
+    button.setAttribute("aria-keyshortcuts", keys);
+    for (const cap of button.querySelectorAll("kbd")) cap.textContent = keys;
   }
 
   document.addEventListener("keydown", (event) => {

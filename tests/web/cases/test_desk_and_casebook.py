@@ -19,7 +19,6 @@ from web.cases.desk import Act, Person
 from web.cases.files import kind_of, plain_name
 from web.errors import Problem
 
-
 CLOCKWORK = Person("station", "柳树湾村便民服务站", "station")
 
 
