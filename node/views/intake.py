@@ -59,9 +59,9 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     def keep(draft_id: str) -> str:
         draft, item = _opened(station, draft_id)
         if draft.case is not None:
-            return _("这份草稿已经保存成办件")
+            return str(_("这份草稿已经保存成办件"))
         kept = station.drafts.keep(draft, _typed(item))
-        return _("草稿 %(at)s 已存在本站，关机也不会丢", at=moment(kept.touched_at, kept.touched_at)[3:])
+        return str(_("草稿 %(at)s 已存在本站，关机也不会丢", at=moment(kept.touched_at, kept.touched_at)[3:]))
 
     @intake.post("/intake/<draft_id>")
     @allow("agent", "township")
@@ -75,11 +75,11 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             if row_asked(request.form):
                 return _page(station, draft, item, {}, add_to=row_to_add(request.form))
             if do == "save":
-                return _save(draft, item, typed)
+                return _save(station, services, draft, item, typed)
             if do == "park":
                 flash(_("草稿已存在本站，关机也不会丢"), "saved")
                 return _to("home.workbench")
-            _photos(draft, item, do)
+            _photos(station, draft, item, do)
             return _to("intake.form", draft_id=draft.id, _anchor="s3")
         except Problem as problem:
             if problem.status not in (409, 413, 415, 422):
@@ -104,40 +104,42 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         flash(_("草稿删掉了"), "saved")
         return _to("home.workbench")
 
-    def _save(draft: Draft, item: Document, typed: Mapping[str, Any]) -> Response:
-        said = _intake(item, typed)
-        wrong = unreadable(item["form"], said["form"])
-        if wrong:
-            problems, _warnings = station.intake.check(said)
-            fields = {**problems, **wrong}
-            raise Problem(422, "not_complete", f"有 {len(fields)} 处要改，改好就能保存。", fields=fields)
-        opened = station.intake.open_case(
-            said,
-            services.person_of(current_user()),
-            idempotency_key=draft.id,
-            files=station.drafts.files(draft),
-        )
-        station.drafts.became(draft, opened.number)
-        for sentence in opened.warnings.values():
-            flash(sentence, "told")
-        return _to("cases.show", number=opened.number, saved=1)
-
-    def _photos(draft: Draft, item: Document, do: str) -> None:
-        """`photo:<material>` keeps the files of that material's input, `drop:<material>:<file>` takes one out."""
-        what, _colon, rest = do.partition(":")
-        if what == "drop":
-            material, _colon, file_id = rest.partition(":")
-            station.drafts.drop_file(draft, material, file_id)
-        elif what == "photo" and any(material["id"] == rest for material in item["materials"]):
-            for sent in request.files.getlist(f"photo.{rest}"):
-                name, content_type, content = checked_file(sent)
-                station.drafts.keep_file(draft, rest, name, content_type, content)
-            if draft.content["materials"][rest] == "missing":
-                # Whoever photographs a paper has it in hand.
-                materials = {**draft.content["materials"], rest: "received"}
-                station.drafts.keep(draft, {**draft.content, "materials": materials})
-
     return intake
+
+
+def _save(station: Station, services: CaseServices, draft: Draft, item: Document, typed: Mapping[str, Any]) -> Response:
+    said = _intake(item, typed)
+    wrong = unreadable(item["form"], said["form"])
+    if wrong:
+        problems, _warnings = station.intake.check(said)
+        fields = {**problems, **wrong}
+        raise Problem(422, "not_complete", f"有 {len(fields)} 处要改，改好就能保存。", fields=fields)
+    opened = station.intake.open_case(
+        said,
+        services.person_of(current_user()),
+        idempotency_key=draft.id,
+        files=station.drafts.files(draft),
+    )
+    station.drafts.became(draft, opened.number)
+    for sentence in opened.warnings.values():
+        flash(sentence, "told")
+    return _to("cases.show", number=opened.number, saved=1)
+
+
+def _photos(station: Station, draft: Draft, item: Document, do: str) -> None:
+    """`photo:<material>` keeps the files of that material's input, `drop:<material>:<file>` takes one out."""
+    what, _colon, rest = do.partition(":")
+    if what == "drop":
+        material, _colon, file_id = rest.partition(":")
+        station.drafts.drop_file(draft, material, file_id)
+    elif what == "photo" and any(material["id"] == rest for material in item["materials"]):
+        for sent in request.files.getlist(f"photo.{rest}"):
+            name, content_type, content = checked_file(sent)
+            station.drafts.keep_file(draft, rest, name, content_type, content)
+        if draft.content["materials"][rest] == "missing":
+            # Whoever photographs a paper has it in hand.
+            materials = {**draft.content["materials"], rest: "received"}
+            station.drafts.keep(draft, {**draft.content, "materials": materials})
 
 
 def _opened(station: Station, draft_id: str) -> tuple[Draft, Document]:

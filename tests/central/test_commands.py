@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +16,12 @@ import pytest
 import urllib3
 from click.testing import CliRunner, Result
 
+from central.app import create_county_app
 from central.commands import group
 from provisioning.commands import group as provision
 from provisioning.folder import CountyFolder
 from tests.central.county import COUNTY, PASSWORD, SECRET, VILLAGE, SmallCentre, some_items
-from web.serving import Server
+from tests.sync.served import served as served_by_waitress
 
 WANG = {"username": "wang", "name": "王某某", "roles": ["agent"], "station": VILLAGE, "password": PASSWORD}
 HTTP = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(15))
@@ -34,14 +34,9 @@ def run(*arguments: str, given: str | None = None, command: Any = group) -> Resu
 @pytest.fixture
 def served(county: SmallCentre) -> Iterator[tuple[SmallCentre, str]]:
     """The county in service, its folder locked and announced."""
-    with CountyFolder.open(county.folder / "county").lock() as lock:
-        server = Server(county.app, "127.0.0.1:0", threads=4)
-        lock.announce(server.url, SECRET)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        yield county, server.url
-        server.stop()
-        thread.join(5)
+    with CountyFolder.open(county.folder / "county").lock() as lock, served_by_waitress(county.app) as url:
+        lock.announce(url, SECRET)
+        yield county, url
 
 
 def test_accounts_come_from_a_file_or_the_standard_input(county: SmallCentre, tmp_path: Path) -> None:
@@ -106,8 +101,6 @@ def test_the_door_for_commands_opens_to_the_locks_secret_alone(served: tuple[Sma
 
 
 def test_a_service_without_a_secret_takes_no_commands(county: SmallCentre) -> None:
-    from central.app import create_county_app
-
     client = create_county_app(county.centre, secret="").test_client()
     answer = client.post("/api/v1/operations/accounts_import", json={}, headers={"Authorization": "Bearer "})
     assert answer.status_code == 403

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 from flask import Blueprint, render_template_string, request
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from werkzeug.serving import make_server
 
+from tests.sync.served import served
 from tests.web.conftest import SmallApp
 from web.forms import read_form
 from web.signin import public
@@ -77,7 +75,8 @@ class Pages:
         @public
         def act() -> str:
             self.sent.append((request.form.get("do", ""), read_form(SCHEMA, request.form)))
-            return "sent"
+            # A browser asks for an icon of its own accord where a page names none.
+            return '<link rel="icon" href="data:,"><p>sent</p>'
 
         @pages.post("/keep")
         @public
@@ -117,7 +116,7 @@ def pages(small: SmallApp) -> Pages:
 
 @pytest.fixture
 def page(small: SmallApp, pages: Pages, browser: Browser) -> Iterator[Page]:
-    with served(small) as url:
+    with served(small.app) as url:
         context = browser.new_context(base_url=url)
         page = context.new_page()
         wrong: list[str] = []
@@ -127,16 +126,6 @@ def page(small: SmallApp, pages: Pages, browser: Browser) -> Iterator[Page]:
         yield page
         context.close()
         assert wrong == [], "no script failed, and the content policy forbade nothing"
-
-
-@contextmanager
-def served(small: SmallApp) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, small.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
 
 
 def test_enter_goes_through_the_fields_and_never_presses_a_button(page: Page, pages: Pages) -> None:

@@ -51,7 +51,7 @@ def test_a_case_waits_until_the_county_has_receipted_every_event_and_chunk(pair:
 def test_no_receipt_while_a_chunk_is_on_the_road(pair: Pair) -> None:
     number = pair.village.take_in()
     event = pair.village.desk.add_file(number, "m01", "a.jpg", "image/jpeg", photo(), AGENT)
-    events = [document for document in pair.village.casebook.events(number)]
+    events = list(pair.village.casebook.events(number))
     pair.county.cases.save(events)
     pair.county.casebook.follow()
     pair.county.receipts.settle([number])
