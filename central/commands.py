@@ -38,8 +38,9 @@ def serve(folder: Path, listen: str, stop_on_eof: bool) -> None:
     from provisioning import ProvisioningError
     from provisioning.folder import CountyFolder
     from sync.sqlite import which_sqlite
-    from web.serving import Server, end_on_eof, end_on_signals
+    from web.serving import Server, end_on_eof, end_on_signals, keep_memory_small
 
+    keep_memory_small()
     try:
         county_folder = CountyFolder.open(folder)
         lock = county_folder.lock()

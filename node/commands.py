@@ -28,8 +28,9 @@ def serve(folder: Path, listen: str, county_url: str | None, stop_on_eof: bool) 
     from provisioning import ProvisioningError
     from provisioning.folder import StationFolder
     from sync.sqlite import which_sqlite
-    from web.serving import Server, end_on_eof, end_on_signals
+    from web.serving import Server, end_on_eof, end_on_signals, keep_memory_small
 
+    keep_memory_small()
     try:
         station_folder = StationFolder.open(folder)
         lock = station_folder.lock()

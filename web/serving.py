@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -16,6 +17,23 @@ from waitress.server import BaseWSGIServer, create_server
 # Long polls and stations on slow lines each hold a connection; waitress's own limit of 100 is a small village.
 CONNECTION_LIMIT = 2000
 THREADS = 8
+
+
+# mallopt(3)
+_M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
+
+
+def keep_memory_small() -> None:
+    """Make glibc give back what is freed: two arenas for all threads, large blocks straight from and to the system.
+
+    Without it a thread for each request leaves its photos behind: 115 MiB after 400 cases and 20 photos, 80 with it.
+    To be called before threads start. Another C library has no `mallopt` and needs none.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_MMAP_THRESHOLD, 256 << 10)
 
 
 class Server:
