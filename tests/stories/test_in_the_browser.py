@@ -195,6 +195,8 @@ def test_pages_fit_a_phone(healed: DemoCounty, browser: Browser) -> None:
     for path in ("/", "/guides?q=低保", "/intake", "/cases", "/line", "/clock"):
         page.goto(f"{url}{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        for field in page.locator("main input:visible:not([type=radio]):not([type=checkbox])").all():
+            assert field.evaluate("field => field.clientWidth") > 120, f"there is room to type on {path}"
         picture(page, f"phone{path.split('?')[0].replace('/', '-')}")
     phone.close()
 
