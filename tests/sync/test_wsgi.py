@@ -520,9 +520,9 @@ def test_an_answer_that_nobody_reads_gives_its_seat_back(app: CouchApp) -> None:
         environ |= {"SERVER_PORT": "1", "wsgi.url_scheme": "http"}
         answer = app(environ, lambda status, headers: None)  # type: ignore[arg-type, return-value]
         answer.close()  # type: ignore[attr-defined]
-    assert app.take_seat()
-    assert app.take_seat()
-    assert not app.take_seat()
+    assert app.seats.take()
+    assert app.seats.take()
+    assert not app.seats.take()
 
 
 def test_a_full_disk_is_507(app: CouchApp, call: Caller, databases: Databases) -> None:
