@@ -8,7 +8,7 @@ from random import Random
 from typing import NamedTuple, Protocol
 
 from sync.bodies import document_bytes
-from sync.peer import Document, Peer, Writer, WriteRule
+from sync.peer import Changes, Document, Peer, Seq, Style, Writer, WriteRule
 from sync.revisions import RevisionTree
 
 
@@ -47,6 +47,20 @@ class Opened(NamedTuple):
 
 class Database(Peer, Protocol):
     """One database to serve. The embedded store is one."""
+
+    def changes(
+        self,
+        since: Seq = 0,
+        *,
+        limit: int | None = None,
+        style: Style = "main_only",
+        doc_ids: Sequence[str] | None = None,
+        include_docs: bool = False,
+        descending: bool = False,
+        before: Seq | None = None,
+    ) -> Changes:
+        """As a Peer's; `before` is where a descending walk goes on."""
+        ...
 
     @property
     def rule(self) -> WriteRule | None:

@@ -315,12 +315,14 @@ class Store:
         doc_ids: Sequence[str] | None = None,
         include_docs: bool = False,
         descending: bool = False,
+        before: Seq | None = None,
     ) -> Changes:
-        """The rows after `since`; see `Peer.changes`."""
+        """The rows after `since`; see `Peer.changes`. `before` is where a descending walk goes on."""
         with self._file.reading() as connection:
             start = self._position(connection, since)
+            end = None if before is None else self._position(connection, before)
             columns = _COLUMNS if include_docs else _HEAD
-            rows = list(_changed(connection, columns, start, limit, doc_ids, descending=descending))
+            rows = list(_changed(connection, columns, start, limit, doc_ids, descending=descending, before=end))
             last = _last_seq(connection)
             more = limit is not None and len(rows) >= limit
             epoch = _epoch(connection)
@@ -1010,16 +1012,18 @@ def _changed(
     doc_ids: Sequence[str] | None,
     *,
     descending: bool,
+    before: int | None,
 ) -> Iterator[Row]:
     order = "DESC" if descending else "ASC"
     if doc_ids is not None:
         found = sorted(_rows(connection, doc_ids, columns).values(), reverse=descending)
-        yield from [row for row in found if descending or row.seq > start][:limit]
+        first, end = 0 if descending else start, before or 1 << 62
+        yield from [row for row in found if first < row.seq < end][:limit]
         return
     # CouchDB's descending feed begins at the newest change, whatever `since` says.
     for row in connection.execute(
-        f"SELECT {columns} FROM documents WHERE seq > ? ORDER BY seq {order} LIMIT ?",
-        (0 if descending else start, -1 if limit is None else limit),
+        f"SELECT {columns} FROM documents WHERE seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?",
+        (0 if descending else start, before or 1 << 62, -1 if limit is None else limit),
     ):
         yield Row(*row)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from werkzeug.wrappers import Request
 
-from sync.bodies import parse_json
 from sync.peer import (
     BadRequest,
     Conflict,
@@ -55,6 +54,10 @@ class DatabaseCall:
         """A query parameter that is JSON; the first of these names that is there."""
         return asked.parameter(self.request, *names)
 
+    def has_body(self) -> bool:
+        """Whether there is one (a chunked one has been gathered by the server)."""
+        return (self.request.content_length or 0) > 0
+
     def body(self) -> bytes:
         """The whole body, unpacked."""
         return asked.body(self.request, self._max_body_bytes)
@@ -63,7 +66,7 @@ class DatabaseCall:
         """The body as a JSON object."""
         if self.request.mimetype not in ("application/json", "", "application/x-www-form-urlencoded"):
             raise PeerError("Content-Type must be application/json", code="bad_content_type", status=415)
-        body = parse_json(self.body())
+        body = asked.parse_body(self.body())
         if not isinstance(body, dict):
             raise BadRequest("Request body must be a JSON object")
         return body

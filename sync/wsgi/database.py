@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
-from sync.bodies import parse_json
 from sync.peer import BadRequest, Forbidden
+from sync.wsgi.asked import parse_body
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.responses import json_answer, written_answer
 
@@ -36,7 +36,7 @@ def revs_limit(call: DatabaseCall) -> Response:
     """`_revs_limit`: how many generations are remembered."""
     if call.request.method == "PUT":
         call.for_admins()
-        limit = parse_json(call.body())
+        limit = parse_body(call.body())
         if type(limit) is not int:
             raise BadRequest("`limit` must be an integer")
         call.store.set_revs_limit(limit)
