@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple, Protocol
 
@@ -89,6 +89,10 @@ class Database(Peer, Protocol):
 
     def inlined(self, attachments: dict[str, Document]) -> dict[str, Document]:
         """Stubs with the files themselves in them."""
+        ...
+
+    def file(self, digest: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` to `end` of the file with this digest, in pieces."""
         ...
 
     def winners(

@@ -35,7 +35,8 @@ class CouchApp:
     `authenticate` says who asks: None for nobody in particular, `Unauthorized` (401) or `BadRequest` (400)
     for credentials that are wrong or malformed. Who is not admitted gets the same 403 for databases that
     exist and that do not. `feed_seats` is how many requests may wait for changes at the same time; the others
-    are answered at once.
+    are answered at once. `max_body_bytes` bounds what is read into memory, `max_file_bytes` files that are
+    written to the disk piece by piece.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class CouchApp:
         feed_seats: int = 8,
         max_wait_s: float = 60.0,
         max_body_bytes: int = MAX_BODY_BYTES,
+        max_file_bytes: int | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._databases = databases
@@ -55,6 +57,7 @@ class CouchApp:
         self._admits = admits or admitted_by_security
         self._may_create = may_create or (lambda writer, name: False)
         self._max_body_bytes = max_body_bytes
+        self._max_file_bytes = max_file_bytes or max_body_bytes
         self.seats = Seats(feed_seats, max_wait_s=max_wait_s, monotonic=monotonic)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -64,6 +67,7 @@ class CouchApp:
             response = self._answer(request)
         except PeerError as problem:
             response = json_answer(problem.status, {"error": problem.code, "reason": problem.reason})
+            response.headers.extend(getattr(problem, "headers", {}))
         except (RequestEntityTooLarge, ClientDisconnected) as problem:
             response = json_answer(problem.code or 400, {"error": "bad_request", "reason": str(problem.description)})
         except HTTPException as problem:
@@ -101,6 +105,7 @@ class CouchApp:
             random=self._databases.random,
             seats=self.seats,
             max_body_bytes=self._max_body_bytes,
+            max_file_bytes=self._max_file_bytes,
         )
         return routes.answer(call, rest)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 import zlib
-from typing import Any
+from typing import IO, Any, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from werkzeug.wrappers import Request
 
 from sync.bodies import json_bytes, parse_json
+from sync.files import IncomingFile
 from sync.peer import BadRequest, Document, PeerError, TooLarge
 from sync.revisions import BadRevision, parse_revision, path_of
+
+_PIECE_BYTES: Final = 1 << 18
 
 
 def segments(request: Request) -> list[str]:
@@ -104,6 +108,35 @@ def revision_path(doc: Document) -> tuple[str, ...]:
         return path_of(doc.get("_rev"), doc.get("_revisions"))
     except BadRevision as problem:
         raise BadRequest(str(problem)) from problem
+
+
+def body_file(request: Request, limit: int) -> tuple[IO[bytes], int]:
+    """The body as it came (packed, if it is), as a file open at its beginning, and its length."""
+    length = request.content_length or 0
+    if length > limit:
+        raise TooLarge(f"The request is longer than {limit} bytes.")
+    source = request.environ["wsgi.input"]
+    if getattr(source, "seekable", lambda: False)() and source.tell() == 0:
+        # The server has written it to a file already.
+        return source, length
+    # Gone with the last hand that holds it.
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    left = length
+    while left > 0 and (piece := source.read(min(left, _PIECE_BYTES))):
+        file.write(piece)
+        left -= len(piece)
+    file.seek(0)
+    return file, length - left
+
+
+def unpacked_file(file: IO[bytes], length: int, limit: int) -> tuple[IO[bytes], int]:
+    """A packed body as a file of what is in it."""
+    plain = tempfile.TemporaryFile()  # noqa: SIM115
+    for piece in IncomingFile(file, 0, length, packed=True, limit=limit).pieces():
+        plain.write(piece)
+    size = plain.tell()
+    plain.seek(0)
+    return plain, size
 
 
 def body(request: Request, limit: int) -> bytes:

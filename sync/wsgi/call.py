@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import IO, Any
 
 from werkzeug.wrappers import Request
 
@@ -28,7 +28,15 @@ class DatabaseCall:
     """What somebody who is admitted to a database asks of it."""
 
     def __init__(
-        self, store: Database, writer: Writer, request: Request, *, random: Random, seats: Seats, max_body_bytes: int
+        self,
+        store: Database,
+        writer: Writer,
+        request: Request,
+        *,
+        random: Random,
+        seats: Seats,
+        max_body_bytes: int,
+        max_file_bytes: int,
     ) -> None:
         self.store = store
         self.writer = writer
@@ -36,7 +44,8 @@ class DatabaseCall:
         self.args = request.args
         self.seats = seats
         self._random = random
-        self._max_body_bytes = max_body_bytes
+        self.max_body_bytes = max_body_bytes
+        self.max_file_bytes = max_file_bytes
 
     def only(self, method: str) -> None:
         """Raises 405 for any other method."""
@@ -60,7 +69,11 @@ class DatabaseCall:
 
     def body(self) -> bytes:
         """The whole body, unpacked."""
-        return asked.body(self.request, self._max_body_bytes)
+        return asked.body(self.request, self.max_body_bytes)
+
+    def body_file(self) -> tuple[IO[bytes], int]:
+        """The body as it came, as an open file, and its length: for what may be too long to hold."""
+        return asked.body_file(self.request, self.max_file_bytes)
 
     def object(self) -> Document:
         """The body as a JSON object."""
@@ -85,13 +98,21 @@ class DatabaseCall:
         return self.store.as_writer(self.writer, None if self.is_admin() else members_rule(self.store.rule))
 
     def new_id(self) -> str:
-        """A random document id."""
+        """A random id: of a document, or for what stands between the parts of an answer."""
         return f"{self._random.getrandbits(128):032x}"
 
     def named_rev(self) -> Document:
         """The revision that a change says it follows, from the query or `If-Match`."""
-        rev = self.args.get("rev") or self.request.headers.get("If-Match", "").strip('"')
-        return {"_rev": asked.checked(rev)} if rev else {}
+        queried = self.args.get("rev")
+        matched = self.request.headers.get("If-Match", "").strip('"')
+        if queried and matched and queried != matched:
+            raise BadRequest("Document rev and etag have different values")
+        return {"_rev": asked.checked(queried or matched)} if queried or matched else {}
+
+    def takes(self, kind: str) -> bool:
+        """Whether `Accept` names this kind of answer."""
+        named = self.request.accept_mimetypes
+        return any(name.partition(";")[0].strip() == kind and quality > 0 for name, quality in named)
 
     def edit(self, doc: Document) -> Written:
         """Write one document. Raises what the answer says."""

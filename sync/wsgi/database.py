@@ -15,7 +15,7 @@ def database(call: DatabaseCall) -> Response:
     if call.request.method == "POST":
         doc = call.object()
         doc.setdefault("_id", call.new_id())
-        return written_answer(call.edit(doc), 201)
+        return written_answer(call, call.edit(doc), 201)
     if call.request.method in ("PUT", "DELETE"):
         raise Forbidden("You are not a server admin.")
     call.only("GET")

@@ -28,10 +28,10 @@ def local(call: DatabaseCall, id_: str) -> Response:
                 # The write rule does not see local documents; they are for checkpoints.
                 raise TooLarge(f"A local document has at most {_MEMBERS_LOCAL_BYTES} bytes here.")
             rev = call.store.put_local(id_, {**doc, **_local_rev(call)})
-            return written_answer(Written(f"_local/{id_}", rev), 201)
+            return written_answer(call, Written(f"_local/{id_}", rev), 201)
         case "DELETE":
             call.store.delete_local(id_)
-            return written_answer(Written(f"_local/{id_}", "0-0"), 200)
+            return written_answer(call, Written(f"_local/{id_}", "0-0"), 200)
     raise not_allowed("GET, PUT, DELETE")
 
 

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Request, Response
 
 from sync.bodies import json_bytes
 from sync.peer import Written
+from sync.wsgi.call import DatabaseCall
 
 _WHOLE_UP_TO_BYTES: Final = 1 << 18
 _GZIP_FROM_BYTES: Final = 512
@@ -21,8 +22,10 @@ def json_answer(status: int, value: object) -> Response:
     return Response(json_bytes(value) + b"\n", status=status, content_type="application/json")
 
 
-def written_answer(written: Written, status: int) -> Response:
-    """What became of one document."""
+def written_answer(call: DatabaseCall, written: Written, status: int) -> Response:
+    """What became of one document. With `batch=ok`, CouchDB answers before it is durable; here it is."""
+    if status == 201 and call.args.get("batch") == "ok":
+        status = 202
     response = json_answer(status, {"ok": True, "id": written.id, "rev": written.rev})
     response.headers["ETag"] = f'"{written.rev}"'
     return response
@@ -65,6 +68,9 @@ def pack(request: Request, response: Response) -> None:
     if "gzip" not in request.headers.get("Accept-Encoding", "") or "X-Accel-Buffering" in response.headers:
         return
     if not (response.content_type or "").startswith("application/json") or response.status_code == 304:
+        return
+    if "Accept-Ranges" in response.headers:
+        # A file is what its digest says, byte by byte.
         return
     response.headers["Vary"] = "Accept-Encoding"
     if response.is_sequence:
