@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from sync.files import IncomingFile, digest_text
 from sync.peer import Attachment, BadRequest, Document
 
 MAX_NESTING = 200
@@ -113,7 +114,9 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
         if not isinstance(content_type, str) or not isinstance(revpos, int | None):
             raise BadRequest("Invalid attachment", code="doc_validation")
         stub: Document = {"content_type": content_type, "revpos": revpos}
-        if isinstance(entry.get("data"), bytes):
+        if isinstance(entry.get("data"), IncomingFile):
+            stub |= {"digest": entry["data"].digest, "length": entry["data"].length, "data": entry["data"]}
+        elif isinstance(entry.get("data"), bytes):
             stub |= _filed(entry["data"])
         elif isinstance(entry.get("data"), str):
             try:
@@ -133,10 +136,8 @@ def _filed(data: bytes) -> Document:
 
 
 def attachment_digest(data: bytes) -> str:
-    """CouchDB's digest of a file. It names a file, it does not prove one: equal digests are compared byte by
-    byte.
-    """
-    return "md5-" + base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+    """CouchDB's digest of a file; see `sync.files.digest_text`."""
+    return digest_text(hashlib.md5(data, usedforsecurity=False).digest())
 
 
 def inline(attachment: Attachment, revpos: object) -> Document:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from sync.sqlite import sqlite3
 
-VERSION = 1
+VERSION = 2
 
 
 def prepare(connection: sqlite3.Connection, random: Random) -> None:
@@ -29,8 +29,11 @@ def prepare(connection: sqlite3.Connection, random: Random) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been faster between the question and the lock.
-        if connection.execute("PRAGMA user_version").fetchone()[0] < 1:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found < 1:
             _first(Database(connection, recursive_triggers=False), random)
+        if found < 2:
+            _second(Database(connection, recursive_triggers=False))
         connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -80,4 +83,11 @@ def _first(db: Database, random: Random) -> None:
             ("revs_limit", str(DEFAULT_REVS_LIMIT)),
             ("security", "{}"),
         )
+    )
+
+
+def _second(db: Database) -> None:
+    # Files longer than a piece lie here, and their row in `attachments` has no data.
+    db.table("attachment_pieces").create(
+        {"digest": str, "number": int, "data": bytes}, pk=("digest", "number"), not_null={"data"}
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple, Protocol
 
 from sync.bodies import document_bytes
-from sync.peer import Document, Peer, Writer, WriteRule
+from sync.peer import Changes, Document, Peer, Seq, Style, Writer, WriteRule
 from sync.revisions import RevisionTree
 
 
@@ -48,6 +48,20 @@ class Opened(NamedTuple):
 class Database(Peer, Protocol):
     """One database to serve. The embedded store is one."""
 
+    def changes(
+        self,
+        since: Seq = 0,
+        *,
+        limit: int | None = None,
+        style: Style = "main_only",
+        doc_ids: Sequence[str] | None = None,
+        include_docs: bool = False,
+        descending: bool = False,
+        before: Seq | None = None,
+    ) -> Changes:
+        """As a Peer's; `before` is where a descending walk goes on."""
+        ...
+
     @property
     def rule(self) -> WriteRule | None:
         """Its own write rule."""
@@ -75,6 +89,10 @@ class Database(Peer, Protocol):
 
     def inlined(self, attachments: dict[str, Document]) -> dict[str, Document]:
         """Stubs with the files themselves in them."""
+        ...
+
+    def file(self, digest: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` to `end` of the file with this digest, in pieces."""
         ...
 
     def winners(

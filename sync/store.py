@@ -15,9 +15,9 @@ from random import Random
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
+from sync import files
 from sync.bodies import (
     Parsed,
-    attachment_digest,
     check_id,
     inline,
     json_bytes,
@@ -315,12 +315,14 @@ class Store:
         doc_ids: Sequence[str] | None = None,
         include_docs: bool = False,
         descending: bool = False,
+        before: Seq | None = None,
     ) -> Changes:
-        """The rows after `since`; see `Peer.changes`."""
+        """The rows after `since`; see `Peer.changes`. `before` is where a descending walk goes on."""
         with self._file.reading() as connection:
             start = self._position(connection, since)
+            end = None if before is None else self._position(connection, before)
             columns = _COLUMNS if include_docs else _HEAD
-            rows = list(_changed(connection, columns, start, limit, doc_ids, descending=descending))
+            rows = list(_changed(connection, columns, start, limit, doc_ids, descending=descending, before=end))
             last = _last_seq(connection)
             more = limit is not None and len(rows) >= limit
             epoch = _epoch(connection)
@@ -469,6 +471,17 @@ class Store:
         with self._file.reading() as connection:
             return self._inlined(connection, attachments)
 
+    def file(self, digest: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from `start` to `end` of a file, a piece at a time: a slow reader holds up nothing.
+
+        Raises `PeerError` when it is not here (any more).
+        """
+        for number in range(start // files.PIECE_BYTES, -(-end // files.PIECE_BYTES)):
+            with self._file.reading() as connection:
+                piece = files.stored_piece(connection, digest, number, unseal=self._codec.open)
+            first = number * files.PIECE_BYTES
+            yield piece[max(0, start - first) : end - first]
+
     def winners(
         self,
         start: str | None = None,
@@ -522,10 +535,8 @@ class Store:
         return Revision(row.id, rev, rev in row.tree.deleted, self._codec.open(kept[1]), stubs)
 
     def _attachment(self, connection: sqlite3.Connection, stub: Document) -> Attachment:
-        data = connection.execute("SELECT data FROM attachments WHERE digest = ?", (stub["digest"],)).fetchone()
-        if data is None:
-            raise PeerError(f"An attachment is lost: {stub['digest']}")
-        return Attachment(stub["content_type"], stub["digest"], self._codec.open(data[0]))
+        pieces = files.stored_pieces(connection, stub["digest"], unseal=self._codec.open)
+        return Attachment(stub["content_type"], stub["digest"], b"".join(pieces))
 
     def _inlined(self, connection: sqlite3.Connection, attachments: dict[str, Document]) -> dict[str, Document]:
         return {name: inline(self._attachment(connection, stub), stub["revpos"]) for name, stub in attachments.items()}
@@ -704,25 +715,19 @@ class Store:
             data = entry.get("data")
             if data is not None:
                 digest, length = entry["digest"], entry["length"]
-                stored = connection.execute("SELECT data FROM attachments WHERE digest = ?", (digest,)).fetchone()
-                if stored is None:
-                    connection.execute(
-                        "INSERT INTO attachments (digest, length, data) VALUES (?, ?, ?)",
-                        (digest, length, self._codec.seal(data)),
-                    )
-                elif self._codec.open(stored[0]) != data:
-                    raise BadRequest(f"Another file has the digest of {name[:80]!r}.")
+                pieces = files.cut(data) if isinstance(data, bytes) else data.pieces()
+                files.keep(connection, digest, pieces, length=length, seal=self._codec.seal, unseal=self._codec.open)
             else:
                 before = known.get(name, {})
                 digest = entry["digest"] or before.get("digest")
-                found = connection.execute("SELECT length FROM attachments WHERE digest = ?", (digest,)).fetchone()
-                if found is None:
+                known_length = files.length_of(connection, digest)
+                if known_length is None:
                     raise BadRequest(
                         f"Invalid attachment stub in document for {name[:80]}",
                         code="missing_stub",
                         status=412,
                     )
-                length = found[0]
+                length = known_length
                 entry["revpos"] = before.get("revpos") or entry["revpos"]
             stubs[name] = {
                 "content_type": entry["content_type"],
@@ -805,13 +810,7 @@ class Store:
                 leaves = row.leaves if row else []
                 revs = {rev for (rev,) in connection.execute("SELECT rev FROM revisions WHERE id = ?", (id_,))}
                 _drop(connection, id_, revs - set(leaves))
-            connection.execute(
-                "DELETE FROM attachments WHERE digest NOT IN ("
-                " SELECT json_extract(stub.value, '$.digest') FROM ("
-                "  SELECT attachments FROM documents WHERE attachments IS NOT NULL"
-                "  UNION ALL SELECT attachments FROM revisions WHERE attachments IS NOT NULL"
-                " ) AS held, json_each(held.attachments) AS stub)"
-            )
+            files.forget_unheld(connection)
         self._file.tidy()
 
     def check(self) -> list[str]:
@@ -827,10 +826,7 @@ class Store:
                 said = [int(_property(connection, "documents")), int(_property(connection, "deleted"))]
                 if counts != said:
                     wrong.append(f"The file says {said[0]} documents and {said[1]} deleted, it has {counts}.")
-                for digest, length, data in connection.execute("SELECT digest, length, data FROM attachments"):
-                    plain = self._codec.open(data)
-                    if len(plain) != length or attachment_digest(plain) != digest:
-                        wrong.append(f"Attachment {digest}: the file is not the one that was stored.")
+                wrong += files.wrong_files(connection, unseal=self._codec.open)
             except sqlite3.DatabaseError as problem:
                 wrong.append(f"SQLite: {problem}")
         return wrong
@@ -852,7 +848,8 @@ class Store:
                 else:
                     json.loads(revision.content)
                     for stub in revision.attachments.values():
-                        self._attachment(connection, stub)
+                        if files.length_of(connection, stub["digest"]) != stub["length"]:
+                            yield f"the file of {leaf} is lost or another: {stub['digest']}"
             except (ValueError, PeerError) as problem:
                 yield f"the content of {leaf} cannot be read ({problem})"
 
@@ -1010,16 +1007,18 @@ def _changed(
     doc_ids: Sequence[str] | None,
     *,
     descending: bool,
+    before: int | None,
 ) -> Iterator[Row]:
     order = "DESC" if descending else "ASC"
     if doc_ids is not None:
         found = sorted(_rows(connection, doc_ids, columns).values(), reverse=descending)
-        yield from [row for row in found if descending or row.seq > start][:limit]
+        first, end = 0 if descending else start, before or 1 << 62
+        yield from [row for row in found if first < row.seq < end][:limit]
         return
     # CouchDB's descending feed begins at the newest change, whatever `since` says.
     for row in connection.execute(
-        f"SELECT {columns} FROM documents WHERE seq > ? ORDER BY seq {order} LIMIT ?",
-        (0 if descending else start, -1 if limit is None else limit),
+        f"SELECT {columns} FROM documents WHERE seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?",
+        (0 if descending else start, before or 1 << 62, -1 if limit is None else limit),
     ):
         yield Row(*row)
 

@@ -10,6 +10,8 @@ from random import Random
 import pytest
 
 from sync.store import Databases
+from sync.wsgi import CouchApp
+from tests.sync.calling import Caller, authenticate
 
 
 @pytest.fixture
@@ -29,3 +31,22 @@ def databases(tmp_path: Path, random: Random) -> Iterator[Databases]:
     databases = Databases(tmp_path / "couch", random=random)
     yield databases
     databases.close()
+
+
+@pytest.fixture
+def app(databases: Databases) -> CouchApp:
+    """A database that a member may use, and one that only the county may."""
+    databases.open("station-1").set_security({"members": {"roles": ["station:600101101201:1"]}})
+    databases.open("private")
+    return CouchApp(
+        databases,
+        authenticate=authenticate,
+        may_create=lambda writer, name: writer.is_county,
+        feed_seats=2,
+        max_body_bytes=100_000,
+    )
+
+
+@pytest.fixture
+def call(app: CouchApp) -> Caller:
+    return Caller(app)

@@ -4,78 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
-import time
-from collections.abc import Iterator
 from random import Random
-from typing import Any
 from urllib.parse import quote
 
 import pytest
-import urllib3
 from werkzeug.test import Client
 
-from sync.peer import COUNTY, BadRequest, Unauthorized, Writer
 from sync.store import Databases
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
-from tests.sync.served import served
-
-MEMBER = Writer("600101101201", frozenset({"station:600101101201:1", "station"}))
-STRANGER = Writer("600101101202", frozenset({"station:600101101202:1", "station"}))
-PEOPLE = {"county": COUNTY, "member": MEMBER, "stranger": STRANGER}
-
-
-def authenticate(environ: dict[str, Any]) -> Writer | None:
-    word = environ.get("HTTP_AUTHORIZATION")
-    if word is None:
-        return None
-    if word == "malformed":
-        raise BadRequest("Bad signature")
-    if word not in PEOPLE:
-        raise Unauthorized("exp not in future")
-    return PEOPLE[word]
-
-
-@pytest.fixture
-def app(databases: Databases) -> CouchApp:
-    databases.open("station-1").set_security({"members": {"roles": ["station:600101101201:1"]}})
-    databases.open("private")
-    return CouchApp(
-        databases,
-        authenticate=authenticate,
-        may_create=lambda writer, name: writer.is_county,
-        feed_seats=2,
-        max_body_bytes=100_000,
-    )
-
-
-class Caller:
-    def __init__(self, app: CouchApp) -> None:
-        self.client = Client(app)
-
-    def __call__(
-        self, method: str, path: str, body: object = None, *, who: str | None = "county", **headers: str
-    ) -> Any:
-        if who is not None:
-            headers["Authorization"] = who
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        if data is not None:
-            headers.setdefault("Content_Type", "application/json")
-        return self.client.open(
-            path.partition("?")[0],
-            method=method,
-            data=data,
-            headers={name.replace("_", "-"): value for name, value in headers.items()},
-            query_string=path.partition("?")[2],
-            environ_overrides={"REQUEST_URI": path},
-        )
-
-
-@pytest.fixture
-def call(app: CouchApp) -> Caller:
-    return Caller(app)
-
+from tests.sync.calling import Caller
 
 # Who is let in.
 
@@ -385,7 +323,6 @@ def test_revs_diff_and_missing_revs(call: Caller, databases: Databases) -> None:
         ("POST", "/private/_purge"),
         ("GET", "/private/_design/app/_view/all"),
         ("GET", "/private/_changes?filter=app/mine"),
-        ("GET", "/private/_changes?filter=_selector"),
         ("GET", "/private/_changes?feed=eventsource"),
         ("POST", "/_replicate"),
         ("POST", "/_session"),
@@ -421,108 +358,6 @@ def test_packed_bodies_come_and_go(call: Caller) -> None:
 )
 def test_bad_packing_is_refused(call: Caller, body: bytes, status: int) -> None:
     assert call("POST", "/private/_bulk_docs", body, Content_Encoding="gzip").status_code == status
-
-
-# The changes feed.
-
-
-def test_changes_with_all_its_options(call: Caller, databases: Databases) -> None:
-    store = databases.open("private")
-    store.bulk_docs([kept("a", "2-b", "a"), kept("a", "2-c", "a"), kept("b", "1-x")], new_edits=False)
-    store.update({"_id": "b", "_rev": "1-x", "_deleted": True})
-    answer = call("GET", "/private/_changes?style=all_docs&include_docs=true&conflicts=true").json
-    first, second = answer["results"]
-    assert [change["rev"] for change in first["changes"]] == ["2-c", "2-b"]
-    assert first["doc"]["_conflicts"] == ["2-b"]
-    assert second["deleted"] is True
-    assert second["doc"]["_deleted"] is True
-    assert answer["pending"] == 0
-    assert call("GET", f"/private/_changes?since={answer['last_seq']}").json["results"] == []
-    assert call("GET", "/private/_changes?since=now").json["results"] == []
-    one = call("GET", "/private/_changes?limit=1").json
-    assert (len(one["results"]), one["pending"] > 0) == (1, True)
-    assert call("GET", f"/private/_changes?since={one['last_seq']}").json["results"][0]["id"] == "b"
-    assert call("POST", "/private/_changes?filter=_doc_ids", {"doc_ids": ["b"]}).json["results"][0]["id"] == "b"
-    assert call("GET", '/private/_changes?filter=_doc_ids&doc_ids=["a"]').json["results"][0]["id"] == "a"
-    assert call("GET", "/private/_changes?descending=true&limit=1").json["results"][0]["id"] == "b"
-    assert call("GET", "/private/_changes?since=nonsense").status_code == 400
-
-
-@pytest.fixture
-def url(app: CouchApp) -> Iterator[str]:
-    with served(app, threads=8) as url:
-        yield url
-
-
-def waiting(url: str, query: str) -> tuple[threading.Thread, list[Any]]:
-    got: list[Any] = []
-
-    def run() -> None:
-        started = time.monotonic()
-        answer = urllib3.request("GET", f"{url}/private/_changes?{query}", headers={"Authorization": "county"})
-        got.extend((answer.data, time.monotonic() - started))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, got
-
-
-def test_a_long_poll_is_answered_when_something_comes(url: str, databases: Databases) -> None:
-    thread, got = waiting(url, "feed=longpoll&since=now&timeout=20000&heartbeat=200")
-    time.sleep(0.5)
-    databases.open("private").update({"_id": "news"})
-    thread.join(10)
-    answer = json.loads(got[0])
-    assert [row["id"] for row in answer["results"]] == ["news"]
-    assert got[1] < 5
-
-
-def test_a_long_poll_ends_when_its_time_is_over(url: str) -> None:
-    thread, got = waiting(url, "feed=longpoll&since=now&timeout=300")
-    thread.join(10)
-    assert json.loads(got[0])["results"] == []
-    assert 0.25 < got[1] < 5
-
-
-def test_a_continuous_feed_gives_a_line_for_each_change(url: str, databases: Databases) -> None:
-    databases.open("private").update({"_id": "before"})
-    thread, got = waiting(url, "feed=continuous&timeout=1500")
-    time.sleep(0.4)
-    databases.open("private").update({"_id": "while"})
-    thread.join(10)
-    lines = [json.loads(line) for line in got[0].splitlines() if line]
-    assert [line.get("id") for line in lines] == ["before", "while", None]
-    assert "last_seq" in lines[-1]
-
-
-def test_beyond_the_seats_one_is_answered_at_once_and_seats_come_free_again(url: str) -> None:
-    sitting = [waiting(url, "feed=longpoll&since=now&timeout=1500") for _ in range(2)]
-    time.sleep(0.5)
-    thread, got = waiting(url, "feed=longpoll&since=now&timeout=30000")
-    thread.join(10)
-    assert got[1] < 0.9
-    assert json.loads(got[0])["results"] == []
-    for seat, answered in sitting:
-        seat.join(10)
-        assert answered[1] > 1
-    thread, got = waiting(url, "feed=longpoll&since=now&timeout=400")
-    thread.join(10)
-    assert got[1] > 0.35
-
-
-def test_an_answer_that_nobody_reads_gives_its_seat_back(app: CouchApp) -> None:
-    for _ in range(5):
-        environ = {
-            "REQUEST_URI": "/private/_changes?feed=longpoll&timeout=10",
-            "HTTP_AUTHORIZATION": "county",
-        }
-        environ |= {"REQUEST_METHOD": "GET", "QUERY_STRING": "feed=longpoll&timeout=10", "SERVER_NAME": "x"}
-        environ |= {"SERVER_PORT": "1", "wsgi.url_scheme": "http"}
-        answer = app(environ, lambda status, headers: None)  # type: ignore[arg-type, return-value]
-        answer.close()  # type: ignore[attr-defined]
-    assert app.take_seat()
-    assert app.take_seat()
-    assert not app.take_seat()
 
 
 def test_a_full_disk_is_507(app: CouchApp, call: Caller, databases: Databases) -> None:

@@ -1,0 +1,142 @@
+"""Many documents at once: `_bulk_docs`, `_bulk_get`, `_revs_diff`, `_missing_revs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from werkzeug.wrappers import Response
+
+from sync.bodies import json_bytes
+from sync.peer import BadRequest, Document, NotBuilt, Written
+from sync.served import Opened
+from sync.wsgi import multipart
+from sync.wsgi.call import DatabaseCall
+from sync.wsgi.documents import mixed_parts
+from sync.wsgi.responses import json_answer, stream
+from sync.wsgi.shown import opened, wants_files
+
+_DOCUMENTS_AT_A_TIME: Final = 100
+
+
+def bulk_docs(call: DatabaseCall) -> Response:
+    """`_bulk_docs`: a row for each edit; of revisions that are kept as they are only the refusals."""
+    call.only("POST")
+    body = call.object()
+    docs, new_edits = body.get("docs"), body.get("new_edits", True)
+    if not isinstance(docs, list) or not all(isinstance(doc, dict) for doc in docs):
+        raise BadRequest("`docs` parameter must be an array of documents.")
+    if not isinstance(new_edits, bool):
+        raise BadRequest("`new_edits` must be a boolean.")
+    if new_edits:
+        for doc in docs:
+            if "_id" not in doc:
+                doc["_id"] = call.new_id()
+    if body.get("all_or_nothing"):
+        raise NotBuilt("all_or_nothing is left out here, as in CouchDB 3: each document is written for itself.")
+    written = call.peer().bulk_docs(docs, new_edits=new_edits)
+    rows = [_written_row(row, new_edits=new_edits) for row in written if new_edits or row.error]
+    return json_answer(201, rows)
+
+
+class _Asked(NamedTuple):
+    """One entry of a `_bulk_get`: `revs` None for all leaves; `known` is what `atts_since` says, if it does."""
+
+    id: str
+    revs: list[str] | None
+    known: list[Any] | None
+
+
+def bulk_get(call: DatabaseCall) -> Response:
+    """`_bulk_get`: as JSON, or as multipart when only that is asked for."""
+    call.only("POST")
+    wanted = call.object().get("docs")
+    if not isinstance(wanted, list) or not all(isinstance(one, dict) for one in wanted):
+        raise BadRequest("Missing JSON list of 'docs'.")
+    asked: list[_Asked] = []
+    for one in wanted:
+        id_, rev, known = one.get("id"), one.get("rev"), one.get("atts_since")
+        if not isinstance(id_, str) or not isinstance(rev, str | None) or not isinstance(known, list | None):
+            raise BadRequest("Every entry of `docs` needs an `id`, and may have a `rev` and `atts_since`.")
+        asked.append(_Asked(id_, None if rev is None else [rev], known))
+    kinds = [kind for kind in ("multipart/mixed", "multipart/related") if call.takes(kind)]
+    if kinds and not (call.takes("application/json") or call.takes("*/*")):
+        boundary = call.new_id()
+        parts = (
+            part
+            for one, found in _found(call, asked)
+            for part in mixed_parts(call, found, bulk=one.id, known=one.known)
+        )
+        return Response(multipart.mixed(parts, boundary), content_type=f'{kinds[0]}; boundary="{boundary}"')
+    return stream(_bulk_got(call, asked))
+
+
+def _found(call: DatabaseCall, asked: Sequence[_Asked]) -> Iterator[tuple[_Asked, list[Opened]]]:
+    latest = call.flag("latest")
+    for first in range(0, len(asked), _DOCUMENTS_AT_A_TIME):
+        some = asked[first : first + _DOCUMENTS_AT_A_TIME]
+        for one, found in zip(some, call.store.opened([(o.id, o.revs) for o in some], latest=latest), strict=True):
+            yield one, found or [Opened("undefined", None)]
+
+
+def _bulk_got(call: DatabaseCall, asked: Sequence[_Asked]) -> Iterator[bytes]:
+    files_wanted = wants_files(call)
+    yield b'{"results":['
+    for number, (one, found) in enumerate(_found(call, asked)):
+        head = (b"," if number else b"") + b'{"id":' + json_bytes(one.id) + b',"docs":['
+        if files_wanted or one.known is not None:
+            yield head
+            for place, opened_one in enumerate(found):
+                yield b"," if place else b""
+                yield from _row(call, one, opened_one)
+            yield b"]}"
+        else:
+            rows = (b"".join(_row(call, one, opened_one)) for opened_one in found)
+            yield head + b",".join(rows) + b"]}"
+    yield b"]}"
+
+
+def _row(call: DatabaseCall, asked: _Asked, one: Opened) -> Iterator[bytes]:
+    if one.revision is None:
+        yield b'{"error":' + json_bytes(_not_found(asked.id, one.asked)) + b"}"
+        return
+    yield b'{"ok":'
+    yield from opened(call, one.revision, one.path, known=asked.known)
+    yield b"}"
+
+
+def revs_diff(call: DatabaseCall) -> Response:
+    """`_revs_diff`."""
+    call.only("POST")
+    answer: Document = {}
+    for id_, found in call.store.revs_diff(_asked_revs(call)).items():
+        answer[id_] = {"missing": found.missing}
+        if found.possible_ancestors:
+            answer[id_]["possible_ancestors"] = found.possible_ancestors
+    return json_answer(200, answer)
+
+
+def missing_revs(call: DatabaseCall) -> Response:
+    """`_missing_revs`: the older form of `_revs_diff`."""
+    call.only("POST")
+    found = call.store.revs_diff(_asked_revs(call))
+    return json_answer(200, {"missing_revs": {id_: one.missing for id_, one in found.items()}})
+
+
+def _asked_revs(call: DatabaseCall) -> Document:
+    asked = call.object()
+    for revs in asked.values():
+        if not isinstance(revs, list):
+            raise BadRequest("Every id must have an array of revisions.")
+    return asked
+
+
+def _written_row(row: Written, *, new_edits: bool) -> Document:
+    if row.error is None:
+        return {"ok": True, "id": row.id, "rev": row.rev}
+    named = {"id": row.id} if new_edits else {"id": row.id, "rev": row.rev}
+    return {**named, "error": row.error, "reason": row.reason}
+
+
+def _not_found(id_: str, rev: str) -> Document:
+    return {"id": id_, "rev": rev, "error": "not_found", "reason": "missing"}

@@ -1,0 +1,92 @@
+"""Answers: JSON whole or piece by piece, packed for those who take it."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from werkzeug.wrappers import Request, Response
+
+from sync.bodies import json_bytes
+from sync.peer import Written
+from sync.wsgi.call import DatabaseCall
+
+_WHOLE_UP_TO_BYTES: Final = 1 << 18
+_GZIP_FROM_BYTES: Final = 512
+
+
+def json_answer(status: int, value: object) -> Response:
+    """A JSON answer that is small."""
+    return Response(json_bytes(value) + b"\n", status=status, content_type="application/json")
+
+
+def written_answer(call: DatabaseCall, written: Written, status: int) -> Response:
+    """What became of one document. With `batch=ok`, CouchDB answers before it is durable; here it is."""
+    if status == 201 and call.args.get("batch") == "ok":
+        status = 202
+    response = json_answer(status, {"ok": True, "id": written.id, "rev": written.rev})
+    response.headers["ETag"] = f'"{written.rev}"'
+    return response
+
+
+def listed(head: bytes, rows: Iterable[bytes], tail: bytes, between: bytes = b",") -> Iterator[bytes]:
+    """The pieces of a JSON list."""
+    yield head
+    for number, row in enumerate(rows):
+        yield between + row if number else row
+    yield tail
+
+
+def stream(pieces: Iterator[bytes]) -> Response:
+    """Whole with its length when it is short; else piece by piece, never held in memory."""
+    start: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        start.append(piece)
+        size += len(piece)
+        if size > _WHOLE_UP_TO_BYTES:
+            return Response(_gathered(itertools.chain(start, pieces)), content_type="application/json")
+    return Response(b"".join(start), content_type="application/json")
+
+
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    gathered: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        gathered.append(piece)
+        size += len(piece)
+        if size >= 1 << 16:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    yield b"".join(gathered)
+
+
+def pack(request: Request, response: Response) -> None:
+    """gzip, for those who take it and where it pays; waiting feeds go unpacked, line by line."""
+    if "gzip" not in request.headers.get("Accept-Encoding", "") or "X-Accel-Buffering" in response.headers:
+        return
+    if not (response.content_type or "").startswith("application/json") or response.status_code == 304:
+        return
+    if "Accept-Ranges" in response.headers:
+        # A file is what its digest says, byte by byte.
+        return
+    response.headers["Vary"] = "Accept-Encoding"
+    if response.is_sequence:
+        data = response.get_data()
+        if len(data) < _GZIP_FROM_BYTES:
+            return
+        packer = zlib.compressobj(6, wbits=31)
+        response.set_data(packer.compress(data) + packer.flush())
+    else:
+        response.response = _packed(response.response)
+    response.headers["Content-Encoding"] = "gzip"
+
+
+def _packed(pieces: Iterable[Any]) -> Iterator[bytes]:
+    packer = zlib.compressobj(6, wbits=31)
+    for piece in pieces:
+        if out := packer.compress(piece):
+            yield out
+    yield packer.flush()

@@ -1,0 +1,58 @@
+"""Which answer a path within a database gets, and what is left out on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from werkzeug.wrappers import Response
+
+from sync.bodies import check_id
+from sync.peer import NotBuilt
+from sync.wsgi.attachments import attachment
+from sync.wsgi.bulk import bulk_docs, bulk_get, missing_revs, revs_diff
+from sync.wsgi.call import DatabaseCall
+from sync.wsgi.changes import changes
+from sync.wsgi.database import compact, database, ensure_full_commit, revs_limit, security
+from sync.wsgi.documents import document
+from sync.wsgi.listing import all_docs
+from sync.wsgi.local_documents import local
+
+ANSWERS: Final[dict[str, Callable[[DatabaseCall], Response]]] = {
+    "_all_docs": all_docs,
+    "_bulk_docs": bulk_docs,
+    "_bulk_get": bulk_get,
+    "_changes": changes,
+    "_compact": compact,
+    "_ensure_full_commit": ensure_full_commit,
+    "_missing_revs": missing_revs,
+    "_revs_diff": revs_diff,
+    "_revs_limit": revs_limit,
+    "_security": security,
+}
+
+
+def answer(call: DatabaseCall, rest: Sequence[str]) -> Response:
+    """The answer for the path below the database's name."""
+    match rest:
+        case [] | [""]:
+            return database(call)
+        case [name] if name in ANSWERS:
+            return ANSWERS[name](call)
+        case ["_local", *id_] if id_ and id_[0]:
+            return local(call, "/".join(id_))
+        case ["_design", name, *more] if name:
+            if more and more[0][:1] == "_":
+                raise NotBuilt("Design functions are not run here; design documents are kept and replicated.")
+            return _of_document(call, f"_design/{name}", more)
+        case [id_, *more]:
+            if id_.startswith("_local/"):
+                return local(call, id_.removeprefix("_local/"))
+            if id_[:1] == "_" and not id_.startswith("_design/"):
+                raise NotBuilt(f"{id_[:60]} is left out here: this server keeps and replicates documents.")
+            return _of_document(call, check_id(id_), more)
+    raise AssertionError("every path was matched")
+
+
+def _of_document(call: DatabaseCall, id_: str, file: Sequence[str]) -> Response:
+    return attachment(call, id_, "/".join(file)) if file else document(call, id_)
