@@ -124,16 +124,7 @@ def case_api(services: CaseServices) -> Blueprint:
         )
         def add_material(number: str) -> tuple[dict[str, Any], int]:
             user = current_user()
-            services.visible(number, user)
-            upload = checked_upload(request)
-            services.desk.add_file(
-                number,
-                upload.material,
-                upload.name,
-                upload.content_type,
-                upload.content,
-                services.person_of(user),
-            )
+            services.add_file(number, user, checked_upload(request))
             return case_for_api(services, *services.visible(number, user)), 201
 
     return api

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 
 from casework.case import Case
 from casework.fields import can_set
-from casework.rights import Actor, may, may_settle
+from casework.rights import Actor, may_settle
 from casework.transitions import OPEN_STATES, STATES
 from web.cases.api import EVERYBODY, HANDLERS
 from web.cases.desk import Act
@@ -83,17 +83,7 @@ def case_pages(services: CaseServices) -> Blueprint:
         @pages.post("/cases/<number>/photos")
         @allow("agent", "township")
         def add_photo(number: str) -> Response:
-            user = current_user()
-            services.visible(number, user)
-            upload = checked_upload(request)
-            services.desk.add_file(
-                number,
-                upload.material,
-                upload.name,
-                upload.content_type,
-                upload.content,
-                services.person_of(user),
-            )
+            services.add_file(number, current_user(), checked_upload(request))
             flash(_("已保存"), "saved")
             return _to(number)
 
@@ -155,22 +145,7 @@ def _page(services: CaseServices, number: str, problems: Mapping[str, str], kind
 
 def _possible(services: CaseServices, user: User, case: Case) -> frozenset[str]:
     """The acts that this user may do to the case as it stands: only those have a form on the page."""
-    person = services.person_of(user)
-    kinds = ("decided", "withdrawn", "field_corrected")
-    return frozenset(
-        kind
-        for kind in kinds
-        if may(
-            kind,
-            person.role,
-            services.desk.kind,
-            case,
-            station=services.desk.station,
-            register=services.desk.register(),
-            department=person.department,
-        )
-        is None
-    )
+    return frozenset(kind for kind in ("decided", "withdrawn", "field_corrected") if services.may(kind, user, case))
 
 
 def _settleable(services: CaseServices, user: User, case: Case) -> frozenset[str]:

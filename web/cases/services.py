@@ -9,9 +9,11 @@ from typing import Any
 
 from casework.canonical import Document
 from casework.case import Case, CaseFile
+from casework.rights import may
 from casework.times import parse_rfc3339, rfc3339
 from web.cases.casebook import Casebook, CaseRow, Scope
 from web.cases.desk import Desk, Person
+from web.cases.files import Upload
 from web.errors import Problem
 from web.signin import User
 
@@ -38,6 +40,27 @@ class CaseServices:
         if row is None or case is None or not self.scope_of(user).contains(row):
             raise Problem(404, "no_such_case", "没有这个编号的办件。请核对编号，后两段就够。")
         return row, case
+
+    def may(self, kind: str, user: User, case: Case) -> bool:
+        """Whether this user may do this to the case as it stands."""
+        person = self.person_of(user)
+        desk = self.desk
+        refusal = may(
+            kind,
+            person.role,
+            desk.kind,
+            case,
+            station=desk.station,
+            register=desk.register(),
+            department=person.department,
+        )
+        return refusal is None
+
+    def add_file(self, number: str, user: User, upload: Upload) -> None:
+        """One photo or PDF to a material of a case that this user may see."""
+        self.visible(number, user)
+        person = self.person_of(user)
+        self.desk.add_file(number, upload.material, upload.name, upload.content_type, upload.content, person)
 
     def events_in_order(self, case: Case) -> list[Document]:
         """The events of the case in the order in which they are read; what is kept aside comes last."""
