@@ -111,7 +111,7 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
             raise BadRequest("Attachment names must not begin with an underscore.")
         content_type = entry.get("content_type", "application/octet-stream")
         revpos = entry.get("revpos")
-        if not isinstance(content_type, str) or not isinstance(revpos, int | None):
+        if not isinstance(content_type, str) or not isinstance(revpos, int | None) or not _is_text(entry.get("digest")):
             raise BadRequest("Invalid attachment", code="doc_validation")
         stub: Document = {"content_type": content_type, "revpos": revpos}
         if isinstance(entry.get("data"), IncomingFile):
@@ -129,6 +129,10 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
             raise BadRequest(f"Attachment {name[:80]!r} has neither data nor stub", code="doc_validation")
         parsed[name] = stub
     return parsed
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)
 
 
 def _filed(data: bytes) -> Document:

@@ -104,12 +104,13 @@ class Database(Peer, Protocol):
         skip: int = 0,
         descending: bool = False,
         end_included: bool = True,
+        bodies: bool = True,
     ) -> list[Revision]:
-        """The undeleted winning revisions between two ids, in their order."""
+        """The undeleted winning revisions between two ids, in their order; without `bodies` only their heads."""
         ...
 
-    def winners_of(self, ids: Sequence[str]) -> dict[str, Revision]:
-        """The winning revisions of these documents, deleted ones too."""
+    def winners_of(self, ids: Sequence[str], *, bodies: bool = True) -> dict[str, Revision]:
+        """The winning revisions of these documents, deleted ones too; without `bodies` only their heads."""
         ...
 
     def count_before(self, id: str) -> int:

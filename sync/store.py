@@ -491,9 +491,10 @@ class Store:
         skip: int = 0,
         descending: bool = False,
         end_included: bool = True,
+        bodies: bool = True,
     ) -> list[Revision]:
-        """The undeleted winning revisions between two ids, in their order."""
-        sql, values = f"SELECT {_COLUMNS} FROM documents WHERE deleted = 0", []
+        """The undeleted winning revisions between two ids, in their order; without `bodies` only their heads."""
+        sql, values = f"SELECT {_COLUMNS if bodies else _HEAD} FROM documents WHERE deleted = 0", []
         for bound, comparison in ((start, ">="), (end, "<=" if end_included else "<")):
             if bound is not None:
                 sql += f" AND id {comparison} ?"
@@ -501,7 +502,7 @@ class Store:
         sql += f" ORDER BY id {'DESC' if descending else 'ASC'} LIMIT ? OFFSET ?"
         with self._file.reading() as connection:
             rows = [Row(*row) for row in connection.execute(sql, (*values, -1 if limit is None else limit, skip))]
-        return [self._opened(row) for row in rows]
+        return [self._opened(row) if bodies else _unopened(row) for row in rows]
 
     def count_before(self, id: str) -> int:
         """How many undeleted documents have a lower id."""
@@ -511,11 +512,11 @@ class Store:
             ).fetchone()[0]
         return count
 
-    def winners_of(self, ids: Sequence[str]) -> dict[str, Revision]:
-        """The winning revisions of these documents, deleted ones too."""
+    def winners_of(self, ids: Sequence[str], *, bodies: bool = True) -> dict[str, Revision]:
+        """The winning revisions of these documents, deleted ones too; without `bodies` only their heads."""
         with self._file.reading() as connection:
-            rows = _rows(connection, ids)
-        return {id_: self._opened(row) for id_, row in rows.items()}
+            rows = _rows(connection, ids, _COLUMNS if bodies else _HEAD)
+        return {id_: self._opened(row) if bodies else _unopened(row) for id_, row in rows.items()}
 
     # Reading, inside.
 
@@ -981,6 +982,11 @@ def _epoch(connection: sqlite3.Connection) -> str:
 def _row(connection: sqlite3.Connection, id_: str) -> Row | None:
     found = connection.execute(f"SELECT {_COLUMNS} FROM documents WHERE id = ?", (id_,)).fetchone()
     return Row(*found) if found else None
+
+
+def _unopened(row: Row) -> Revision:
+    """A revision of which only the head was read."""
+    return Revision(row.id, row.rev, bool(row.deleted), b"{}", {})
 
 
 def _rows(connection: sqlite3.Connection, ids: Sequence[str], columns: str = _COLUMNS) -> dict[str, Row]:

@@ -1,42 +1,47 @@
-"""The WSGI app: who asks, which database is meant, and the server's own answers."""
+"""The WSGI app: who asks, which database is meant, and what happens when something goes wrong."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
-from sync.peer import Forbidden, NotBuilt, NotFound, PeerError, Unauthorized, Writer
+from sync.peer import Forbidden, NotFound, PeerError, Unauthorized, Writer
 from sync.served import Database, Folder
-from sync.wsgi import routes
+from sync.wsgi import routes, server
 from sync.wsgi.access import ANONYMOUS, admitted_by_security
-from sync.wsgi.asked import integer, only, segments
+from sync.wsgi.asked import segments
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.responses import json_answer, pack
 from sync.wsgi.seats import Seats
+from sync.wsgi.server import VERSION
+from sync.wsgi.sessions import COOKIE, CookieSessions, give_cookie, session
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-VERSION: Final = "3.4.3"
 MAX_BODY_BYTES: Final = 16 << 20
 
 Authenticate = Callable[["WSGIEnvironment"], Writer | None]
 Admits = Callable[[Database, Writer], bool]
 MayCreate = Callable[[Writer, str], bool]
 
+_log = logging.getLogger(__name__)
+
 
 class CouchApp:
     """Serves every database of a folder, each to those whom `admits` lets in.
 
     `authenticate` says who asks: None for nobody in particular, `Unauthorized` (401) or `BadRequest` (400)
-    for credentials that are wrong or malformed. Who is not admitted gets the same 403 for databases that
-    exist and that do not. `feed_seats` is how many requests may wait for changes at the same time; the others
-    are answered at once. `max_body_bytes` bounds what is read into memory, `max_file_bytes` files that are
-    written to the disk piece by piece.
+    for credentials that are wrong or malformed. With `sessions`, a cookie says it too, where no other
+    credentials come along. Who is not admitted gets the same 403 for databases that exist and that do not.
+    `feed_seats` is how many requests may wait for changes at the same time; the others are answered at once.
+    `max_body_bytes` bounds what is read into memory, `max_file_bytes` files that are written to the disk piece
+    by piece.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class CouchApp:
         databases: Folder,
         *,
         authenticate: Authenticate,
+        sessions: CookieSessions | None = None,
         admits: Admits | None = None,
         may_create: MayCreate | None = None,
         feed_seats: int = 8,
@@ -54,6 +60,7 @@ class CouchApp:
     ) -> None:
         self._databases = databases
         self._authenticate = authenticate
+        self._sessions = sessions
         self._admits = admits or admitted_by_security
         self._may_create = may_create or (lambda writer, name: False)
         self._max_body_bytes = max_body_bytes
@@ -66,12 +73,14 @@ class CouchApp:
         try:
             response = self._answer(request)
         except PeerError as problem:
-            response = json_answer(problem.status, {"error": problem.code, "reason": problem.reason})
+            response = _problem(problem.status, problem.code, problem.reason)
             response.headers.extend(getattr(problem, "headers", {}))
-        except (RequestEntityTooLarge, ClientDisconnected) as problem:
-            response = json_answer(problem.code or 400, {"error": "bad_request", "reason": str(problem.description)})
         except HTTPException as problem:
-            response = json_answer(problem.code or 500, {"error": "bad_request", "reason": str(problem.description)})
+            status = problem.code or 500
+            response = _problem(status, "too_large" if status == 413 else "bad_request", str(problem.description))
+        except Exception:
+            _log.exception("%s %s", request.method, request.path[:200])
+            response = _problem(500, "internal_server_error", "Something is wrong here; the log says what.")
         response.headers["Server"] = f"Yizhan (CouchDB/{VERSION} API)"
         response.headers.setdefault("Cache-Control", "must-revalidate")
         pack(request, response)
@@ -79,20 +88,36 @@ class CouchApp:
 
     def _answer(self, request: Request) -> Response:
         path = segments(request)
-        writer = self._authenticate(request.environ) or ANONYMOUS
+        writer, how, renew = self._asking(request)
+        response = self._answer_to(request, path, writer, how)
+        if renew and self._sessions is not None and "Set-Cookie" not in response.headers:
+            give_cookie(request, response, self._sessions, writer)
+        return response
+
+    def _asking(self, request: Request) -> tuple[Writer, str, bool]:
+        """Who asks, which handler knows them, and whether their cookie is to be renewed."""
+        writer = self._authenticate(request.environ)
+        if writer is not None:
+            return writer, "default", False
+        cookie = request.cookies.get(COOKIE) if self._sessions is not None else None
+        if cookie and self._sessions is not None and (found := self._sessions.writer(cookie)) is not None:
+            return found[0], "cookie", found[1]
+        return ANONYMOUS, "default", False
+
+    def _answer_to(self, request: Request, path: Sequence[str], writer: Writer, how: str) -> Response:
         if not path:
-            only(request, "GET")
-            welcome = {"couchdb": "Welcome", "version": VERSION, "features": [], "vendor": {"name": "Yizhan"}}
-            return json_answer(200, welcome)
+            return server.welcome(request)
         if path[0][:1] == "_":
-            return self._of_server(request, path, writer)
+            return self._of_server(request, path, writer, how)
         if writer is ANONYMOUS:
-            raise Unauthorized("You are not a server admin.")
+            raise Unauthorized("You are not authorized to access this db.")
         name, rest = path[0], path[1:]
         store = self._databases.existing(name)
         admitted = store is not None and self._admits(store, writer)
         if not rest and request.method in ("PUT", "DELETE") and self._may_create(writer, name):
-            return self._create_or_delete(request.method, name, exists=store is not None)
+            if request.method == "DELETE":
+                return server.delete(request, self._databases, name)
+            return server.create(request, self._databases, name, exists=store is not None)
         if not admitted:
             if store is None and writer.is_county:
                 raise NotFound("Database does not exist.")
@@ -109,34 +134,22 @@ class CouchApp:
         )
         return routes.answer(call, rest)
 
-    def _of_server(self, request: Request, path: Sequence[str], writer: Writer) -> Response:
+    def _of_server(self, request: Request, path: Sequence[str], writer: Writer, how: str) -> Response:
         match path:
             case ["_up"]:
-                only(request, "GET")
-                return json_answer(200, {"status": "ok", "seeds": {}})
+                return server.up(request)
             case ["_session"]:
-                return self._session(request, writer)
+                return session(request, writer, self._sessions, how=how)
         if writer is ANONYMOUS:
             raise Unauthorized("You are not authorized to access this server.")
         match path:
             case ["_all_dbs"]:
-                only(request, "GET")
-                return json_answer(200, self._visible(writer))
+                return server.all_dbs(request, self._visible(writer))
+            case ["_dbs_info"]:
+                return server.dbs_info(request, self._visible(writer), self._databases, self._max_body_bytes)
             case ["_uuids"]:
-                only(request, "GET")
-                count = min(integer(request, "count", 1), 1000)
-                bits = self._databases.random.getrandbits
-                answer = json_answer(200, {"uuids": [f"{bits(128):032x}" for _ in range(count)]})
-                answer.headers["Cache-Control"] = "no-cache"
-                return answer
-        raise NotBuilt(f"{path[0][:60]} is left out here: this server keeps and replicates documents.")
-
-    def _session(self, request: Request, writer: Writer) -> Response:
-        if request.method != "GET":
-            raise NotBuilt("There is no cookie session here: send the credentials with each request.")
-        context = {"name": writer.name or None, "roles": sorted(writer.roles)}
-        info = {"authentication_handlers": ["default"]} | ({"authenticated": "default"} if writer.name else {})
-        return json_answer(200, {"ok": True, "userCtx": context, "info": info})
+                return server.uuids(request, self._databases)
+        raise server.left_out(path[0])
 
     def _visible(self, writer: Writer) -> list[str]:
         names = self._databases.names()
@@ -145,13 +158,6 @@ class CouchApp:
         stores = ((name, self._databases.existing(name)) for name in names)
         return [name for name, store in stores if store is not None and self._admits(store, writer)]
 
-    def _create_or_delete(self, method: str, name: str, *, exists: bool) -> Response:
-        if method == "DELETE":
-            self._databases.delete(name)
-            return json_answer(200, {"ok": True})
-        if exists:
-            raise PeerError(
-                "The database could not be created, the file already exists.", code="file_exists", status=412
-            )
-        self._databases.open(name)
-        return json_answer(201, {"ok": True})
+
+def _problem(status: int, code: str, reason: str) -> Response:
+    return json_answer(status, {"error": code, "reason": reason})

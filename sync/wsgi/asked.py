@@ -39,12 +39,22 @@ def segments(request: Request) -> list[str]:
 def only(request: Request, method: str) -> None:
     """Raises 405 for any other method (HEAD is a GET)."""
     if request.method != method and not (method == "GET" and request.method == "HEAD"):
-        raise not_allowed(method)
+        raise not_allowed("GET,HEAD" if method == "GET" else method)
+
+
+class MethodNotAllowed(PeerError):
+    """Another method is meant; the answer names those that there are."""
+
+    code, status = "method_not_allowed", 405
+
+    def __init__(self, methods: str) -> None:
+        super().__init__(f"Only {methods} allowed")
+        self.headers = {"Allow": methods}
 
 
 def not_allowed(methods: str) -> PeerError:
     """The 405 that names what is allowed."""
-    return PeerError(f"Only {methods} allowed", code="method_not_allowed", status=405)
+    return MethodNotAllowed(methods)
 
 
 def flag(request: Request, name: str, *, default: bool = False) -> bool:

@@ -38,12 +38,12 @@ def changes(call: DatabaseCall) -> Response:
     walk = _Walk(call, _filter(call))
     if feed == "normal":
         return stream(walk.normal())
+    timeout = call.integer("timeout", -1)
+    beat = _heartbeat(call)
     rows = walk.rows()
     if feed == "longpoll" and (row := next(rows, None)) is not None:
         # There is something already: nobody waits, and the answer may be packed.
         return stream(walk.whole(itertools.chain((row,), rows)))
-    timeout = call.integer("timeout", -1)
-    beat = _heartbeat(call)
     waiting = walk.lines if feed in ("continuous", "live") else walk.first_news
     if not call.seats.take():
         # All seats are taken: an answer at once, and the client asks again.

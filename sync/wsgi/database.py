@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
-from sync.peer import BadRequest, Forbidden
-from sync.wsgi.asked import parse_body
+from sync.peer import BadRequest, Document, Forbidden
+from sync.wsgi.asked import not_allowed, parse_body
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.responses import json_answer, written_answer
 
@@ -18,7 +18,8 @@ def database(call: DatabaseCall) -> Response:
         return written_answer(call, call.edit(doc), 201)
     if call.request.method in ("PUT", "DELETE"):
         raise Forbidden("You are not a server admin.")
-    call.only("GET")
+    if call.request.method not in ("GET", "HEAD"):
+        raise not_allowed("DELETE,GET,HEAD,POST,PUT")
     return json_answer(200, call.store.info())
 
 
@@ -26,10 +27,23 @@ def security(call: DatabaseCall) -> Response:
     """`_security`: read by members, set by admins."""
     if call.request.method == "PUT":
         call.for_admins()
-        call.store.set_security(call.object())
+        call.store.set_security(_security_of(call.object()))
         return json_answer(200, {"ok": True})
     call.only("GET")
     return json_answer(200, call.store.security())
+
+
+def _security_of(doc: Document) -> Document:
+    """A `_security` object that says what it means. Raises `BadRequest`."""
+    for kind in ("admins", "members"):
+        group = doc.get(kind, {})
+        if not isinstance(group, dict):
+            raise BadRequest(f"{kind} must be a JSON object")
+        for part in ("names", "roles"):
+            listed = group.get(part, [])
+            if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+                raise BadRequest(f"{part} of {kind} must be a JSON list of strings")
+    return doc
 
 
 def revs_limit(call: DatabaseCall) -> Response:

@@ -1,109 +1,207 @@
-"""`_all_docs`: documents in the order of their ids."""
+"""`_all_docs` and `_design_docs`: documents in the order of their ids."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from werkzeug.wrappers import Response
 
 from sync.bodies import json_bytes
 from sync.peer import BadRequest, Document
 from sync.served import Revision
+from sync.wsgi.asked import not_allowed
 from sync.wsgi.call import DatabaseCall
-from sync.wsgi.responses import listed, stream
+from sync.wsgi.responses import stream
 from sync.wsgi.shown import whole
 
 _ROWS_AT_A_TIME: Final = 500
+_DOCUMENTS_AT_A_TIME: Final = 50
+_NOTHING: Final = "\0"
+
+
+class _Listing(NamedTuple):
+    """What is asked for, by the query or by a body. Ids from `low` to `high`, None where there is no bound."""
+
+    keys: list[object] | None
+    low: str | None
+    high: str | None
+    low_included: bool
+    high_included: bool
+    descending: bool
+    skip: int
+    limit: int
+    include_docs: bool
+    update_seq: bool
 
 
 def all_docs(call: DatabaseCall) -> Response:
     """`_all_docs`: a range, or the ids named."""
-    keys: object = None
+    return _listing(call, within=None)
+
+
+def design_docs(call: DatabaseCall) -> Response:
+    """`_design_docs`: the same of design documents only."""
+    return _listing(call, within=("_design/", "_design0"))
+
+
+def all_docs_queries(call: DatabaseCall) -> Response:
+    """`_all_docs/queries`: several of them at once."""
+    return _queries(call, within=None)
+
+
+def design_docs_queries(call: DatabaseCall) -> Response:
+    """`_design_docs/queries`."""
+    return _queries(call, within=("_design/", "_design0"))
+
+
+def _listing(call: DatabaseCall, within: tuple[str, str] | None) -> Response:
+    body: Document = {}
     if call.request.method == "POST":
-        keys = call.object().get("keys")
-    else:
-        call.only("GET")
-    if keys is None and "keys" in call.args:
-        keys = call.parameter("keys")
-    total = call.store.info()["doc_count"]
-    if keys is not None:
-        if not isinstance(keys, list):
-            raise BadRequest("`keys` body member must be an array.")
-        head = json_bytes({"total_rows": total, "offset": None})
-        return stream(listed(head[:-1] + b',"rows":[', _rows_of(call, _window(call, keys)), b"]}"))
-    head = json_bytes({"total_rows": total, "offset": _offset(call)})
-    return stream(listed(head[:-1] + b',"rows":[', _rows_between(call), b"]}"))
+        body = call.object() if call.has_body() else {}
+    elif call.request.method not in ("GET", "HEAD"):
+        raise not_allowed("GET,HEAD,POST")
+    return stream(_answer(call, _asked(_given(call, body), within)))
 
 
-def _window(call: DatabaseCall, keys: list[object]) -> list[object]:
-    if call.flag("descending"):
-        keys = keys[::-1]
-    keys = keys[call.integer("skip", 0) :]
-    return keys[: call.integer("limit", len(keys))]
+def _queries(call: DatabaseCall, within: tuple[str, str] | None) -> Response:
+    call.only("POST")
+    queries = call.object().get("queries")
+    if not isinstance(queries, list) or not all(isinstance(query, dict) for query in queries):
+        raise BadRequest("POST body must include `queries` parameter.")
+    asked = [_asked(_given(call, query), within) for query in queries]
+
+    def answers() -> Iterator[bytes]:
+        yield b'{"results":['
+        for number, one in enumerate(asked):
+            yield b"," if number else b""
+            yield from _answer(call, one)
+        yield b"]}"
+
+    return stream(answers())
 
 
-def _offset(call: DatabaseCall) -> int:
-    start, _, _ = _bounds(call)
-    skip = call.integer("skip", 0)
-    if start is None or call.flag("descending"):
-        return skip
-    return call.store.count_before(start) + skip
+Given = Callable[[Sequence[str], Any, type], Any]
 
 
-def _bounds(call: DatabaseCall) -> tuple[str | None, str | None, bool]:
-    """Lowest id, highest id, whether that is included; the highest is "" when nothing can match."""
-    first = call.parameter("startkey", "start_key", "key")
-    last = call.parameter("endkey", "end_key", "key")
-    included = call.flag("inclusive_end", default=True)
-    descending = call.flag("descending")
+def _given(call: DatabaseCall, body: Mapping[str, Any]) -> Given:
+    """A parameter of the body, else of the query, by any of its names."""
+
+    def given(names: Sequence[str], default: Any, kind: type) -> Any:
+        for name in names:
+            if name in body:
+                value = body[name]
+                if kind is not object and (type(value) is not kind or (isinstance(value, int) and value < 0)):
+                    raise BadRequest(f"Invalid value for {name}: {str(value)[:40]!r}", code="query_parse_error")
+                return value
+            if name in call.args:
+                if kind is bool:
+                    return call.flag(name)
+                return call.integer(name, 0) if kind is int else call.parameter(name)
+        return default
+
+    return given
+
+
+def _asked(given: Given, within: tuple[str, str] | None) -> _Listing:
+    keys = given(("keys",), None, object)
+    if keys is not None and not isinstance(keys, list):
+        raise BadRequest("`keys` body member must be an array.")
+    descending = given(("descending",), False, bool)
+    included = given(("inclusive_end",), True, bool)
+    first = given(("startkey", "start_key", "key"), None, object)
+    last = given(("endkey", "end_key", "key"), None, object)
     low, high = (last, first) if descending else (first, last)
-    # Ids are strings; in CouchDB's order numbers and the like come before all strings, arrays and objects
-    # after.
+    low_included, high_included = (included, True) if descending else (True, included)
+    # Ids are strings; in CouchDB's order numbers and the like come before all strings, arrays and objects after.
     if isinstance(low, list | dict) or (high is not None and not isinstance(high, str | list | dict)):
-        return None, "", False
-    return (
-        low if isinstance(low, str) else None,
-        high if isinstance(high, str) else None,
-        included or descending,
+        low = high = _NOTHING
+        high_included = False
+    low = low if isinstance(low, str) else None
+    high = high if isinstance(high, str) else None
+    if within is not None:
+        low = within[0] if low is None else max(low, within[0])
+        if high is None or high >= within[1]:
+            high, high_included = within[1], False
+    return _Listing(
+        keys,
+        low,
+        high,
+        low_included,
+        high_included,
+        descending,
+        skip=given(("skip",), 0, int),
+        limit=min(given(("limit",), 1 << 62, int), 1 << 62),
+        include_docs=given(("include_docs",), False, bool),
+        update_seq=given(("update_seq",), False, bool),
     )
 
 
-def _rows_between(call: DatabaseCall) -> Iterator[bytes]:
-    low, high, included = _bounds(call)
-    descending = call.flag("descending")
-    excluded = low if descending and not call.flag("inclusive_end", default=True) else None
-    left = call.integer("limit", 1 << 62)
-    skip = call.integer("skip", 0)
+def _answer(call: DatabaseCall, asked: _Listing) -> Iterator[bytes]:
+    info = call.store.info()
+    head: Document = {
+        "total_rows": info["doc_count"],
+        "offset": None if asked.keys is not None else _offset(call, asked),
+    }
+    if asked.update_seq:
+        head["update_seq"] = info["update_seq"]
+    yield json_bytes(head)[:-1] + b',"rows":['
+    rows = _rows_between(call, asked) if asked.keys is None else _rows_of(call, asked, asked.keys)
+    for number, row in enumerate(rows):
+        yield b"," + row if number else row
+    yield b"]}"
+
+
+def _offset(call: DatabaseCall, asked: _Listing) -> int:
+    if asked.descending:
+        after = 0 if asked.high is None else call.store.info()["doc_count"] - call.store.count_before(asked.high + "\0")
+        return int(after + asked.skip)
+    return asked.skip + (0 if asked.low is None else call.store.count_before(asked.low))
+
+
+def _rows_between(call: DatabaseCall, asked: _Listing) -> Iterator[bytes]:
+    low, high, included = asked.low, asked.high, asked.high_included
+    excluded = None if asked.low_included else asked.low
+    page = _DOCUMENTS_AT_A_TIME if asked.include_docs else _ROWS_AT_A_TIME
+    left, skip = asked.limit, asked.skip
     while left > 0:
+        size = min(left, page)
         found = call.store.winners(
             low,
             high,
-            limit=min(left, _ROWS_AT_A_TIME),
+            limit=size,
             skip=skip,
-            descending=descending,
+            descending=asked.descending,
             end_included=included,
+            bodies=asked.include_docs,
         )
-        yield from (_row(call, one.id, one) for one in found if one.id != excluded)
+        yield from (_row(call, asked, one) for one in found if one.id != excluded)
         left -= len(found)
-        if len(found) < _ROWS_AT_A_TIME:
+        if len(found) < size:
             return
         skip = 1
-        low, high, included = (low, found[-1].id, True) if descending else (found[-1].id, high, included)
+        if asked.descending:
+            high, included = found[-1].id, True
+        else:
+            low = found[-1].id
 
 
-def _rows_of(call: DatabaseCall, keys: Sequence[object]) -> Iterator[bytes]:
-    for first in range(0, len(keys), _ROWS_AT_A_TIME):
-        some = keys[first : first + _ROWS_AT_A_TIME]
-        found = call.store.winners_of([key for key in some if isinstance(key, str)])
+def _rows_of(call: DatabaseCall, asked: _Listing, keys: list[object]) -> Iterator[bytes]:
+    if asked.descending:
+        keys = keys[::-1]
+    keys = keys[asked.skip :][: asked.limit]
+    page = _DOCUMENTS_AT_A_TIME if asked.include_docs else _ROWS_AT_A_TIME
+    for first in range(0, len(keys), page):
+        some = keys[first : first + page]
+        found = call.store.winners_of([key for key in some if isinstance(key, str)], bodies=asked.include_docs)
         for key in some:
             one = found.get(key) if isinstance(key, str) else None
-            yield _row(call, one.id, one) if one else json_bytes({"key": key, "error": "not_found"})
+            yield _row(call, asked, one) if one else json_bytes({"key": key, "error": "not_found"})
 
 
-def _row(call: DatabaseCall, id_: str, one: Revision) -> bytes:
+def _row(call: DatabaseCall, asked: _Listing, one: Revision) -> bytes:
     value: Document = {"rev": one.rev} | ({"deleted": True} if one.deleted else {})
-    row = json_bytes({"id": id_, "key": id_, "value": value})
-    if not call.flag("include_docs"):
+    row = json_bytes({"id": one.id, "key": one.id, "value": value})
+    if not asked.include_docs:
         return row
     return row[:-1] + b',"doc":' + (b"null" if one.deleted else whole(call, one)) + b"}"

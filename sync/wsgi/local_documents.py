@@ -6,7 +6,8 @@ from typing import Final
 
 from werkzeug.wrappers import Response
 
-from sync.peer import Document, NotFound, TooLarge, Written
+from sync.bodies import MAX_ID_BYTES
+from sync.peer import BadRequest, Conflict, Document, NotFound, TooLarge, Written
 from sync.wsgi.asked import not_allowed
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.responses import json_answer, written_answer
@@ -16,6 +17,8 @@ _MEMBERS_LOCAL_BYTES: Final = 64 << 10
 
 def local(call: DatabaseCall, id_: str) -> Response:
     """`/db/_local/id`."""
+    if len(id_.encode()) > MAX_ID_BYTES:
+        raise BadRequest("Document id is too long", code="illegal_docid")
     match call.request.method:
         case "GET" | "HEAD":
             doc = call.store.local(id_)
@@ -30,9 +33,12 @@ def local(call: DatabaseCall, id_: str) -> Response:
             rev = call.store.put_local(id_, {**doc, **_local_rev(call)})
             return written_answer(call, Written(f"_local/{id_}", rev), 201)
         case "DELETE":
+            doc = call.store.local(id_)
+            if doc is not None and call.args.get("rev", doc["_rev"]) != doc["_rev"]:
+                raise Conflict("Document update conflict.")
             call.store.delete_local(id_)
             return written_answer(call, Written(f"_local/{id_}", "0-0"), 200)
-    raise not_allowed("GET, PUT, DELETE")
+    raise not_allowed("DELETE,GET,HEAD,PUT")
 
 
 def _local_rev(call: DatabaseCall) -> Document:

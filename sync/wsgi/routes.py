@@ -15,8 +15,9 @@ from sync.wsgi.call import DatabaseCall
 from sync.wsgi.changes import changes
 from sync.wsgi.database import compact, database, ensure_full_commit, revs_limit, security
 from sync.wsgi.documents import document
-from sync.wsgi.listing import all_docs
+from sync.wsgi.listing import all_docs, all_docs_queries, design_docs, design_docs_queries
 from sync.wsgi.local_documents import local
+from sync.wsgi.server import left_out
 
 ANSWERS: Final[dict[str, Callable[[DatabaseCall], Response]]] = {
     "_all_docs": all_docs,
@@ -24,12 +25,46 @@ ANSWERS: Final[dict[str, Callable[[DatabaseCall], Response]]] = {
     "_bulk_get": bulk_get,
     "_changes": changes,
     "_compact": compact,
+    "_design_docs": design_docs,
     "_ensure_full_commit": ensure_full_commit,
     "_missing_revs": missing_revs,
     "_revs_diff": revs_diff,
     "_revs_limit": revs_limit,
     "_security": security,
 }
+QUERIES: Final[dict[str, Callable[[DatabaseCall], Response]]] = {
+    "_all_docs": all_docs_queries,
+    "_design_docs": design_docs_queries,
+}
+# What replication does not need; a wrong answer would be worse than none.
+LEFT_OUT: Final = frozenset(
+    (
+        "_all_docs",
+        "_auto_purge",
+        "_compact",
+        "_design_docs",
+        "_explain",
+        "_find",
+        "_index",
+        "_list",
+        "_local_docs",
+        "_nouveau_cleanup",
+        "_partition",
+        "_purge",
+        "_purged_infos",
+        "_purged_infos_limit",
+        "_search",
+        "_search_cleanup",
+        "_shards",
+        "_show",
+        "_sync_shards",
+        "_temp_view",
+        "_time_seq",
+        "_update",
+        "_view",
+        "_view_cleanup",
+    )
+)
 
 
 def answer(call: DatabaseCall, rest: Sequence[str]) -> Response:
@@ -39,6 +74,8 @@ def answer(call: DatabaseCall, rest: Sequence[str]) -> Response:
             return database(call)
         case [name] if name in ANSWERS:
             return ANSWERS[name](call)
+        case [name, "queries"] if name in QUERIES:
+            return QUERIES[name](call)
         case ["_local", *id_] if id_ and id_[0]:
             return local(call, "/".join(id_))
         case ["_design", name, *more] if name:
@@ -48,8 +85,8 @@ def answer(call: DatabaseCall, rest: Sequence[str]) -> Response:
         case [id_, *more]:
             if id_.startswith("_local/"):
                 return local(call, id_.removeprefix("_local/"))
-            if id_[:1] == "_" and not id_.startswith("_design/"):
-                raise NotBuilt(f"{id_[:60]} is left out here: this server keeps and replicates documents.")
+            if id_ in LEFT_OUT:
+                raise left_out(id_)
             return _of_document(call, check_id(id_), more)
     raise AssertionError("every path was matched")
 
