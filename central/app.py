@@ -30,6 +30,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
             NavEntry("home.queue", "待办", ("reviewer",)),
             NavEntry("stations.overview", "站点", ("admin",)),
             NavEntry("cases.listing", "办件", ("reviewer", "admin")),
+            NavEntry("cases.contested", "争议", ("reviewer", "admin")),
             NavEntry("catalogue.releases", "目录", ("admin",)),
             NavEntry("accounts.listing", "账号", ("admin",)),
         ],

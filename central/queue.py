@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from casework.case import Decision
-from casework.transitions import CLOSED_STATES
 from web.cases.casebook import CaseRow, Scope
 from web.cases.services import CaseServices
 
 LONGEST_QUEUE = 100
 LATELY = 10
-LOOKED_THROUGH = 500
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,8 @@ def waiting(services: CaseServices, scope: Scope) -> list[Waiting]:
 
 
 def contested(services: CaseServices, scope: Scope) -> list[CaseRow]:
-    """Closed cases with a point that somebody must settle, such as a decision that did not know of a withdrawal."""
-    rows = services.casebook.latest(scope, states=CLOSED_STATES, limit=LOOKED_THROUGH)
-    return [row for row in rows if row.contested]
+    """Cases with a point that somebody must settle, such as a decision that did not know of a withdrawal."""
+    return [row for row in services.casebook.troubled(scope) if row.contested]
 
 
 def decided_lately(services: CaseServices, scope: Scope) -> list[Decided]:

@@ -35,6 +35,7 @@ def create_station_app(station: Station) -> Flask:
             NavEntry("home.workbench", "工作台", ("agent", "township")),
             NavEntry("intake.choose", "收件", ("agent", "township")),
             NavEntry("cases.listing", "办件", ("agent", "township")),
+            NavEntry("cases.contested", "争议", ("township",)),
             NavEntry("guides.search", "指南", ("agent", "township")),
             NavEntry("line.state", "线路", ("agent", "township")),
         ],

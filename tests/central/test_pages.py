@@ -85,7 +85,7 @@ def test_every_route_has_roles_or_is_public(county: SmallCentre) -> None:
             assert getattr(county.app.view_functions[rule.endpoint], "roles", None) is not None, rule
 
 
-@pytest.mark.parametrize(("username", "entries"), [("sun", 4), ("zhao", 2)])
+@pytest.mark.parametrize(("username", "entries"), [("sun", 5), ("zhao", 3)])
 def test_every_entry_of_the_navigation_answers(county: SmallCentre, username: str, entries: int) -> None:
     browser = county.sign_in(username)
     page = browser.client.get("/", follow_redirects=True).text

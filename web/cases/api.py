@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from web.api import json_body, operation, whole_number
+from web.cases.contests import contests, point_for_api, settle
 from web.cases.desk import Act
 from web.cases.files import checked_upload, file_answer
 from web.cases.services import CaseServices, case_for_api, row_for_api
@@ -20,6 +21,12 @@ _EVENT_REQUEST = {
     "type": "object",
     "required": ["kind", "data"],
     "properties": {"kind": {"type": "string"}, "data": {"type": "object"}},
+    "additionalProperties": False,
+}
+_SETTLE_REQUEST = {
+    "type": "object",
+    "required": ["value", "reason"],
+    "properties": {"value": {}, "reason": {"type": "string"}},
     "additionalProperties": False,
 }
 _CASE = {
@@ -92,6 +99,31 @@ def case_api(services: CaseServices) -> Blueprint:
     def read_file(number: str, wanted: str) -> Response:
         services.visible(number, current_user())
         return file_answer(*services.desk.file(number, wanted))
+
+    @api.get("/contested")
+    @allow(*EVERYBODY)
+    @operation(
+        summary="Points on which two sides disagree, in the cases that you may see",
+        tag="cases",
+        responses={200: _CASES},
+    )
+    def list_contested() -> dict[str, Any]:
+        return {"results": [point_for_api(one) for one in contests(services, current_user())], "next": None}
+
+    @api.post("/contested/<point>/settle")
+    @allow(*HANDLERS)
+    @operation(
+        summary="Settle a point: the event that holds, or for a field also a new value",
+        tag="cases",
+        parameters=[{"name": "point", "in": "path", "required": True, "schema": {"type": "string"}}],
+        request=_SETTLE_REQUEST,
+        responses={201: _CASE},
+    )
+    def settle_point(point: str) -> tuple[dict[str, Any], int]:
+        user = current_user()
+        body = json_body(_SETTLE_REQUEST)
+        number = settle(services, user, point, body["value"], body["reason"])
+        return case_for_api(services, *services.visible(number, user)), 201
 
     @api.post("/cases/<number>/events")
     @allow(*HANDLERS)

@@ -406,6 +406,15 @@ class Casebook:
         )
         return [_case_row(row) for row in found]
 
+    def troubled(self, scope: Scope) -> list[CaseRow]:
+        """Cases with a contested point or with a record that is kept aside, those first that were touched last."""
+        condition, values = scope.condition()
+        found = self._all(
+            f"SELECT * FROM cases WHERE {condition} AND (contested > 0 OR quarantined > 0) ORDER BY touched DESC",  # noqa: S608
+            values,
+        )
+        return [_case_row(row) for row in found]
+
     def counts(self, scope: Scope) -> dict[str, int]:
         """How many cases stand in each state."""
         condition, values = scope.condition()

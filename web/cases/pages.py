@@ -10,13 +10,13 @@ from flask_babel import gettext as _
 
 from casework.case import Case
 from casework.fields import can_set
-from casework.rights import Actor, may_settle
 from casework.transitions import OPEN_STATES, STATES
 from web.cases.api import EVERYBODY, HANDLERS
+from web.cases.contests import contests, kept_aside, settleable
 from web.cases.desk import Act
 from web.cases.files import checked_upload, file_answer
 from web.cases.services import CaseServices
-from web.cases.telling import MATERIAL_STATES, field_in_words, form_rows, state_in_words, tell
+from web.cases.telling import MATERIAL_STATES, field_in_words, form_rows, state_in_words, tell, tell_point
 from web.errors import Problem
 from web.papers import qr_svg
 from web.signin import User, allow, current_user
@@ -42,6 +42,20 @@ def case_pages(services: CaseServices) -> Blueprint:
         )
         return render_template("cases/listing.html", rows=rows, text=text, state=state, states=STATES,
                                station_name=services.station_name)  # fmt: skip
+
+    @pages.get("/contested")
+    @allow(*EVERYBODY)
+    def contested() -> str:
+        user = current_user()
+        return render_template(
+            "cases/contested.html",
+            contests=[
+                (contest, tell_point(contest.point, (services.item(contest.row.item) or {}).get("form", {})))
+                for contest in contests(services, user)
+            ],
+            aside=kept_aside(services, user),
+            station_name=services.station_name,
+        )
 
     @pages.get("/cases/<number>")
     @allow(*EVERYBODY)
@@ -131,7 +145,8 @@ def _page(services: CaseServices, number: str, problems: Mapping[str, str], kind
         here=services.casebook.chunks_present(number),
         material_states=MATERIAL_STATES,
         possible=_possible(services, user, case),
-        settleable=_settleable(services, user, case),
+        settleable=settleable(services, user, case),
+        points={point["id"]: tell_point(point, schema) for point in case["contested"]},
         correctable={path: title for path, title in CORRECTABLE.items() if can_set(case["fields"], path)},
         field_title=lambda path: field_in_words(path, schema),
         station_name=services.station_name,
@@ -146,16 +161,6 @@ def _page(services: CaseServices, number: str, problems: Mapping[str, str], kind
 def _possible(services: CaseServices, user: User, case: Case) -> frozenset[str]:
     """The acts that this user may do to the case as it stands: only those have a form on the page."""
     return frozenset(kind for kind in ("decided", "withdrawn", "field_corrected") if services.may(kind, user, case))
-
-
-def _settleable(services: CaseServices, user: User, case: Case) -> frozenset[str]:
-    person = services.person_of(user)
-    actor = Actor(person.role, services.desk.station, services.desk.kind, person.department)
-    return frozenset(
-        point["id"]
-        for point in case["contested"]
-        if may_settle(point["topic"], actor, case["number"], case["item"], services.desk.register()) is None
-    )
 
 
 def _photos(services: CaseServices, case: Case) -> tuple[int, int]:
@@ -176,7 +181,8 @@ def _said(kind: str, form: Mapping[str, str]) -> dict[str, Any]:
             said = {"path": form.get("path", ""), "value": form.get("value", "").strip()}
             return said | ({"reason": form["reason"].strip()} if form.get("reason", "").strip() else {})
         case "settled":
-            return {name: form.get(name, "").strip() for name in ("point", "value", "reason")}
+            said = {name: form.get(name, "").strip() for name in ("point", "value", "reason")}
+            return said | ({"value": form.get("another", "").strip()} if said["value"] == "another" else {})
         case _:
             raise Problem(404, "unknown_kind", "没有这种操作，请从页面上的按钮里选。")
 

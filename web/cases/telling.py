@@ -102,11 +102,41 @@ def field_in_words(path: str, schema: Mapping[str, Any]) -> str:
     }
     if path in known:
         return known[path]
-    names = path.split(".")[1:] if path.startswith("form.") else path.split(".")
-    part: Mapping[str, Any] = schema
-    for name in names:
+    return str(_part(path, schema).get("title", path))
+
+
+@dataclass(frozen=True)
+class PointTold:
+    """A contested point in words: what it is about, and by event what each side says."""
+
+    about: str
+    sides: dict[str, str]
+
+
+def tell_point(point: Mapping[str, Any], schema: Mapping[str, Any]) -> PointTold:
+    """The point as both sides read it: the field's own name, outcomes in words."""
+    if point["topic"] == "outcome":
+        words = {**OUTCOMES, "withdrawn": "撤回"}
+        return PointTold("结果", {side["event"]: words.get(str(side["value"]), "") for side in point["sides"]})
+    path = point["topic"].removeprefix("fields.")
+    part = _part(path, schema)
+    sides = {side["event"]: _flat(in_words(part, side["value"])) for side in point["sides"]}
+    return PointTold(field_in_words(path, schema), sides)
+
+
+def _flat(words: Any) -> str:
+    """A table's rows on one line each, as a contested value shows them."""
+    if isinstance(words, list):
+        return "；".join("，".join(f"{title} {text}" for title, text in row) for row in words)
+    return str(words)
+
+
+def _part(path: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of one field of the form; nothing for what is not the form's."""
+    part: Mapping[str, Any] = schema if path.startswith("form.") else {}
+    for name in path.split(".")[1:]:
         part = part.get("properties", {}).get(name) or part.get("items") or {}
-    return str(part.get("title", path))
+    return part
 
 
 def _what(event: Document, title: str) -> str:
