@@ -229,13 +229,25 @@ def replicated(source: str, target: str) -> Replicated:
     command = [sys.executable, "-m", "yizhan", "sync", "replicate", source, target, "--json"]
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=said, stderr=complained)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        peak_kib = 0
+        while process.poll() is None:
+            # Its own high-water mark, again and again: what is left at the end would be what this process had.
+            peak_kib = max(peak_kib, _high_water_kib(process.pid))
+            time.sleep(0.01)
         said.seek(0)
         complained.seek(0)
         if process.returncode != 0:
             raise RuntimeError(complained.read().decode()[-400:].strip())
-        return Replicated(json.loads(said.read()), used.ru_maxrss / 1024)
+        return Replicated(json.loads(said.read()), peak_kib / 1024)
+
+
+def _high_water_kib(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) if found else 0
 
 
 def environment() -> dict[str, str]:
