@@ -6,14 +6,19 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final
+
+import orjson
 
 from sync.files import IncomingFile, digest_text
 from sync.peer import Attachment, BadRequest, Document
 
 MAX_NESTING = 200
+MAX_BODY_NESTING = 500
 MAX_ID_BYTES = 4096
+_LOOK_DEEP_BELOW_BYTES = 1 << 16
 
 # What a document may carry besides its content; the last ones are only ever answered, and ignored when they
 # come back.
@@ -21,21 +26,52 @@ _PROTOCOL_FIELDS = frozenset(("_id", "_rev", "_deleted", "_revisions", "_attachm
 _ANSWERED_FIELDS = frozenset(("_conflicts", "_deleted_conflicts", "_revs_info", "_local_seq"))
 
 
-class Parsed(NamedTuple):
-    """A document taken apart: its content as compact JSON, its attachments (new ones with their bytes)."""
-
-    content: bytes
-    attachments: dict[str, Document] | None
-
-
-def parse_json(data: bytes) -> Any:
+def parse_json(data: bytes | bytearray) -> Any:
     """JSON from outside. Raises `BadRequest` for what is not JSON, too deep, or has numbers that Python
     cannot read.
     """
     try:
+        quick = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # It may still be JSON of the kind that is refused later on and for the one document that has it: a lone
+        # surrogate, 1e400.
+        return _parse_slowly(data)
+    # Of a long body each document is looked at when it is written.
+    may_be_deep = len(data) < _LOOK_DEEP_BELOW_BYTES and data.count(b"{") + data.count(b"[") > MAX_BODY_NESTING
+    if may_be_deep and _depth(quick) > MAX_BODY_NESTING:
+        raise BadRequest(f"The body is nested more than {MAX_BODY_NESTING} deep.")
+    return _parse_slowly(data) if _has_long_number(data) else quick
+
+
+def _parse_slowly(data: bytes | bytearray) -> Any:
+    try:
         return json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as problem:
         raise BadRequest(f"invalid UTF-8 JSON: {str(problem)[:120]}") from problem
+
+
+# Of 19 digits on a number may be beyond 64 bits, which orjson reads as a float; integers are kept exactly here.
+_LONG_NUMBER: Final = b"0" * 19
+_DIGITS_AS_ZEROS: Final = bytes(ord("0") if chr(byte).isdigit() else ord(" ") for byte in range(128)) + b" " * 128
+_LOOK_AT_BYTES: Final = 1 << 20
+
+
+def _has_long_number(data: bytes | bytearray) -> bool:
+    """Whether so many digits stand where a number may stand, and not within the hash or the like that a string is."""
+    for first in range(0, len(data), _LOOK_AT_BYTES):
+        some = data[first : first + _LOOK_AT_BYTES + len(_LONG_NUMBER)]
+        digits = some.translate(_DIGITS_AS_ZEROS)
+        found = digits.find(_LONG_NUMBER)
+        while found >= 0:
+            before = some[found - 2 : found].removesuffix(b"-")[-1:] if found > 1 else b""
+            if before in _BEFORE_A_NUMBER:
+                return True
+            end = digits.find(b" ", found)
+            found = digits.find(_LONG_NUMBER, end) if end >= 0 else -1
+    return False
+
+
+_BEFORE_A_NUMBER: Final = (b"", b":", b"[", b",", b" ", b"\t", b"\r", b"\n")
 
 
 def _refuse_constant(name: str) -> None:
@@ -44,15 +80,58 @@ def _refuse_constant(name: str) -> None:
 
 def json_bytes(value: object) -> bytes:
     """Compact JSON in UTF-8. Raises `BadRequest` for NaN, infinities, lone surrogates, deep nesting."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        data = text.encode()
-    except (ValueError, TypeError, RecursionError) as problem:
-        raise BadRequest(f"This cannot be written as JSON: {str(problem)[:120]}") from problem
+    data = envelope_bytes(value)
     # Counting brackets is cheap and settles nearly every document; only bracket-rich ones are walked.
-    if text.count("[") + text.count("{") > MAX_NESTING and _depth(value) > MAX_NESTING:
+    if data.count(b"[") + data.count(b"{") > MAX_NESTING and _depth(value) > MAX_NESTING:
         raise BadRequest(f"The document is nested more than {MAX_NESTING} deep.")
     return data
+
+
+def envelope_bytes(value: object) -> bytes:
+    """The same for what is no document but carries many: how deep it is nested is not looked at."""
+    try:
+        data = orjson.dumps(value, option=_AS_JSON_HAS_THEM)
+    except TypeError:
+        # Integers beyond 64 bits, keys that are numbers; and what is refused.
+        return _written_slowly(value)
+    # orjson writes NaN and the infinities as null.
+    if b"null" in data and _has_no_number(value):
+        raise BadRequest("This cannot be written as JSON: NaN or infinity")
+    return data
+
+
+# What JSON has no form for is refused and not turned into text.
+_AS_JSON_HAS_THEM: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+def _written_slowly(value: object) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError, RecursionError) as problem:
+        raise BadRequest(f"This cannot be written as JSON: {str(problem)[:120]}") from problem
+
+
+def _has_no_number(value: object) -> bool:
+    """Whether NaN or an infinity is somewhere in it."""
+    pending = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, float):
+            if not math.isfinite(part):
+                return True
+        elif isinstance(part, dict):
+            pending.extend(part.values())
+        elif isinstance(part, list | tuple):
+            pending.extend(part)
+    return False
+
+
+def sorted_json(value: object) -> bytes:
+    """Compact JSON in UTF-8 with sorted keys, of what `json_bytes` has taken: the same bytes for the same value."""
+    try:
+        return orjson.dumps(value, option=_AS_JSON_HAS_THEM | orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _depth(value: object) -> int:
@@ -77,17 +156,52 @@ def check_id(id_: object) -> str:
         raise BadRequest("Document id must not be empty", code="illegal_docid")
     if id_[0] == "_" and not (id_.startswith("_design/") and len(id_) > len("_design/")):
         raise BadRequest("Only reserved document ids may start with underscore.", code="illegal_docid")
-    try:
-        length = len(id_.encode())
-    except UnicodeEncodeError as problem:
-        raise BadRequest("Document id has a lone surrogate", code="illegal_docid") from problem
-    if length > MAX_ID_BYTES:
-        raise BadRequest("Document id is too long", code="illegal_docid")
+    if not id_.isascii() or len(id_) > MAX_ID_BYTES:
+        try:
+            length = len(id_.encode())
+        except UnicodeEncodeError as problem:
+            raise BadRequest("Document id has a lone surrogate", code="illegal_docid") from problem
+        if length > MAX_ID_BYTES:
+            raise BadRequest("Document id is too long", code="illegal_docid")
     return id_
 
 
-def parse_document(document: Document) -> Parsed:
-    """The content without protocol fields. Raises `BadRequest` for `_` fields that mean nothing."""
+def parse_document(document: Document) -> tuple[bytes, dict[str, Document] | None]:
+    """The content without protocol fields as compact JSON, and the attachments (new ones with their bytes).
+
+    Raises `BadRequest` for `_` fields that mean nothing.
+    """
+    if "_attachments" in document:
+        return _parse_fields(document)
+    content = document.copy()
+    for name in ("_id", "_rev", "_revisions"):
+        content.pop(name, None)
+    if "\n_" not in "\n" + "\n".join(content):
+        # No other name in it begins with an underscore: nearly all documents.
+        return json_bytes(content), None
+    return _parse_fields(document)
+
+
+def plain_content(document: Document) -> bytes | None:
+    """The content of a document that has an `_id` in ASCII, a `_rev`, perhaps `_revisions`, and nothing else that is
+    special; None for all others, which `parse_document` judges. One step for what nearly all documents are.
+    """
+    content = document.copy()
+    id_ = content.pop("_id", None)
+    content.pop("_rev", None)
+    content.pop("_revisions", None)
+    try:
+        if not (id_.isascii() and 0 < len(id_) <= MAX_ID_BYTES) or id_[0] == "_" or "\n_" in "\n" + "\n".join(content):
+            return None
+        data = orjson.dumps(content, option=_AS_JSON_HAS_THEM)
+    except (TypeError, AttributeError):
+        return None
+    if b"null" in data or data.count(b"{") + data.count(b"[") > MAX_NESTING:
+        return None
+    return data
+
+
+def _parse_fields(document: Document) -> tuple[bytes, dict[str, Document] | None]:
     content = {key: value for key, value in document.items() if key[:1] != "_"}
     if len(content) < len(document):
         for key in document:
@@ -96,7 +210,7 @@ def parse_document(document: Document) -> Parsed:
         if type(document.get("_deleted", False)) is not bool:
             raise BadRequest("_deleted must be a boolean", code="doc_validation")
     attachments = document.get("_attachments")
-    return Parsed(json_bytes(content), parse_attachments(attachments) if attachments else None)
+    return json_bytes(content), parse_attachments(attachments) if attachments else None
 
 
 def parse_attachments(attachments: object) -> dict[str, Document]:
@@ -156,7 +270,7 @@ def inline(attachment: Attachment, revpos: object) -> Document:
 
 def document_bytes(id_: str, rev: str, content: bytes, *, deleted: bool = False, more: Document | None = None) -> bytes:
     """A whole document put together around content that is not parsed; `more` are further `_` fields."""
-    parts = [b'{"_id":', json.dumps(id_, ensure_ascii=False).encode(), b',"_rev":"', rev.encode(), b'"']
+    parts = [b'{"_id":', orjson.dumps(id_), b',"_rev":"', rev.encode(), b'"']
     if deleted:
         parts.append(b',"_deleted":true')
     if more:

@@ -98,6 +98,8 @@ class Progress:
 class Checkpoints:
     """The checkpoint documents of one run. `start` reads and compares them, `record` writes both.
 
+    `target_is_empty` is what `start` has found: there, nothing needs to be asked for.
+
     The target's is written first: of two that differ the earlier one counts, and the source's is the one that
     a repeated run can best do without.
     """
@@ -109,6 +111,7 @@ class Checkpoints:
     random: Random
     session: str = ""
     start_seq: Seq = 0
+    target_is_empty: bool = False
     _started: str = ""
     _logs: dict[str, Document | None] = field(default_factory=dict)
     _history: list[Document] = field(default_factory=list)
@@ -122,6 +125,8 @@ class Checkpoints:
         self._started = self._time()
         ends = {"source": self.source, "target": self.target}
         infos = {end: peer.info() for end, peer in ends.items()}
+        counts = [infos["target"].get(name) for name in ("doc_count", "doc_del_count")]
+        self.target_is_empty = counts == [0, 0]
         self._logs = {end: peer.get_local(self.id) for end, peer in ends.items()}
         self._identities = {end: identity(info) for end, info in infos.items()}
         seq = common_sequence(self._logs["source"], self._logs["target"])

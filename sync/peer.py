@@ -172,6 +172,14 @@ class Attachment(NamedTuple):
     data: bytes
 
 
+class BrokenOff(Unreachable):
+    """The line broke in the middle of an answer. `fetched` had come whole by then: it need not be asked for again."""
+
+    def __init__(self, reason: str, fetched: Sequence[Fetched] = ()) -> None:
+        super().__init__(reason)
+        self.fetched = list(fetched)
+
+
 class Peer(Protocol):
     """A database that can be replicated from and to. Every method may raise a `PeerError`."""
 
@@ -204,7 +212,9 @@ class Peer(Protocol):
         ...
 
     def bulk_get(self, wanted: Sequence[tuple[str, str]]) -> list[Fetched]:
-        """These (id, rev), each with `_revisions` and with its attachments inline, in the order asked for."""
+        """These (id, rev), each with `_revisions` and with its attachments inline, in the order asked for. May raise
+        `BrokenOff` with some of them.
+        """
         ...
 
     def bulk_docs(self, docs: Sequence[Document], *, new_edits: bool = True) -> list[Written]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
-import zlib
+import re
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
 from typing import Any, Final
@@ -13,10 +13,12 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import urllib3
 
-from sync.bodies import attachment_digest, json_bytes, parse_json
+from sync.bodies import attachment_digest, envelope_bytes, parse_json
+from sync.packing import PACK_FROM_BYTES, Unpacker, packed
 from sync.peer import (
     Attachment,
     BadRequest,
+    BrokenOff,
     Change,
     Changes,
     Conflict,
@@ -38,7 +40,6 @@ from sync.peer import (
 )
 
 MAX_ANSWER_BYTES: Final = 64 << 20
-_GZIP_FROM_BYTES: Final = 256
 _PIECE_BYTES: Final = 1 << 16
 
 _ERRORS: Final[dict[int, type[PeerError]]] = {
@@ -61,7 +62,8 @@ class RemotePeer:
 
     `authorization` gives the `Authorization` header for the next request (it may change: tokens run out). A
     name and password in the URL are used when it is absent, and never shown. `name` stands in checkpoints:
-    give it when the same database is reached by several addresses.
+    give it when the same database is reached by several addresses. `quick` is for lines on which time is dearer
+    than bytes: what is sent is packed less thoroughly.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class RemotePeer:
         timeout_s: float = 30.0,
         name: str | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
+        quick: bool = False,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
@@ -84,6 +87,9 @@ class RemotePeer:
         self._pool = pool or urllib3.PoolManager(maxsize=4)
         self._timeout = urllib3.Timeout(connect=min(timeout_s, 10.0), read=timeout_s)
         self._max_answer_bytes = max_answer_bytes
+        self._quick = quick
+        # Several threads may ask at the same time.
+        self._counting = threading.Lock()
         self.requests = 0
         self.bytes_sent = 0
         self.bytes_received = 0
@@ -128,7 +134,7 @@ class RemotePeer:
         rows, last_seq, pending = answer.get("results"), answer.get("last_seq"), answer.get("pending")
         if not isinstance(rows, list) or not isinstance(last_seq, int | str):
             raise Garbled("The answer to _changes is not a changes feed.")
-        return Changes([_change(row) for row in rows], last_seq, pending if isinstance(pending, int) else None)
+        return Changes(_changes(rows), last_seq, pending if isinstance(pending, int) else None)
 
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> dict[str, Missing]:
         answer = self._json("POST", "_revs_diff", body={id_: list(asked) for id_, asked in revs.items()})
@@ -144,16 +150,16 @@ class RemotePeer:
     def bulk_get(self, wanted: Sequence[tuple[str, str]]) -> list[Fetched]:
         body = {"docs": [{"id": id_, "rev": rev} for id_, rev in wanted]}
         before = self.bytes_received
-        answer = self._json("POST", "_bulk_get", {"revs": "true", "attachments": "true"}, body)
+        try:
+            answer = self._json("POST", "_bulk_get", {"revs": "true", "attachments": "true"}, body)
+        except _Cut as cut:
+            came = _found(_whole_rows(cut.data), 0)
+            raise BrokenOff(cut.reason, [came[pair] for pair in wanted if pair in came]) from cut
         results = answer.get("results")
         if not isinstance(results, list):
             raise Garbled("The answer to _bulk_get has no results.")
-        found: dict[tuple[str, str], Fetched] = {}
         size = (self.bytes_received - before) // max(1, len(wanted))
-        for result in results:
-            for entry in result.get("docs", []) if isinstance(result, dict) else ():
-                one = _fetched(entry, size)
-                found[one.id, one.rev] = one
+        found = _found(results, size)
         if extra := found.keys() - set(wanted):
             raise Garbled(f"_bulk_get answered with what was not asked: {sorted(extra)[0][0][:80]}")
         lost = Fetched("", "", None, "not_found", "not in the answer")
@@ -211,7 +217,8 @@ class RemotePeer:
             return None
         if status != 200:
             raise Garbled(f"Unexpected status {status} for an attachment.")
-        return Attachment(headers.get("Content-Type", "application/octet-stream"), attachment_digest(data), data)
+        file = bytes(data)
+        return Attachment(headers.get("Content-Type", "application/octet-stream"), attachment_digest(file), file)
 
     def ensure_full_commit(self) -> None:
         # Where every write is durable when it is answered there is nothing to ask for.
@@ -237,20 +244,22 @@ class RemotePeer:
 
     def _exchange(
         self, method: str, path: str, query: Mapping[str, str], body: object, accept: str = "application/json"
-    ) -> tuple[int, Mapping[str, str], bytes]:
+    ) -> tuple[int, Mapping[str, str], bytearray]:
         target = f"{self.url}/{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": accept, "Accept-Encoding": "gzip", "User-Agent": "yizhan"}
         if (authorization := self._authorization()) is not None:
             headers["Authorization"] = authorization
         payload = None
         if body is not None:
-            payload = json_bytes(body)
+            payload = envelope_bytes(body)
             headers["Content-Type"] = "application/json"
-            if len(payload) >= _GZIP_FROM_BYTES:
-                payload = gzip.compress(payload, 6, mtime=0)
+            if len(payload) >= PACK_FROM_BYTES:
+                payload = packed(payload, quick=self._quick)
                 headers["Content-Encoding"] = "gzip"
-        self.requests += 1
-        self.bytes_sent += len(payload or b"") + len(target) + sum(len(k) + len(v) + 4 for k, v in headers.items())
+        sent = len(payload or b"") + len(target) + sum(len(k) + len(v) + 4 for k, v in headers.items())
+        with self._counting:
+            self.requests += 1
+            self.bytes_sent += sent
         try:
             response = self._pool.request(
                 method,
@@ -263,45 +272,91 @@ class RemotePeer:
                 preload_content=False,
                 decode_content=False,
             )
+            data = bytearray()
             try:
-                data = self._read(response)
-            except BaseException:
+                self._read(response, data)
+            except BaseException as problem:
                 # What is left of it must not become the next request's answer.
                 response.close()
+                if data and response.status == 200 and isinstance(problem, urllib3.exceptions.HTTPError | OSError):
+                    raise _Cut(f"The connection broke: {problem}", bytes(data)) from problem
                 raise
             response.release_conn()
         except urllib3.exceptions.ProtocolError as problem:
             raise Unreachable(f"The connection broke: {problem}") from problem
         except (urllib3.exceptions.HTTPError, OSError, HTTPException) as problem:
             raise Unreachable(f"{type(problem).__name__}: {problem}") from problem
-        self.bytes_received += sum(len(k) + len(v) + 4 for k, v in response.headers.items())
+        self._received(sum(len(k) + len(v) + 4 for k, v in response.headers.items()))
         server = response.headers.get("Server", "")
         self._commits_at_once = server.startswith(("Yizhan", "CouchDB/3"))
         if response.status >= 300:
-            raise _refusal(response.status, response.headers, data)
+            raise _refusal(response.status, response.headers, bytes(data))
         return response.status, response.headers, data
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        """The body, unpacked, both bounded: an endless one is not read to its end."""
+    def _received(self, count: int) -> None:
+        with self._counting:
+            self.bytes_received += count
+
+    def _read(self, response: urllib3.BaseHTTPResponse, data: bytearray) -> None:
+        """The body, unpacked, into `data`; both bounded: an endless one is not read to its end."""
         encoding = response.headers.get("Content-Encoding", "identity").lower()
         if encoding not in ("identity", "gzip", ""):
             raise Garbled(f"The answer is packed in a way that was not offered: {encoding[:40]}")
-        unpack = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
-        pieces: list[bytes] = []
-        total = 0
-        while piece := response.read(_PIECE_BYTES):
-            self.bytes_received += len(piece)
+        unpack = Unpacker(self._max_answer_bytes) if encoding == "gzip" else None
+        # What has come is taken at once: if the line breaks now, it is not lost with what was still to come.
+        while piece := response.read1(_PIECE_BYTES):
+            self._received(len(piece))
             try:
-                piece = unpack.decompress(piece, self._max_answer_bytes + 1) if unpack else piece
-            except zlib.error as problem:
+                data += unpack.feed(piece) if unpack else piece
+            except BadRequest as problem:
                 raise Garbled("The answer cannot be unpacked.") from problem
-            total += len(piece)
-            if total > self._max_answer_bytes:
+            if len(data) > self._max_answer_bytes:
                 raise TooLarge(f"The answer is longer than {self._max_answer_bytes} bytes.")
-            pieces.append(piece)
-        if unpack is not None and pieces and not unpack.eof:
-            raise Garbled("The answer breaks off.")
-        return b"".join(pieces)
+        if unpack is not None:
+            try:
+                unpack.end()
+            except BadRequest as problem:
+                raise Garbled("The answer breaks off.") from problem
+
+
+class _Cut(Unreachable):
+    """The connection broke after this much of a good answer, unpacked."""
+
+    def __init__(self, reason: str, data: bytes) -> None:
+        super().__init__(reason)
+        self.data = data
+
+
+def _whole_rows(data: bytes) -> list[Any]:
+    """The rows of `{"results":[…` that are there as a whole, in an answer that breaks off."""
+    text = data.decode("utf-8", "ignore")
+    start = re.match(r'\s*\{\s*"results"\s*:\s*\[', text)
+    rows: list[Any] = []
+    place = start.end() if start else len(text)
+    while place < len(text):
+        try:
+            row, place = _DECODER.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            break
+        rows.append(row)
+        following = _BETWEEN_ROWS.match(text, place)
+        if following is None:
+            break
+        place = following.end()
+    return rows
+
+
+_DECODER: Final = json.JSONDecoder()
+_BETWEEN_ROWS: Final = re.compile(r"\s*,\s*")
+
+
+def _found(results: list[Any], size: int) -> dict[tuple[str, str], Fetched]:
+    found: dict[tuple[str, str], Fetched] = {}
+    for result in results:
+        for entry in result.get("docs", []) if isinstance(result, dict) else ():
+            one = _fetched(entry, size)
+            found[one.id, one.rev] = one
+    return found
 
 
 def _refusal(status: int, headers: Mapping[str, str], data: bytes) -> PeerError:
@@ -321,9 +376,26 @@ def _refusal(status: int, headers: Mapping[str, str], data: bytes) -> PeerError:
     return kind(reason, code=said["error"][:80], status=status)
 
 
-def _not_a_peer(content_type: str, data: bytes) -> str:
+def _not_a_peer(content_type: str, data: bytes | bytearray) -> str:
     start = data[:60].decode("utf-8", "replace").strip()
     return f"not a database's answer but {content_type[:60]} ({start!r}…): a login page or a proxy on the way?"
+
+
+def _changes(rows: list[Any]) -> list[Change]:
+    results: list[Change] = []
+    for row in rows:
+        try:
+            # Nearly every row: one revision, and not deleted.
+            (change,) = row["changes"]
+            seq, id_, rev = row["seq"], row["id"], change["rev"]
+        except (TypeError, KeyError, ValueError):
+            results.append(_change(row))
+            continue
+        if type(id_) is str and type(rev) is str and (type(seq) is str or type(seq) is int):
+            results.append(Change(seq, id_, (rev,), row.get("deleted") is True, _document(row)))
+        else:
+            results.append(_change(row))
+    return results
 
 
 def _change(row: object) -> Change:
@@ -333,8 +405,13 @@ def _change(row: object) -> Change:
         seq = row.get("seq")
         # With seq_interval CouchDB leaves most of them null; nobody here asks for that.
         if revs and len(revs) == len(row["changes"]) and isinstance(seq, int | str):
-            return Change(seq, row["id"], revs, row.get("deleted") is True, row.get("doc"))
+            return Change(seq, row["id"], revs, row.get("deleted") is True, _document(row))
     raise Garbled("A row of the changes feed has no id, revision or sequence.")
+
+
+def _document(row: Document) -> Document | None:
+    doc = row.get("doc")
+    return doc if isinstance(doc, dict) else None
 
 
 def _fetched(entry: object, size: int) -> Fetched:

@@ -9,11 +9,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from sync.bodies import json_bytes
 from sync.checkpoints import Checkpoints, Progress, number_of, replication_id
-from sync.peer import Change, Document, Fetched, Garbled, Peer, PeerError, Seq, TooLarge
+from sync.peer import BrokenOff, Change, Changes, Document, Fetched, Garbled, Missing, Peer, PeerError, Seq, TooLarge
 
 # What a target says of a document that it will not take today nor tomorrow. Anything else may be better next
 # time, so it ends the run before the checkpoint has moved.
@@ -35,6 +35,8 @@ _OWED_AT_MOST: Final = 50_000
 # How large a document is taken to be before the first one has been seen: a record, and a piece of a file.
 _FIRST_GUESS_BYTES: Final = 1_000
 _OWED_GUESS_BYTES: Final = 24_000
+
+_T = TypeVar("_T")
 
 OnRefused = Callable[[Document, str], None]
 
@@ -62,12 +64,14 @@ class _Owed(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """Documents to write, and the sequence up to which everything is done once they are written (None: not
-    yet).
+    """What to write, and the sequence up to which everything is done once it is written (None: not yet).
+
+    `brought` are documents that came in the feed, `fetched` is what was asked for and what became of it.
     """
 
-    fetched: list[Fetched]
+    fetched: Sequence[Fetched]
     reached: Seq | None
+    brought: Sequence[Document] = ()
 
 
 def replicate(
@@ -93,7 +97,8 @@ def replicate(
     `request_bytes` is about how much one request carries (give about three seconds of a thin line). `first`
     says which ids go before all others (text before pictures): the whole feed is searched for them before the
     others begin, and again every `look_again_s` while those are under way; no checkpoint passes one that
-    still waits. With `overlap` the source is read in a second thread while the target writes.
+    still waits. With `overlap` (for lines that are not thin) the source is read while the target is asked and while
+    it writes, and a source of which everything is missing gives its documents in the feed itself.
     `on_refused(document, reason)` has returned before the checkpoint moves past the document.
     """
     checkpoints = Checkpoints(source, target, replication_id(source.name, target.name, doc_ids), now, random)
@@ -109,6 +114,8 @@ def replicate(
         first=first,
         look_again=timedelta(seconds=look_again_s),
         on_refused=on_refused,
+        overlap=overlap,
+        target_is_empty=checkpoints.target_is_empty,
     )
     steps = run.steps()
     if overlap:
@@ -116,7 +123,7 @@ def replicate(
     saved, saved_at = start, now()
     try:
         for step in steps:
-            run.write(step.fetched)
+            run.write(step)
             if step.reached is not None:
                 run.done = replace(run.done, last_seq=step.reached)
             if progress is not None:
@@ -150,11 +157,17 @@ class _Run:
     first: Callable[[str], bool] | None
     look_again: timedelta
     on_refused: OnRefused | None
+    overlap: bool
+    target_is_empty: bool
     done: Replicated = field(default_factory=Replicated)
     counts: Progress = field(default_factory=Progress)
     _guess: dict[bool, float] = field(
         default_factory=lambda: {True: float(_FIRST_GUESS_BYTES), False: float(_OWED_GUESS_BYTES)}
     )
+
+    # Whether the feed is asked for its documents too, and whether that has turned out to be of no use.
+    _with_docs: bool = False
+    _without_docs: bool = False
 
     def __post_init__(self) -> None:
         self.done = replace(self.done, last_seq=self.start)
@@ -163,11 +176,49 @@ class _Run:
 
     def steps(self) -> Generator[_Step, None, None]:
         """All there is to write, the first ones of the whole feed before the others."""
+        return self._steps_ahead() if self.overlap and self.first is None else self._steps_in_order()
+
+    def _steps_ahead(self) -> Generator[_Step, None, None]:
+        pages = _ahead(self._pages())
+        try:
+            for found in pages:
+                wanted, brought = self._divided(found.results)
+                if brought:
+                    yield _Step((), None, brought)
+                for fetched in self._fetch(wanted, first=True):
+                    yield _Step(fetched, None)
+                yield _Step((), found.last_seq)
+        finally:
+            pages.close()
+
+    def _pages(self) -> Generator[Changes, None, None]:
+        position = self.start
+        at_end = False
+        while not at_end:
+            with_docs = self._with_docs and not self._without_docs
+            limit = self._batch_of(first=True) if with_docs else self.batch
+            try:
+                found = self._page(position, limit, with_docs=with_docs)
+            except TooLarge:
+                if not with_docs:
+                    raise
+                self._without_docs = True
+                continue
+            at_end = len(found.results) < limit or found.pending == 0
+            position = found.last_seq
+            yield found
+
+    def _page(self, position: Seq, limit: int, *, with_docs: bool = False) -> Changes:
+        if with_docs:
+            return self.source.changes(position, limit=limit, style="all_docs", doc_ids=self.doc_ids, include_docs=True)
+        return self.source.changes(position, limit=limit, style="all_docs", doc_ids=self.doc_ids)
+
+    def _steps_in_order(self) -> Generator[_Step, None, None]:
         owed: list[_Owed] = []
         position = self.start
         at_end = False
         while not at_end or owed:
-            found = self.source.changes(position, limit=self.batch, style="all_docs", doc_ids=self.doc_ids)
+            found = self._page(position, self.batch)
             at_end = len(found.results) < self.batch or found.pending == 0
             now_due: list[Change] = []
             before = position
@@ -178,9 +229,11 @@ class _Run:
                     owed.append(_Owed(change, before))
                 before = change.seq
             position = found.last_seq
-            for fetched in self._fetch(now_due, first=True):
+            missing = self._missing(now_due)
+            wanted = [pair for change in now_due for pair in missing.get(change.id, [])]
+            for fetched in self._fetch(wanted, first=True):
                 yield _Step(fetched, None)
-            yield _Step([], owed[0].before if owed else position)
+            yield _Step((), owed[0].before if owed else position)
             if owed and (at_end or len(owed) >= _OWED_AT_MOST):
                 # The feed is asked again when it is time, or when nothing waits any more.
                 yield from self._steps_of_owed(owed, position, until_look=at_end)
@@ -200,19 +253,67 @@ class _Run:
                 following = some[taken].before if taken < len(some) else end
                 if taken == len(some) and len(owed) > len(some):
                     following = owed[len(some)].before
-                yield _Step(self._get(wanted, first=False) if wanted else [], following)
+                try:
+                    yield _Step(self._get(wanted, first=False) if wanted else (), following)
+                except BrokenOff as problem:
+                    yield _Step(problem.fetched, None)
+                    raise
                 if until_look and self.now() >= look_at:
                     break
             del owed[:taken]
 
-    def _fetch(self, changes: list[Change], *, first: bool) -> Iterator[list[Fetched]]:
-        if not changes:
-            return
-        missing = self._missing(changes)
-        wanted = [pair for change in changes for pair in missing.get(change.id, [])]
+    def _divided(self, changes: list[Change]) -> tuple[list[tuple[str, str]], list[Document]]:
+        """Of a page of the feed the revisions that have to be asked for, and the documents that it has brought.
+
+        Whether the next page should bring its documents is learned from this one: where all are missing, and are of the
+        kind that can be brought, it saves asking for them.
+        """
+        if not self._with_docs:
+            missing = self._missing(changes)
+            wanted = [pair for change in changes for pair in missing.get(change.id, [])]
+            self._with_docs = len(wanted) == len(changes) and all(rev.startswith("1-") for _, rev in wanted)
+            return wanted, []
+        wanted = []
+        brought: list[Document] = []
+        rest: list[Change] = []
+        for change in changes:
+            doc, revs = change.doc, change.revs
+            # All there is to know of a document: one revision, the first one, and no files.
+            if (
+                doc is not None
+                and len(revs) == 1
+                and revs[0][:2] == "1-"
+                and doc.get("_rev") == revs[0]
+                and doc.get("_id") == change.id
+                and "_attachments" not in doc
+            ):
+                brought.append(doc)
+            else:
+                rest.append(change)
+        came = len(brought)
+        if self.target_is_empty:
+            self.counts.missing_checked += came
+            self.counts.missing_found += came
+        elif brought:
+            asked = self._missing([Change(0, doc["_id"], (doc["_rev"],), False) for doc in brought])
+            brought = [doc for doc in brought if doc["_id"] in asked]
+        missing = self._missing(rest)
+        wanted = [pair for change in rest for pair in missing.get(change.id, [])]
+        if any(change.doc is not None for change in changes):
+            self._without_docs = self._without_docs or len(brought) < 0.9 * len(changes)
+        if sample := [len(json_bytes(doc)) for doc in brought[::50]]:
+            self._guess[True] = max(1.0, sum(sample) / len(sample))
+        return wanted, brought
+
+    def _fetch(self, wanted: list[tuple[str, str]], *, first: bool) -> Iterator[list[Fetched]]:
         while wanted:
             size = self._batch_of(first=first)
-            yield self._get(wanted[:size], first=first)
+            try:
+                yield self._get(wanted[:size], first=first)
+            except BrokenOff as problem:
+                # What came before the break is not asked for again.
+                yield problem.fetched
+                raise
             del wanted[:size]
 
     def _pieces(self, wanted: list[list[tuple[str, str]]], *, first: bool) -> Iterator[int]:
@@ -234,7 +335,12 @@ class _Run:
         asked = {change.id: change.revs for change in changes}
         if not asked:
             return {}
-        answer = self.target.revs_diff(asked)
+        # What another run brings at the same time is written twice then, and is there once.
+        answer = (
+            {id_: Missing(list(revs), []) for id_, revs in asked.items()}
+            if self.target_is_empty
+            else self.target.revs_diff(asked)
+        )
         self.counts.missing_checked += sum(map(len, asked.values()))
         self.counts.missing_found += sum(len(one.missing) for one in answer.values())
         return {id_: [(id_, rev) for rev in one.missing] for id_, one in answer.items()}
@@ -247,7 +353,11 @@ class _Run:
                 id_, rev = wanted[0]
                 return [Fetched(id_, rev, None, "too_large", "larger than one answer may be")]
             half = len(wanted) // 2
-            return self._get(wanted[:half], first=first) + self._get(wanted[half:], first=first)
+            fetched = self._get(wanted[:half], first=first)
+            try:
+                return fetched + self._get(wanted[half:], first=first)
+            except BrokenOff as problem:
+                raise BrokenOff(problem.reason, fetched + problem.fetched) from problem
         if [(one.id, one.rev) for one in fetched] != wanted:
             raise Garbled("bulk_get answered with other revisions than were asked for.")
         sizes = [one.size for one in fetched if one.size]
@@ -260,19 +370,24 @@ class _Run:
 
     # Writing.
 
-    def write(self, fetched: list[Fetched]) -> None:
+    def write(self, step: _Step) -> None:
         """Write what came, and tell of what was refused."""
-        if not fetched:
-            return
-        documents = []
-        for one in fetched:
+        documents = list(step.brought)
+        whole = len(documents) <= self._batch_of(first=True)
+        for one in step.fetched:
             if one.document is not None:
                 documents.append(one.document)
             elif self._is_still_there(one):
                 self._refuse({"_id": one.id, "_rev": one.rev}, f"source: {one.error}: {one.reason}")
+        if not documents:
+            return
+        if step.fetched:
+            whole = (
+                all(one.size for one in step.fetched) and sum(one.size for one in step.fetched) <= self.request_bytes
+            )
         self.counts.docs_read += len(documents)
         self.done = replace(self.done, docs_read=self.done.docs_read + len(documents))
-        for some in _portions(documents, self.request_bytes):
+        for some in (documents,) if whole else _portions(documents, self.request_bytes):
             self._write_some(some)
 
     def _write_some(self, documents: list[Document]) -> None:
@@ -348,12 +463,12 @@ def _portions(documents: list[Document], request_bytes: int) -> Iterator[list[Do
         yield portion
 
 
-def _ahead(steps: Iterator[_Step]) -> Generator[_Step, None, None]:
-    """The same steps, read in another thread, up to two ahead of whoever takes them."""
-    ready: queue.Queue[_Step | BaseException | None] = queue.Queue(maxsize=2)
+def _ahead(steps: Generator[_T, None, None]) -> Generator[_T, None, None]:
+    """The same, read in another thread, up to two ahead of whoever takes them."""
+    ready: queue.Queue[_T | BaseException | None] = queue.Queue(maxsize=2)
     closed = threading.Event()
 
-    def put(item: _Step | BaseException | None) -> bool:
+    def put(item: _T | BaseException | None) -> bool:
         while not closed.is_set():
             try:
                 ready.put(item, timeout=0.2)
@@ -371,6 +486,8 @@ def _ahead(steps: Iterator[_Step]) -> Generator[_Step, None, None]:
         except BaseException as problem:
             # Raised again where the steps are taken.
             last = problem
+        finally:
+            steps.close()
         put(last)
 
     thread = threading.Thread(target=read, name="replicate-read", daemon=True)

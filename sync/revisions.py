@@ -18,6 +18,9 @@ MAX_GENERATION = 2**53 - 1
 _REVISION = re.compile(r"([1-9][0-9]{0,15})-([A-Za-z0-9._~+/=-]{1,128})", re.ASCII)
 
 
+_FIRST_REVISION = re.compile(r"1-[A-Za-z0-9._~+/=-]{1,128}", re.ASCII)
+
+
 class BadRevision(ValueError):
     """Not a revision, or one whose generation no honest history reaches."""
 
@@ -33,6 +36,12 @@ def parse_revision(rev: object) -> tuple[int, str]:
     return generation, match[2]
 
 
+def check_revision(rev: object) -> None:
+    """Raises `BadRevision` for what `parse_revision` would not take."""
+    if not (isinstance(rev, str) and _FIRST_REVISION.fullmatch(rev)):
+        parse_revision(rev)
+
+
 def _order(rev: str) -> tuple[int, str]:
     """The sort key of a revision that has been parsed before."""
     generation, _, digest = rev.partition("-")
@@ -46,7 +55,7 @@ def path_of(rev: object, revisions: object = None) -> tuple[str, ...]:
     Raises `BadRevision` when they are malformed or do not agree.
     """
     if revisions is None:
-        parse_revision(rev)
+        check_revision(rev)
         assert isinstance(rev, str)
         return (rev,)
     if not isinstance(revisions, dict):
@@ -60,6 +69,18 @@ def path_of(rev: object, revisions: object = None) -> tuple[str, ...]:
     if rev is not None and rev != path[0]:
         raise BadRevision("_rev is not the first of _revisions")
     return path
+
+
+def first_revision(rev: object, revisions: object = None) -> str | None:
+    """The `_rev` of a document that has this first revision and no other; None for all else, which `path_of` judges."""
+    if not (isinstance(rev, str) and _FIRST_REVISION.fullmatch(rev)):
+        return None
+    if revisions is None:
+        return rev
+    if not isinstance(revisions, dict):
+        return None
+    start = revisions.get("start")
+    return rev if type(start) is int and start == 1 and revisions.get("ids") == [rev[2:]] else None
 
 
 def revisions_field(path: Sequence[str]) -> dict[str, object]:
@@ -210,6 +231,9 @@ class RevisionTree:
         return cls({rev: frozenset()}, frozenset((rev,)) if deleted else frozenset())
 
 
+_FIRST_EDIT = json.dumps([None, False, []]).encode()
+
+
 def next_revision(parent: str | None, *, deleted: bool, body: bytes, attachments: Iterable[str] = ()) -> str:
     """The revision id of an edit: the same edit of the same parent gives the same id, here and elsewhere.
 
@@ -219,5 +243,7 @@ def next_revision(parent: str | None, *, deleted: bool, body: bytes, attachments
     generation = (_order(parent)[0] if parent else 0) + 1
     if generation > MAX_GENERATION:
         raise BadRevision("Revision generation too high")
-    whole = hashlib.sha256(json.dumps([parent, deleted, sorted(attachments)]).encode() + b"\n" + body)
+    names = sorted(attachments)
+    head = json.dumps([parent, deleted, names]).encode() if parent or deleted or names else _FIRST_EDIT
+    whole = hashlib.sha256(head + b"\n" + body)
     return f"{generation}-{whole.hexdigest()[:32]}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import NamedTuple, Protocol
 
-from sync.bodies import document_bytes
+from sync.bodies import document_bytes, parse_json
 from sync.peer import Changes, Document, Peer, Seq, Style, Writer, WriteRule
 from sync.revisions import RevisionTree
 
@@ -28,7 +27,7 @@ class Revision(NamedTuple):
             head["_deleted"] = True
         if self.attachments:
             head["_attachments"] = self.attachments
-        content: Document = json.loads(self.content)
+        content: Document = parse_json(self.content)
         return {**head, **(more or {}), **content}
 
     def bytes(self, more: Document | None = None) -> bytes:
@@ -43,6 +42,15 @@ class Opened(NamedTuple):
     asked: str
     revision: Revision | None
     path: tuple[str, ...] = ()
+
+
+class FeedPage(NamedTuple):
+    """Rows of a changes feed as the JSON of each; `last_seq` is where to go on, `pending` what comes after it."""
+
+    rows: list[bytes]
+    last_seq: str
+    pending: int
+    at_end: bool
 
 
 class Database(Peer, Protocol):
@@ -115,6 +123,10 @@ class Database(Peer, Protocol):
 
     def count_before(self, id: str) -> int:
         """How many undeleted documents have a lower id."""
+        ...
+
+    def feed(self, since: Seq, *, limit: int, style: Style, include_docs: bool) -> FeedPage:
+        """The next rows after `since` as CouchDB writes them: at most `limit`, and not much more than a megabyte."""
         ...
 
     def local(self, id: str) -> Document | None:

@@ -15,13 +15,18 @@ from random import Random
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
+import orjson
+
 from sync import files
 from sync.bodies import (
-    Parsed,
     check_id,
+    document_bytes,
     inline,
     json_bytes,
     parse_document,
+    parse_json,
+    plain_content,
+    sorted_json,
 )
 from sync.database_file import DatabaseFile
 from sync.peer import (
@@ -47,12 +52,14 @@ from sync.revisions import (
     DEFAULT_REVS_LIMIT,
     BadRevision,
     RevisionTree,
+    check_revision,
+    first_revision,
     next_revision,
     parse_revision,
     path_of,
     revisions_field,
 )
-from sync.served import Opened, Revision
+from sync.served import FeedPage, Opened, Revision
 from sync.sqlite import sqlite3
 
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]{0,237}", re.ASCII)
@@ -60,6 +67,8 @@ _SUFFIX: Final = ".sqlite3"
 _COLUMNS: Final = "seq, id, rev, deleted, tree, attachments, body"
 # The same without the body, which for a long document is read from pages of its own.
 _HEAD: Final = "seq, id, rev, deleted, tree, attachments, x''"
+
+_FEED_PAGE_BYTES: Final = 1 << 20
 
 
 class Codec(Protocol):
@@ -115,7 +124,8 @@ class _Edit(NamedTuple):
     id: str
     path: tuple[str, ...]  # new_edits=true: the revision that it follows, or nothing
     deleted: bool
-    parsed: Parsed
+    content: bytes
+    attachments: dict[str, Document] | None
     document: Document
 
 
@@ -222,7 +232,7 @@ class Store:
             row = connection.execute("SELECT rev, body FROM local_documents WHERE id = ?", (id,)).fetchone()
         if row is None:
             return None
-        content: Document = json.loads(self._codec.open(row[1]))
+        content: Document = parse_json(self._codec.open(row[1]))
         return {"_id": f"_local/{id}", "_rev": f"0-{row[0]}", **content}
 
     @property
@@ -332,7 +342,7 @@ class Store:
                     row.id,
                     tuple(row.leaves) if style == "all_docs" else (row.rev,),
                     bool(row.deleted),
-                    self._opened(row).document() if include_docs else None,
+                    self._document_of(row) if include_docs else None,
                 )
                 for row in rows
             ]
@@ -343,7 +353,7 @@ class Store:
         """Of these revisions the ones that are missing here."""
         answer: dict[str, Missing] = {}
         with self._file.reading() as connection:
-            known = _heads(connection, list(revs))
+            known = _trees(connection, list(revs))
         for id_, asked in revs.items():
             for rev in asked:
                 _valid(rev)
@@ -518,11 +528,56 @@ class Store:
             rows = _rows(connection, ids, _COLUMNS if bodies else _HEAD)
         return {id_: self._opened(row) if bodies else _unopened(row) for id_, row in rows.items()}
 
+    def feed(self, since: Seq, *, limit: int, style: Style, include_docs: bool) -> FeedPage:
+        """Rows of the changes feed as JSON, put together around bodies that are not parsed; see
+        `Database.feed`.
+        """
+        rows: list[bytes] = []
+        size = 0
+        columns = _COLUMNS if include_docs else _HEAD
+        with self._file.reading() as connection:
+            reached = self._position(connection, since)
+            last, epoch = _last_seq(connection), _epoch(connection)
+            found = connection.execute(
+                f"SELECT {columns} FROM documents WHERE seq > ? ORDER BY seq LIMIT ?", (reached, limit)
+            )
+            for seq, id_, rev, deleted, tree, attachments, body in found:
+                reached = seq
+                name = orjson.dumps(id_)
+                leaves = f'{{"rev":"{rev}"}}'
+                if style == "all_docs" and tree is not None:
+                    leaves = ",".join(f'{{"rev":"{leaf}"}}' for leaf in RevisionTree.from_text(tree).leaves())
+                mark = ',"deleted":true' if deleted else ""
+                row = b'{"seq":"%d-%b","id":%b,"changes":[%b]%b' % (
+                    *(seq, epoch.encode(), name, leaves.encode(), mark.encode()),
+                )
+                if not include_docs:
+                    rows.append(row + b"}")
+                    continue
+                stubs = {"_attachments": json.loads(attachments)} if attachments else None
+                document = document_bytes(id_, rev, self._codec.open(body), deleted=bool(deleted), more=stubs)
+                rows.append(b'%b,"doc":%b}' % (row, document))
+                size += len(document)
+                if size > _FEED_PAGE_BYTES:
+                    break
+        at_end = len(rows) < limit and size <= _FEED_PAGE_BYTES
+        if at_end:
+            reached = max(reached, last)
+        return FeedPage(rows, f"{reached}-{epoch}", max(0, last - reached), at_end)
+
     # Reading, inside.
 
     def _opened(self, row: Row) -> Revision:
         stubs = json.loads(row.attachments) if row.attachments else {}
         return Revision(row.id, row.rev, bool(row.deleted), self._codec.open(row.body), stubs)
+
+    def _document_of(self, row: Row) -> Document:
+        """The winner as a document."""
+        if row.attachments or row.deleted:
+            return self._opened(row).document()
+        document: Document = {"_id": row.id, "_rev": row.rev}
+        document |= parse_json(self._codec.open(row.body))
+        return document
 
     def _revision_of(self, connection: sqlite3.Connection, row: Row, rev: str) -> Revision | None:
         if rev == row.rev:
@@ -568,13 +623,19 @@ class Store:
     # Writing, inside.
 
     def _edit(self, doc: Document, *, new_edits: bool) -> _Edit:
+        first = None if new_edits else first_revision(doc.get("_rev"), doc.get("_revisions"))
+        if first is not None or (new_edits and "_rev" not in doc):
+            content = plain_content(doc)
+            if content is not None:
+                return _Edit(doc["_id"], (first,) if first else (), False, content, None, doc)
         id_ = check_id(doc.get("_id"))
         rev, revisions = doc.get("_rev"), doc.get("_revisions")
         try:
             path = () if new_edits and rev is None else path_of(rev, None if new_edits else revisions)
         except BadRevision as problem:
             raise BadRequest(str(problem)) from problem
-        return _Edit(id_, path, doc.get("_deleted") is True, parse_document(doc), doc)
+        body, attachments = parse_document(doc)
+        return _Edit(id_, path, doc.get("_deleted") is True, body, attachments, doc)
 
     def _write(
         self,
@@ -617,51 +678,53 @@ class Store:
         """
         heads = _heads(connection, [edit.id for edit in edits])
         revs_limit = int(_property(connection, "revs_limit"))
-        fresh: list[tuple[int, str, str, int, str | None, str | None, bytes]] = []
+        fresh = _Fresh(connection)
         written: list[Written] = []
+        seal = self._codec.seal
         for edit in edits:
-            head = heads.get(edit.id)
-            rev = edit.path[0] if edit.path else ""
+            id_, path, deleted, content, files, document = edit
+            if id_ in fresh.ids:
+                # Twice in one batch: what was taken in for it a moment ago is its head now.
+                fresh.insert()
+                heads |= _heads(connection, [id_])
+            head = heads.get(id_)
+            rev = path[0] if path else ""
+            stubs = None
             try:
-                tree = head.tree if head else RevisionTree()
-                stubs = None
-                if edit.parsed.attachments or new_edits:
-                    path, stubs = self._followed(connection, edit, head, tree, new_edits=new_edits)
-                else:
-                    path = edit.path
-                rev = path[0]
+                tree = head.tree if head else None
+                if files or new_edits:
+                    path, stubs = self._followed(connection, edit, head, tree or RevisionTree(), new_edits=new_edits)
+                    rev = path[0]
                 if rule is not None:
-                    rule({**edit.document, "_rev": rev, "_revisions": revisions_field(path)}, writer)
+                    rule({**document, "_rev": rev, "_revisions": revisions_field(path)}, writer)
             except (Forbidden, Conflict, BadRequest) as refusal:
                 if strict:
                     raise
-                written.append(Written(edit.id, rev, refusal.code, refusal.reason))
+                written.append(Written(id_, rev, refusal.code, refusal.reason))
                 continue
-            written.append(Written(edit.id, rev))
+            written.append(Written(id_, rev))
             attachments = json_bytes(stubs).decode() if stubs else None
-            if head is None:
+            if head is None or tree is None:
                 tally.seq += 1
-                merged = RevisionTree().merge(path, deleted=edit.deleted, revs_limit=revs_limit)
-                tree_text = merged.to_text() if len(path) > 1 else None
-                body = self._codec.seal(edit.parsed.content)
-                fresh.append((tally.seq, edit.id, rev, int(edit.deleted), tree_text, attachments, body))
-                heads[edit.id] = Row(tally.seq, edit.id, rev, int(edit.deleted), tree_text, attachments, b"")
-                tally.documents += not edit.deleted
-                tally.deleted += edit.deleted
+                tree_text = None
+                if len(path) > 1:
+                    tree_text = RevisionTree().merge(path, deleted=deleted, revs_limit=revs_limit).to_text()
+                fresh.add(tally.seq, id_, rev, deleted, tree_text, attachments, seal(content))
+                tally.documents += not deleted
+                tally.deleted += deleted
                 continue
-            merged = tree.merge(path, deleted=edit.deleted, revs_limit=revs_limit)
+            merged = tree.merge(path, deleted=deleted, revs_limit=revs_limit)
             if merged is tree:
                 continue
-            if fresh:
-                _insert(connection, fresh)
+            fresh.insert()
             tally.seq += 1
-            heads[edit.id] = after = self._follow(
+            heads[id_] = after = self._follow(
                 connection, edit, seq=tally.seq, head=head, merged=merged, rev=rev, attachments=attachments
             )
-            _drop(connection, edit.id, tree.parents.keys() - merged.parents.keys())
+            _drop(connection, id_, tree.parents.keys() - merged.parents.keys())
             tally.documents += head.deleted - after.deleted
             tally.deleted += after.deleted - head.deleted
-        _insert(connection, fresh)
+        fresh.insert()
         return written
 
     def _followed(
@@ -675,8 +738,10 @@ class Store:
     ) -> tuple[tuple[str, ...], dict[str, Document] | None]:
         """The path of the revision that an edit makes, and its attachments as stubs. Raises `Conflict`."""
         if not new_edits:
-            return edit.path, self._filed(connection, edit.parsed.attachments or {}, {}, edit.path[0])
+            return edit.path, self._filed(connection, edit.attachments or {}, {}, edit.path[0])
         parent = edit.path[0] if edit.path else None
+        if parent is None and head is None and not edit.attachments:
+            return (_revision_after(None, edit, []),), None
         if parent is None and head is not None:
             if not head.deleted:
                 raise Conflict("Document update conflict.")
@@ -687,15 +752,9 @@ class Store:
         before = self._revision_of(connection, self._whole(connection, head), parent) if head and parent else None
         generation = parse_revision(parent)[0] + 1 if parent else 1
         known = before.attachments if before else {}
-        stubs = self._filed(connection, edit.parsed.attachments or {}, known, f"{generation}-")
-        content = {key: value for key, value in edit.document.items() if key[:1] != "_"}
-        body = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+        stubs = self._filed(connection, edit.attachments or {}, known, f"{generation}-")
         names = [f"{name}\n{stub['digest']}\n{stub['content_type']}" for name, stub in (stubs or {}).items()]
-        try:
-            rev = next_revision(parent, deleted=edit.deleted, body=body, attachments=names)
-        except BadRevision as problem:
-            raise BadRequest(str(problem)) from problem
-        return (rev, *(tree.path(parent) if parent else ())), stubs
+        return (_revision_after(parent, edit, names), *(tree.path(parent) if parent else ())), stubs
 
     def _whole(self, connection: sqlite3.Connection, head: Row) -> Row:
         row = _row(connection, head.id)
@@ -755,7 +814,7 @@ class Store:
         """
         winner = merged.winner()
         deleted = int(winner in merged.deleted)
-        body = self._codec.seal(edit.parsed.content)
+        body = self._codec.seal(edit.content)
         text = merged.to_text()
         if winner != head.rev:
             connection.execute(
@@ -847,7 +906,7 @@ class Store:
                 if revision is None:
                     yield f"the content of leaf {leaf} is lost"
                 else:
-                    json.loads(revision.content)
+                    parse_json(revision.content)
                     for stub in revision.attachments.values():
                         if files.length_of(connection, stub["digest"]) != stub["length"]:
                             yield f"the file of {leaf} is lost or another: {stub['digest']}"
@@ -1002,7 +1061,20 @@ def _rows(connection: sqlite3.Connection, ids: Sequence[str], columns: str = _CO
 
 def _heads(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
     """The same without bodies."""
-    return _rows(connection, ids, _HEAD)
+    return {} if _all_new(connection, ids) else _rows(connection, ids, _HEAD)
+
+
+def _trees(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
+    """The same for whoever only wants revisions and trees."""
+    return {} if _all_new(connection, ids) else _rows(connection, ids, "0, id, rev, deleted, tree, NULL, x''")
+
+
+def _all_new(connection: sqlite3.Connection, ids: Sequence[str]) -> bool:
+    """Whether all ids come after every id that is here, as new ones in order do: SQLite compares UTF-8, which sorts as
+    Python's strings do.
+    """
+    highest = connection.execute("SELECT max(id) FROM documents").fetchone()[0]
+    return highest is None or (len(ids) > 0 and min(ids) > highest)
 
 
 def _changed(
@@ -1029,11 +1101,60 @@ def _changed(
         yield Row(*row)
 
 
-def _insert(
-    connection: sqlite3.Connection, fresh: list[tuple[int, str, str, int, str | None, str | None, bytes]]
-) -> None:
-    connection.executemany(f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", fresh)
-    fresh.clear()
+def _revision_after(parent: str | None, edit: _Edit, names: Sequence[str]) -> str:
+    content = {key: value for key, value in edit.document.items() if key[:1] != "_"}
+    try:
+        return next_revision(parent, deleted=edit.deleted, body=sorted_json(content), attachments=names)
+    except BadRevision as problem:
+        raise BadRequest(str(problem)) from problem
+
+
+class _Fresh:
+    """Documents that were not there yet, on their way into their table.
+
+    Many rows go into one statement, and the interpreter is free while it runs: with a statement for each row, a thread
+    that computes beside it would be waited for after every one.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.ids: set[str] = set()
+        self._plain: list[object] = []
+        self._others: list[tuple[object, ...]] = []
+
+    def add(
+        self, seq: int, id_: str, rev: str, deleted: bool, tree_text: str | None, attachments: str | None, body: bytes
+    ) -> None:
+        """Take one in."""
+        self.ids.add(id_)
+        if tree_text is None and attachments is None:
+            self._plain += (seq, id_, rev, int(deleted), body)
+        else:
+            self._others.append((seq, id_, rev, int(deleted), tree_text, attachments, body))
+
+    def insert(self) -> None:
+        """Write down what was taken in."""
+        self.ids.clear()
+        if self._plain:
+            values, first = self._plain, 0
+            for rows in _ROWS_AT_ONCE:
+                while len(values) - first >= rows * 5:
+                    marks = ",".join(["(?,?,?,?,?)"] * rows)
+                    self._connection.execute(
+                        f"INSERT INTO documents (seq, id, rev, deleted, body) VALUES {marks}",
+                        values[first : first + rows * 5],
+                    )
+                    first += rows * 5
+            values.clear()
+        if self._others:
+            self._connection.executemany(
+                f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", self._others
+            )
+            self._others.clear()
+
+
+# Few different statements, so that each is compiled once.
+_ROWS_AT_ONCE: Final = (500, 64, 8, 1)
 
 
 def _drop(connection: sqlite3.Connection, id_: str, revs: Iterable[str]) -> None:
@@ -1042,7 +1163,7 @@ def _drop(connection: sqlite3.Connection, id_: str, revs: Iterable[str]) -> None
 
 def _valid(rev: Any) -> None:
     try:
-        parse_revision(rev)
+        check_revision(rev)
     except BadRevision as problem:
         raise BadRequest(str(problem)) from problem
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import zlib
 from typing import IO, Any, Final
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -11,6 +10,7 @@ from werkzeug.wrappers import Request
 
 from sync.bodies import json_bytes, parse_json
 from sync.files import IncomingFile
+from sync.packing import unpacked
 from sync.peer import BadRequest, Document, PeerError, TooLarge
 from sync.revisions import BadRevision, parse_revision, path_of
 
@@ -157,13 +157,4 @@ def body(request: Request, limit: int) -> bytes:
     data = request.get_data(cache=False)
     if request.headers.get("Content-Encoding", "identity").lower() != "gzip":
         return data
-    unpack = zlib.decompressobj(wbits=31)
-    try:
-        plain = unpack.decompress(data, limit + 1)
-    except zlib.error as problem:
-        raise BadRequest(f"The body is not gzip: {problem}") from problem
-    if len(plain) > limit:
-        raise TooLarge(f"The request is longer than {limit} bytes.")
-    if not unpack.eof:
-        raise BadRequest("The gzip body breaks off.")
-    return plain
+    return unpacked(data, limit)

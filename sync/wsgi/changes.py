@@ -14,6 +14,7 @@ from sync.selector import selector
 from sync.served import Opened
 from sync.wsgi.asked import not_allowed
 from sync.wsgi.call import DatabaseCall
+from sync.wsgi.feed import plain_feed
 from sync.wsgi.responses import listed, stream
 from sync.wsgi.seats import Seated, Wait
 from sync.wsgi.shown import whole
@@ -32,6 +33,8 @@ class _Filter(NamedTuple):
 
 def changes(call: DatabaseCall) -> Response:
     """`_changes`: the rows that there are, and with `feed` those that come."""
+    if (plain := plain_feed(call)) is not None:
+        return plain
     feed = call.args.get("feed", "normal")
     if feed not in ("normal", "longpoll", "continuous", "live"):
         raise NotBuilt(f"feed={feed[:40]} is left out here: normal, longpoll and continuous are there.")

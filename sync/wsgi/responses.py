@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import itertools
-import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from werkzeug.wrappers import Request, Response
 
-from sync.bodies import json_bytes
+from sync.bodies import envelope_bytes
+from sync.packing import packed, packed_pieces
 from sync.peer import Written
 from sync.wsgi.call import DatabaseCall
 
-_WHOLE_UP_TO_BYTES: Final = 1 << 18
+# An answer whose length is not known beforehand costs the connection: the server closes it.
+_WHOLE_UP_TO_BYTES: Final = 1 << 20
 _GZIP_FROM_BYTES: Final = 512
 
 
 def json_answer(status: int, value: object) -> Response:
     """A JSON answer that is small."""
-    return Response(json_bytes(value) + b"\n", status=status, content_type="application/json")
+    return Response(envelope_bytes(value) + b"\n", status=status, content_type="application/json")
 
 
 def written_answer(call: DatabaseCall, written: Written, status: int) -> Response:
@@ -77,16 +78,20 @@ def pack(request: Request, response: Response) -> None:
         data = response.get_data()
         if len(data) < _GZIP_FROM_BYTES:
             return
-        packer = zlib.compressobj(6, wbits=31)
-        response.set_data(packer.compress(data) + packer.flush())
+        response.set_data(packed(data))
     else:
-        response.response = _packed(response.response)
+        _set_pieces(response, packed_pieces(response.response))  # type: ignore[arg-type]
     response.headers["Content-Encoding"] = "gzip"
 
 
-def _packed(pieces: Iterable[Any]) -> Iterator[bytes]:
-    packer = zlib.compressobj(6, wbits=31)
+def _set_pieces(response: Response, pieces: Iterator[bytes]) -> None:
+    """These instead of what was there; whole with their length when they are short."""
+    start: list[bytes] = []
+    size = 0
     for piece in pieces:
-        if out := packer.compress(piece):
-            yield out
-    yield packer.flush()
+        start.append(piece)
+        size += len(piece)
+        if size > _WHOLE_UP_TO_BYTES:
+            response.response = itertools.chain(start, pieces)
+            return
+    response.set_data(b"".join(start))

@@ -16,6 +16,7 @@ from uuid import uuid4
 import click
 import psutil
 
+from tests.bench.replication import replication
 from tests.stories.county import HTTP, Account, DemoCounty, free_port_block, until
 from tests.stories.test_first_light import APPLICANT, first_example, photo
 
@@ -26,9 +27,23 @@ GOAL_MEMORY_MIB = 96
 GOAL_START_S = 2.0
 
 
+PARTS = ("node", "replication")
+
+
 @click.command()
 @click.option("--cases", default=CASES, show_default=True, help="how many cases are taken in")
-def bench(cases: int) -> None:
+@click.option("--docs", default=20_000, show_default=True, help="how many documents are replicated")
+@click.option("--rounds", default=5, show_default=True, help="how often; what is printed are medians")
+@click.option("--only", type=click.Choice(PARTS), help="only this part")
+def bench(cases: int, docs: int, rounds: int, only: str | None) -> None:
+    """Memory, start-up and speed, printed beside their goals."""
+    if only in (None, "node"):
+        node_alone(cases)
+    if only in (None, "replication"):
+        replication(docs, rounds)
+
+
+def node_alone(cases: int) -> None:
     """A village node on its own, the county out of reach: memory, start, intake."""
     with tempfile.TemporaryDirectory(prefix="yizhan-bench-") as scratch:
         folder = Path(scratch) / "county"
