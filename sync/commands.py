@@ -4,34 +4,51 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fcntl
 import gc
+import glob
 import hmac
 import json
+import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import click
 
 from sync.peer import ADMIN_ROLE, COUNTY_ROLE, Peer, PeerError, Unauthorized, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
-from sync.sqlite import which_sqlite
+from sync.sqlite import FIRST_FIXED_VERSION, several_processes_may_write, which_sqlite
 from sync.store import Databases, Store
+from sync.workers import keep_workers, stop_here
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-_THREADS = 16
+# A waiting feed holds a thread. The others answer meanwhile.
+_THREADS = 32
+_FEED_SEATS = 24
 _CONNECTIONS = 2000
 # Half a megabyte of documents comes in four pieces and not in sixty, and not by way of a file.
 _PIECE_BYTES = 1 << 18
 # A commit waits for the disk: half as many as by default, still no more than about a megabyte each.
 _BATCH = 1000
+_MAX_WAIT_S = 3600.0
+# CouchDB takes more in one request; what is longer comes as a file or in several.
+_MAX_BODY_BYTES = 64 << 20
+_MAX_FILE_BYTES = 1 << 30
+
+
+class Closable(Protocol):
+    """What a command has opened."""
+
+    def close(self) -> object: ...
 
 
 @click.group()
@@ -46,12 +63,28 @@ def group() -> None:
 @click.option("--listen", default="127.0.0.1:5984", show_default=True, metavar="HOST:PORT")
 @click.option("--admin", envvar="YIZHAN_ADMIN", metavar="USER:PASSWORD", help="Also from YIZHAN_ADMIN.")
 @click.option("--admin-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="USER:PASSWORD in it.")
-def serve(folder: Path, listen: str, admin: str | None, admin_file: Path | None) -> None:
+@click.option(
+    "--jwt-key",
+    "jwt_keys",
+    multiple=True,
+    metavar="KID=FILE",
+    help="A public key (PEM, ES256) whose bearer tokens are taken; may be given again.",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes on the one port.")
+def serve(
+    folder: Path,
+    listen: str,
+    admin: str | None,
+    admin_file: Path | None,
+    jwt_keys: tuple[str, ...],
+    workers: int,
+) -> None:
     """Serve the databases of a folder under CouchDB's URLs. GET / needs no login."""
-    # Imported here: replicating and checking need no server.
-    from waitress.server import create_server
+    # Replicating and checking need no server; workers share what is loaded before they begin.
+    import waitress.server  # noqa: F401
 
-    from sync.wsgi import MAX_BODY_BYTES, CouchApp
+    import sync.bearer
+    import sync.wsgi  # noqa: F401
 
     _collect_seldom()
     if admin_file is not None:
@@ -62,29 +95,87 @@ def serve(folder: Path, listen: str, admin: str | None, admin_file: Path | None)
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise click.UsageError("--listen is HOST:PORT.")
+    if workers > 1 and not several_processes_may_write():
+        raise click.UsageError(
+            f"--workers needs SQLite {'.'.join(map(str, FIRST_FIXED_VERSION))} or newer, and this is"
+            f" {which_sqlite()}: several processes that write would harm a database."
+        )
+    keys = dict(_jwt_key(given) for given in jwt_keys)
+    folder.mkdir(parents=True, exist_ok=True)
+    host = host.strip("[]")
+    try:
+        listener = socket.create_server(
+            (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024
+        )
+    except OSError as problem:
+        raise click.ClickException(f"{listen} cannot be listened to: {problem}") from problem
+    # Known to all workers, and gone with them: whoever is signed in signs in again after a restart.
+    secret = SystemRandom().randbytes(32)
+    close: list[Closable] = []
+    try:
+        _hold(folder, close)
+        click.echo(f"{which_sqlite()}. Serving {folder} on http://{host}:{listener.getsockname()[1]}/")
+        if workers == 1:
+            _serve(listener, folder, user, password, keys, secret)
+        else:
+            keep_workers(workers, lambda: _serve(listener, folder, user, password, keys, secret), sleep=time.sleep)
+    finally:
+        _close(close)
+
+
+def _jwt_key(given: str) -> tuple[str, str]:
+    kid, equals, file = given.partition("=")
+    if not (kid and equals) or not Path(file).is_file():
+        raise click.UsageError(f"--jwt-key {given!r} is not KID=FILE.")
+    return kid, Path(file).read_text("utf-8")
+
+
+def _serve(
+    listener: socket.socket, folder: Path, user: str, password: str, jwt_keys: dict[str, str], secret: bytes
+) -> None:
+    """Answer on this socket until the process is told to stop."""
+    from waitress.server import create_server
+
+    from sync.bearer import bearer_or
+    from sync.wsgi import CookieSessions, CouchApp
+
     databases = Databases(folder, random=SystemRandom())
+    known = admin_account(user, password)
     app = CouchApp(
-        databases, authenticate=basic_admin(user, password), may_create=lambda writer, name: writer.is_county
+        databases,
+        authenticate=bearer_or(basic(known), jwt_keys, now=time.time),
+        sessions=CookieSessions(known, secret=secret, now=time.time),
+        may_create=lambda writer, name: writer.is_county,
+        feed_seats=_FEED_SEATS,
+        max_wait_s=_MAX_WAIT_S,
+        max_body_bytes=_MAX_BODY_BYTES,
+        max_file_bytes=_MAX_FILE_BYTES,
     )
     server = create_server(
         app,
-        host=host.strip("[]"),
-        port=int(port),
+        sockets=[listener],
         threads=_THREADS,
         connection_limit=_CONNECTIONS,
         recv_bytes=_PIECE_BYTES,
         inbuf_overflow=4 * _PIECE_BYTES,
         asyncore_use_poll=True,
-        max_request_body_size=MAX_BODY_BYTES + (1 << 20),
+        max_request_body_size=_MAX_FILE_BYTES + (1 << 20),
+        # Whoever hangs up while waiting for changes gives the seat back.
+        channel_request_lookahead=1,
         ident=None,
     )
-    bound = getattr(server, "effective_port", port)
-    click.echo(f"{which_sqlite()}. Serving {folder} on http://{host}:{bound}/")
+
+    def stop(*_: object) -> NoReturn:
+        app.seats.close()
+        stop_here()
+
+    signal.signal(signal.SIGTERM, stop)
     try:
         server.run()
     except (KeyboardInterrupt, SystemExit):
         pass
     finally:
+        app.seats.close()
         server.close()
         databases.close()
 
@@ -95,22 +186,55 @@ def _collect_seldom() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def basic_admin(user: str, password: str) -> Callable[[WSGIEnvironment], Writer | None]:
-    """Basic authentication of one administrator. Raises `Unauthorized` for anybody else who tries."""
-    expected = f"{user}:{password}".encode()
+def _hold(folder: Path, close: list[Closable]) -> None:
+    """Hold a folder as its only writing process, where this SQLite needs that. Raises `ClickException`."""
+    name = str(folder.resolve() / ".writer")
+    if several_processes_may_write() or any(getattr(one, "name", None) == name for one in close):
+        return
+    lock = Path(name).open("wb")  # noqa: SIM115
+    close.append(lock)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        raise click.ClickException(
+            f"Another process writes in {folder}, and this is {which_sqlite()}: stop that process first."
+        ) from problem
+
+
+def _close(opened: list[Closable]) -> None:
+    # A folder is let go when its databases are closed, not before.
+    for one in reversed(opened):
+        one.close()
+
+
+def admin_account(user: str, password: str) -> Callable[[str, str], Writer | None]:
+    """The one account of a server: the administrator for their name and password, None for others."""
     administrator = Writer(user, frozenset({ADMIN_ROLE, COUNTY_ROLE}))
+    expected = f"{user}:{password}".encode()
+
+    def known(name: str, given: str) -> Writer | None:
+        # The name has no colon, so no other pair gives the same bytes.
+        same = hmac.compare_digest(f"{name}:{given}".encode(errors="replace"), expected)
+        return administrator if same and name == user else None
+
+    return known
+
+
+def basic(known: Callable[[str, str], Writer | None]) -> Callable[[WSGIEnvironment], Writer | None]:
+    """Basic authentication. Raises `Unauthorized` for anybody who tries and is not known."""
 
     def authenticate(environ: WSGIEnvironment) -> Writer | None:
         scheme, _, value = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if not scheme:
             return None
         try:
-            given = base64.b64decode(value.strip(), validate=True)
+            name, _, password = base64.b64decode(value.strip(), validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
-            given = b""
-        if scheme.lower() == "basic" and hmac.compare_digest(given, expected):
-            return administrator
-        raise Unauthorized("Name or password is incorrect.")
+            name = password = ""
+        writer = known(name, password) if scheme.lower() == "basic" else None
+        if writer is None:
+            raise Unauthorized("Name or password is incorrect.")
+        return writer
 
     return authenticate
 
@@ -125,7 +249,7 @@ def replicate_command(source: str, target: str, doc_ids: tuple[str, ...], as_jso
     _collect_seldom()
     ids = [id_ for some in doc_ids for id_ in some.split(",") if id_] or None
     refused: list[str] = []
-    close: list[Databases] = []
+    close: list[Closable] = []
     try:
         source_peer = _peer(source, close, make=False)
         target_peer = _peer(target, close, make=True)
@@ -145,8 +269,7 @@ def replicate_command(source: str, target: str, doc_ids: tuple[str, ...], as_jso
     except PeerError as problem:
         raise click.ClickException(f"{type(problem).__name__}: {problem.reason}") from problem
     finally:
-        for databases in close:
-            databases.close()
+        _close(close)
     figures = _figures(done, [peer for peer in (source_peer, target_peer) if isinstance(peer, RemotePeer)], seconds)
     if as_json:
         click.echo(json.dumps(figures))
@@ -177,9 +300,30 @@ def _show(done: Replicated) -> None:
 
 @group.command()
 @click.argument("database")
+def compact(database: str) -> None:
+    """Compact DIR/NAME: forget what is no leaf, and files that no revision has; say what it saved."""
+    close: list[Closable] = []
+    try:
+        store = _store(database, close, make=False)
+        before = _size(store)
+        store.compact()
+        after = _size(store)
+    except PeerError as problem:
+        raise click.ClickException(problem.reason) from problem
+    finally:
+        _close(close)
+    click.echo(f"{database}: {before} bytes before, {after} bytes after.")
+
+
+def _size(store: Store) -> int:
+    return sum(path.stat().st_size for path in store.path.parent.glob(f"{glob.escape(store.path.name)}*"))
+
+
+@group.command()
+@click.argument("database")
 def check(database: str) -> None:
     """Check DIR/NAME: SQLite's own integrity, trees, winners, counts, digests. Exit 1 if it is not well."""
-    close: list[Databases] = []
+    close: list[Closable] = []
     try:
         store = _store(database, close, make=False)
         wrong = store.check()
@@ -187,8 +331,7 @@ def check(database: str) -> None:
     except PeerError as problem:
         raise click.ClickException(problem.reason) from problem
     finally:
-        for databases in close:
-            databases.close()
+        _close(close)
     for line in wrong:
         click.echo(line)
     if wrong:
@@ -196,13 +339,13 @@ def check(database: str) -> None:
     click.echo(f"{database}: {info['doc_count']} documents, {info['doc_del_count']} deleted, nothing wrong.")
 
 
-def _peer(place: str, close: list[Databases], *, make: bool) -> Peer:
+def _peer(place: str, close: list[Closable], *, make: bool) -> Peer:
     if place.startswith(("http://", "https://")):
         return RemotePeer(place, quick=True)
     return _store(place, close, make=make)
 
 
-def _store(place: str, close: list[Databases], *, make: bool) -> Store:
+def _store(place: str, close: list[Closable], *, make: bool) -> Store:
     """The database NAME in folder DIR of `DIR/NAME`, cut at the last slash."""
     folder, slash, name = place.rpartition("/")
     if not slash or not name:
@@ -210,6 +353,8 @@ def _store(place: str, close: list[Databases], *, make: bool) -> Store:
     path = Path(folder or "/")
     if not make and not path.is_dir():
         raise click.ClickException(f"There is no folder {path}.")
+    path.mkdir(parents=True, exist_ok=True)
+    _hold(path, close)
     databases = Databases(path, random=SystemRandom())
     close.append(databases)
     store = databases.open(name) if make else databases.existing(name)

@@ -19,6 +19,8 @@ from sync.sqlite import sqlite3
 
 BUSY_TIMEOUT_S: Final = 30.0
 IDLE_READERS: Final = 4
+# Free pages are used again by the next writes. From a quarter of the file on they are given back to the disk.
+_FREE_SHARE: Final = 4
 _SQLITE_BUSY, _SQLITE_IOERR, _SQLITE_FULL = 5, 10, 13
 
 _log = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ class DatabaseFile:
         self._changed = threading.Condition()
         self._epoch_begun = False
         self._idle_readers: deque[sqlite3.Connection] = deque()
-        is_new = not path.exists()
+        is_new = not path.exists() or path.stat().st_size == 0
         with storage_errors():
             self._writer = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
             try:
@@ -50,6 +52,7 @@ class DatabaseFile:
             except BaseException:
                 self._writer.close()
                 raise
+        self._identity = _identity(path)
         if is_new:
             # A file whose folder entry is not on the disk is lost with the next power cut, synced or not.
             folder = os.open(path.parent, os.O_RDONLY)
@@ -88,6 +91,10 @@ class DatabaseFile:
         with _open_files_lock:
             self._users = 1
         self.close()
+
+    def is_current(self) -> bool:
+        """Whether the file at the path is the one that was opened."""
+        return not self._closed and self._identity == _identity(self.path)
 
     def listen(self, listener: Callable[[int], None]) -> None:
         """Call with the new update sequence after each commit, outside of all locks."""
@@ -172,9 +179,22 @@ class DatabaseFile:
         )
 
     def tidy(self) -> None:
-        """Bring the WAL into the file."""
+        """Bring the WAL into the file, and give back what lies free in it when that is much."""
         with self._write_lock, storage_errors():
+            free, pages = (
+                self._writer.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count")
+            )
+            if free * _FREE_SHARE > pages:
+                self._writer.execute("VACUUM")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - asked with every request
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 @contextmanager

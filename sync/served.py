@@ -157,6 +157,10 @@ class Database(Peer, Protocol):
         """Forget what nothing needs any more."""
         ...
 
+    def is_current(self) -> bool:
+        """Whether the database is still there, and has not been deleted, perhaps by another process."""
+        ...
+
     def wait_for_commit(self, timeout_s: float) -> None:
         """Return at the next commit, or when the time is over."""
         ...
@@ -170,6 +174,10 @@ class Folder(Protocol):
 
     def open(self, name: str) -> Database:
         """The database of that name, made if it is absent."""
+        ...
+
+    def create(self, name: str) -> Database | None:
+        """A new database of that name; None if there is one already."""
         ...
 
     def existing(self, name: str) -> Database | None:

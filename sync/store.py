@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -286,6 +287,10 @@ class Store:
     def as_writer(self, writer: Writer, rule: WriteRule | None = None) -> StorePeer:
         """This database as somebody else writes to it, under its own rule or another (a pull's)."""
         return StorePeer(self, writer, rule)
+
+    def is_current(self) -> bool:
+        """Whether the file is still the one at its path: another process may have deleted the database."""
+        return self._file.is_current()
 
     def close(self) -> None:
         """Give the file back; closed when nobody else in this process has it open."""
@@ -967,7 +972,7 @@ class Databases:
                 code="illegal_database_name",
             )
         with self._lock:
-            store = self._stores.get(name)
+            store = self._current(name)
             if store is None:
                 store = self._stores[name] = Store(
                     self._path(name),
@@ -981,9 +986,30 @@ class Databases:
     def existing(self, name: str) -> Store | None:
         """The database of that name, if there is one."""
         found = self._stores.get(name)
-        if found is not None:
+        if found is not None and found.is_current():
             return found
         return self.open(name) if _DATABASE_NAME.fullmatch(name) and self._path(name).exists() else None
+
+    def create(self, name: str) -> Store | None:
+        """A new database of that name; None if there is one already, made perhaps by another process."""
+        if not _DATABASE_NAME.fullmatch(name):
+            return self.open(name)
+        path = self._path(name)
+        try:
+            # An empty file is a database with nothing in it yet; only one process can be the one to make it.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
+        except FileExistsError:
+            return None
+        return self.open(name)
+
+    def _current(self, name: str) -> Store | None:
+        """The store that was opened, unless another process has deleted its file since."""
+        store = self._stores.get(name)
+        if store is None or store.is_current():
+            return store
+        del self._stores[name]
+        store.close_for_all()
+        return None
 
     def names(self) -> list[str]:
         """The databases in the folder, sorted."""

@@ -117,7 +117,7 @@ class CouchApp:
         if not rest and request.method in ("PUT", "DELETE") and self._may_create(writer, name):
             if request.method == "DELETE":
                 return server.delete(request, self._databases, name)
-            return server.create(request, self._databases, name, exists=store is not None)
+            return server.create(request, self._databases, name)
         if not admitted:
             if store is None and writer.is_county:
                 raise NotFound("Database does not exist.")

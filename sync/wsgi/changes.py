@@ -210,10 +210,16 @@ class _Walk:
     def lines(self, rows: Iterator[bytes], wait: Wait) -> Iterator[bytes]:
         """Continuous: a line for each change, until the time or the limit is over."""
         pauses = wait.pauses()
+        begun = False
         while True:
             for row in rows:
                 yield row + b"\n"
                 wait.spoke()
+                begun = True
+            if not begun:
+                # Before the first byte a server sends no headers either, and the client waits for those.
+                yield b"\n"
+            begun = True
             if self.left <= 0 or not self._waited(pauses):
                 break
             if wait.beat_is_due():
@@ -228,6 +234,8 @@ class _Walk:
             return False
         try:
             self.call.store.wait_for_commit(pause)
+            if not self.call.store.is_current():
+                return False
             self.page = self._next()
         except NotFound:
             # The database was deleted: the feed is over.

@@ -18,10 +18,15 @@ class Seats:
         self._free = threading.BoundedSemaphore(count)
         self._max_wait_s = max_wait_s
         self._monotonic = monotonic
+        self._closed = False
+
+    def close(self) -> None:
+        """Let nobody wait any longer: the server stops."""
+        self._closed = True
 
     def take(self) -> bool:
         """Whether one more request may wait for changes now."""
-        return self._free.acquire(blocking=False)
+        return not self._closed and self._free.acquire(blocking=False)
 
     def leave(self) -> None:
         """Make room for the next one."""
@@ -35,7 +40,12 @@ class Seats:
             total = self._max_wait_s
         else:
             total = min(DEFAULT_WAIT_S if timeout_ms is None else timeout_ms / 1000, self._max_wait_s)
-        return Wait(total, None if heartbeat_ms is None else heartbeat_ms / 1000, self._monotonic, gone)
+        return Wait(
+            total,
+            None if heartbeat_ms is None else heartbeat_ms / 1000,
+            self._monotonic,
+            lambda: self._closed or gone(),
+        )
 
 
 class Wait:

@@ -84,13 +84,12 @@ def uuids(request: Request, databases: Folder) -> Response:
     return answer
 
 
-def create(request: Request, databases: Folder, name: str, *, exists: bool) -> Response:
+def create(request: Request, databases: Folder, name: str) -> Response:
     """`PUT /db`, by somebody who may."""
     if flag(request, "partitioned"):
         raise BadRequest("Partitioned feature is not enabled.")
-    if exists:
+    if databases.create(name) is None:
         raise PeerError("The database could not be created, the file already exists.", code="file_exists", status=412)
-    databases.open(name)
     answer = json_answer(201, {"ok": True})
     answer.headers["Location"] = request.base_url
     return answer

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import resource
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import jwt
+import psutil
 import pytest
 import urllib3
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sync.commands import group
 from sync.peer import Unauthorized
 from sync.remote import RemotePeer
-from sync.sqlite import which_sqlite
+from sync.sqlite import several_processes_may_write, which_sqlite
 from sync.store import Databases, Store
 from tests.contracts.peer import kept
 
@@ -219,3 +227,230 @@ def test_a_disk_that_fills_up_stops_writing_and_loses_nothing(tmp_path: Path) ->
     assert all(len(store.range(f"{name}:", f"{name}:z")) == 3 for name in acknowledged)
     store.save([{"_id": "when there is room again"}])
     store.close()
+
+
+# Several processes on one port.
+
+
+class Served:
+    """A running `yizhan sync serve` and a way to ask it over a new connection each time."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.process = start(
+            *("-m", "yizhan", "sync", "serve", "--dir", str(folder), "--listen", "127.0.0.1:0", "--admin", "a:b"),
+            *options,
+        )
+        assert self.process.stdout is not None
+        found = re.search(r"http://[^/]*:(\d+)/", self.process.stdout.readline())
+        assert found is not None
+        self.url = f"http://127.0.0.1:{found[1]}"
+        self.address = ("127.0.0.1", int(found[1]))
+
+    def __call__(self, method: str, path: str, body: object = None, **headers: str) -> urllib3.BaseHTTPResponse:
+        with urllib3.PoolManager() as pool:
+            headers.setdefault("Authorization", "Basic YTpi")
+            return pool.request(method, self.url + path, json=body, headers=headers, retries=False)
+
+    def workers(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(15)
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Iterator[Served]:
+    if not several_processes_may_write():
+        pytest.skip("this SQLite cannot be written by several processes")
+    served = Served(tmp_path / "served", "--workers", "3")
+    while len(served.workers()) < 3:
+        time.sleep(0.05)
+    yield served
+    served.stop()
+
+
+@pytest.mark.processes
+def test_several_processes_are_one_server(several: Served) -> None:
+    assert len(several.workers()) == 3
+    statuses = sorted(several("PUT", "/docs").status for _ in range(6))
+    assert statuses == [201, *[412] * 5]
+    revs = {several("PUT", f"/docs/d{number}", {"n": number}).json()["rev"] for number in range(12)}
+    assert len(revs) == 12
+    for _ in range(9):
+        info = several("GET", "/docs").json()
+        assert info["doc_count"] == 12
+        assert several("GET", f"/docs/_changes?since={info['update_seq']}").json()["results"] == []
+    # A cookie of one is good for all.
+    cookie = several("POST", "/_session", {"name": "a", "password": "b"}).headers["Set-Cookie"].partition(";")[0]
+    for _ in range(6):
+        assert several("GET", "/_all_dbs", Cookie=cookie, Authorization="").json() == ["docs"]
+    # What one has deleted is gone for all, also for those that had it open.
+    assert several("DELETE", "/docs").status == 200
+    assert {several("GET", "/docs").status for _ in range(9)} == {404}
+    assert several("PUT", "/docs").status == 201
+    assert {several("GET", "/docs").json()["doc_count"] for _ in range(9)} == {0}
+    assert several("PUT", "/docs/again", {}).status == 201
+    assert {several("GET", "/docs/again").status for _ in range(9)} == {200}
+
+
+@pytest.mark.processes
+def test_feeds_of_every_process_see_what_one_commits(several: Served) -> None:
+    several("PUT", "/docs")
+    found: list[tuple[float, str]] = []
+
+    def wait() -> None:
+        answer = several("GET", "/docs/_changes?feed=longpoll&since=now&timeout=30000")
+        found.append((time.monotonic(), answer.json()["results"][0]["id"]))
+
+    waiting = [threading.Thread(target=wait) for _ in range(9)]
+    for thread in waiting:
+        thread.start()
+    time.sleep(1.5)
+    committed = time.monotonic()
+    several("PUT", "/docs/news", {})
+    for thread in waiting:
+        thread.join(15)
+    assert [id_ for _, id_ in found] == ["news"] * 9
+    assert max(at for at, _ in found) - committed < 2
+
+
+@pytest.mark.processes
+def test_a_worker_that_dies_is_replaced_and_all_end_with_the_first(several: Served) -> None:
+    several("PUT", "/docs")
+    before = several.workers()
+    before[0].kill()
+    end = time.monotonic() + 10
+    while len(workers := several.workers()) < 3 or before[0] in workers:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert several("GET", "/docs").status == 200
+    several.process.kill()
+    several.process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert alive == []
+
+
+@pytest.mark.processes
+def test_told_to_stop_it_stops_at_once_though_somebody_waits(several: Served) -> None:
+    several("PUT", "/docs")
+    with urllib3.PoolManager() as pool:
+        pool.request(
+            "GET",
+            f"{several.url}/docs/_changes?feed=continuous&heartbeat=60000",
+            headers={"Authorization": "Basic YTpi"},
+            preload_content=False,
+        )
+        started = time.monotonic()
+        several.process.terminate()
+        several.process.wait(15)
+        assert time.monotonic() - started < 3
+        assert several.process.returncode == 0
+
+
+def test_several_processes_need_a_sound_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sync.commands.several_processes_may_write", lambda: False)
+    answer = run("serve", "--dir", str(tmp_path), "--admin", "a:b", "--workers", "2")
+    assert answer.exit_code == 2
+    assert "3.51.3" in answer.output
+    fill(tmp_path, "docs", 3)
+    with (tmp_path / ".writer").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (("check", f"{tmp_path}/docs"), ("compact", f"{tmp_path}/docs")):
+            refused = run(*command)
+            assert refused.exit_code == 1
+            assert "Another process writes" in refused.output
+    assert run("check", f"{tmp_path}/docs").exit_code == 0
+    assert run("replicate", f"{tmp_path}/docs", f"{tmp_path}/copy").exit_code == 0
+
+
+def test_compacting_says_what_it_saved(tmp_path: Path) -> None:
+    databases = Databases(tmp_path, random=Random(1))
+    store = databases.open("docs")
+    rev = None
+    for number in range(50):
+        doc = {"_id": "a", "n": number, "t": "x" * 5000, **({"_rev": rev} if rev else {})}
+        rev = store.update(doc).rev
+    databases.close()
+    answer = run("compact", f"{tmp_path}/docs")
+    found = re.search(r"(\d+) bytes before, (\d+) bytes after", answer.output)
+    assert found is not None
+    assert int(found[2]) < int(found[1]) / 3
+    assert "nothing wrong" in run("check", f"{tmp_path}/docs").output
+    assert run("compact", f"{tmp_path}/none").exit_code == 1
+
+
+@pytest.mark.processes
+def test_a_bearer_token_is_taken_where_its_key_is_known(tmp_path: Path) -> None:
+    keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("known", "unknown")}
+    pem = tmp_path / "key.pem"
+    pem.write_bytes(
+        keys["known"]
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    served = Served(tmp_path / "served", "--jwt-key", f"k1={pem}")
+
+    def ask(key: str = "known", kid: str = "k1", algorithm: str = "ES256", **claims: Any) -> tuple[int, Any]:
+        said = {"sub": "600101101201", "exp": time.time() + 60, "_couchdb.roles": ["station:1"], **claims}
+        secret = keys[key] if algorithm == "ES256" else "x" * 40
+        text = jwt.encode(said, secret, algorithm=algorithm, headers={"kid": kid})
+        answer = served("GET", "/_session", Authorization=f"Bearer {text}")
+        return answer.status, answer.json()
+
+    try:
+        status, said = ask()
+        assert (status, said["userCtx"]) == (200, {"name": "600101101201", "roles": ["station:1"]})
+        assert ask(key="unknown") == (400, {"error": "bad_request", "reason": "Bad signature"})
+        assert ask(exp=time.time() - 1) == (401, {"error": "unauthorized", "reason": "exp not in future"})
+        assert ask(nbf=time.time() + 60)[0] == 401
+        assert ask(kid="k2")[0] == 400
+        assert ask(algorithm="HS256")[0] == 400
+        assert ask(sub="")[0] == 401
+        assert ask(**{"_couchdb.roles": "admin"})[0] == 400
+        assert served("GET", "/_session", Authorization="Bearer nonsense").status == 400
+        assert served("PUT", "/docs").status == 201
+    finally:
+        served.stop()
+
+
+def test_a_key_that_is_none_is_refused(tmp_path: Path) -> None:
+    for given in ("k1", f"k1={tmp_path}/none", "=x"):
+        assert run("serve", "--dir", str(tmp_path), "--admin", "a:b", "--jwt-key", given).exit_code == 2
+
+
+@pytest.mark.processes
+def test_a_file_of_fifty_megabytes_comes_and_goes_in_little_memory(tmp_path: Path) -> None:
+    large = Random(1).randbytes(50_000_000)
+    served = Served(tmp_path / "served")
+    process = psutil.Process(served.process.pid)
+    try:
+        served("PUT", "/docs")
+        with urllib3.PoolManager(headers={"Authorization": "Basic YTpi"}) as pool:
+            put = pool.request("PUT", f"{served.url}/docs/scan/film.bin", body=large)
+            assert put.status == 201
+            got = pool.request("GET", f"{served.url}/docs/scan/film.bin")
+            assert got.data == large
+            inline = pool.request("GET", f"{served.url}/docs/scan?attachments=true", preload_content=False)
+            assert sum(map(len, inline.stream(1 << 20))) > 66_000_000
+            beside = pool.request(
+                "GET",
+                f"{served.url}/docs/scan?attachments=true",
+                headers={**pool.headers, "Accept": "multipart/related"},
+            )
+            again = pool.request(
+                "PUT",
+                f"{served.url}/docs/copy",
+                body=beside.data.replace(b'"_id":"scan"', b'"_id":"copy"').replace(b'"_rev":', b'"x":'),
+                headers={**pool.headers, "Content-Type": beside.headers["Content-Type"]},
+            )
+            assert again.status == 201, again.data
+            some = pool.request(
+                "GET", f"{served.url}/docs/copy/film.bin", headers={**pool.headers, "Range": "bytes=49999990-"}
+            )
+            assert (some.status, some.data) == (206, large[-10:])
+        peak = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1])  # type: ignore[index]
+        assert peak < 128 * 1024
+    finally:
+        served.stop()
