@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +19,9 @@ from sync.sqlite import sqlite3
 
 BUSY_TIMEOUT_S: Final = 30.0
 IDLE_READERS: Final = 4
+# An open file costs about half a megabyte of caches. Beyond these, the one unused for longest is closed until it is
+# asked for again: a county of a thousand stations has two thousand files, and a few hundred at work at any moment.
+MOST_AWAKE: Final = 200
 # Free pages are used again by the next writes. From a quarter of the file on they are given back to the disk.
 _FREE_SHARE: Final = 4
 _SQLITE_BUSY, _SQLITE_IOERR, _SQLITE_FULL = 5, 10, 13
@@ -27,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 _open_files: dict[Path, DatabaseFile] = {}
 _open_files_lock = threading.Lock()
+_awake: OrderedDict[DatabaseFile, None] = OrderedDict()
+_awake_lock = threading.Lock()
 
 
 class DatabaseFile:
@@ -42,16 +47,17 @@ class DatabaseFile:
         self._changed = threading.Condition()
         self._epoch_begun = False
         self._idle_readers: deque[sqlite3.Connection] = deque()
+        self._readers_out = 0
+        self._readers_lock = threading.Lock()
         is_new = not path.exists() or path.stat().st_size == 0
         with storage_errors():
-            self._writer = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            writer = _writer_of(path, "rwc")
             try:
-                self._writer.execute("PRAGMA journal_mode = WAL")
-                self._writer.execute("PRAGMA synchronous = FULL")
-                schema.prepare(self._writer, random)
+                schema.prepare(writer, random)
             except BaseException:
-                self._writer.close()
+                writer.close()
                 raise
+        self._writer: sqlite3.Connection | None = writer
         self._identity = _identity(path)
         if is_new:
             # A file whose folder entry is not on the disk is lost with the next power cut, synced or not.
@@ -84,7 +90,10 @@ class DatabaseFile:
             # Readers first: the last connection to close tidies the WAL away, and readers may not.
             while self._idle_readers:
                 self._idle_readers.pop().close()
-            self._writer.close()
+            if self._writer is not None:
+                self._writer.close()
+        with _awake_lock:
+            _awake.pop(self, None)
 
     def close_for_all(self) -> None:
         """Close it however many still use it (the database is being deleted)."""
@@ -119,6 +128,18 @@ class DatabaseFile:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A read-only connection within one snapshot, for this thread alone while it lasts."""
+        with self._readers_lock:
+            self._readers_out += 1
+        try:
+            with self._snapshot() as connection:
+                yield connection
+        finally:
+            with self._readers_lock:
+                self._readers_out -= 1
+            _used(self)
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
         connection = self._reader()
         with storage_errors():
             try:
@@ -138,13 +159,7 @@ class DatabaseFile:
         with suppress(IndexError):
             return self._idle_readers.pop()
         with storage_errors():
-            return sqlite3.connect(
-                f"file:{quote(str(self.path))}?mode=ro",
-                uri=True,
-                timeout=BUSY_TIMEOUT_S,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+            return _connection(self.path, "ro")
 
     @contextmanager
     def writing(self, *, documents: bool = False) -> Iterator[sqlite3.Connection]:
@@ -152,41 +167,100 @@ class DatabaseFile:
         never was.
         """
         with self._write_lock, storage_errors():
-            if self._closed:
-                raise NotFound("Database is closed or deleted.")
-            self._writer.execute("BEGIN IMMEDIATE")
+            writer = self._awake_writer()
+            writer.execute("BEGIN IMMEDIATE")
             epoch_began = False
             try:
                 if documents and not self._epoch_begun:
-                    self._begin_epoch()
+                    self._begin_epoch(writer)
                     epoch_began = True
-                yield self._writer
-                self._writer.execute("COMMIT")
+                yield writer
+                writer.execute("COMMIT")
             except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
                 raise
             self._epoch_begun = self._epoch_begun or epoch_began
+        _used(self)
 
-    def _begin_epoch(self) -> None:
+    def _awake_writer(self) -> sqlite3.Connection:
+        """The writer connection, opened again if the file was resting; the write lock is held."""
+        if self._closed:
+            raise NotFound("Database is closed or deleted.")
+        if self._writer is None:
+            # Whoever deleted the file meanwhile must not find an empty one in its place.
+            self._writer = _writer_of(self.path, "rw")
+        return self._writer
+
+    def rest(self) -> bool:
+        """Close the connections until the next use; False when somebody is using the file right now."""
+        if not self._write_lock.acquire(blocking=False):
+            return False
+        try:
+            with self._readers_lock:
+                if self._readers_out:
+                    return False
+                while self._idle_readers:
+                    self._idle_readers.pop().close()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            return True
+        finally:
+            self._write_lock.release()
+
+    def _begin_epoch(self, writer: sqlite3.Connection) -> None:
         # A seeded source of randomness may draw what it drew before.
         while True:
             token = f"{self.random.getrandbits(40):010x}"
-            if not self._writer.execute("SELECT 1 FROM epochs WHERE token = ?", (token,)).fetchone():
+            if not writer.execute("SELECT 1 FROM epochs WHERE token = ?", (token,)).fetchone():
                 break
-        self._writer.execute(
-            "INSERT INTO epochs (token, start) SELECT ?, coalesce(max(seq), 0) FROM documents", (token,)
-        )
+        writer.execute("INSERT INTO epochs (token, start) SELECT ?, coalesce(max(seq), 0) FROM documents", (token,))
 
     def tidy(self) -> None:
         """Bring the WAL into the file, and give back what lies free in it when that is much."""
         with self._write_lock, storage_errors():
-            free, pages = (
-                self._writer.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count")
-            )
+            writer = self._awake_writer()
+            free, pages = (writer.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
             if free * _FREE_SHARE > pages:
-                self._writer.execute("VACUUM")
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                writer.execute("VACUUM")
+            writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _connection(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _writer_of(path: Path, mode: str) -> sqlite3.Connection:
+    writer = _connection(path, mode)
+    try:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        writer.close()
+        raise
+    return writer
+
+
+def _used(file: DatabaseFile) -> None:
+    """Note that a file was used just now, and let one rest if too many are awake."""
+    with _awake_lock:
+        _awake[file] = None
+        _awake.move_to_end(file)
+        if len(_awake) <= MOST_AWAKE:
+            return
+        tired = next(iter(_awake))
+        del _awake[tired]
+    if not tired.rest():
+        # In use at this very moment: then it is not the one to rest.
+        with _awake_lock:
+            _awake[tired] = None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

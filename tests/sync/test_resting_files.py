@@ -1,0 +1,77 @@
+"""A county has thousands of files: those that nobody uses rest, and nobody notices."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from sync import database_file
+from sync.peer import PeerError
+from sync.store import Databases
+
+
+@pytest.fixture
+def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Databases:
+    monkeypatch.setattr(database_file, "MOST_AWAKE", 3)
+    return Databases(tmp_path / "couch", random=Random(1))
+
+
+def open_files(folder: Path) -> int:
+    held = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)]  # noqa: PTH115, PTH208
+    return len({name for name in held if name.startswith(str(folder.resolve())) and name.endswith(".sqlite3")})
+
+
+def _is_link(fd: str) -> bool:
+    try:
+        os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115
+    except OSError:
+        return False
+    return True
+
+
+def test_only_a_few_files_are_open_and_all_can_be_read_and_written(databases: Databases) -> None:
+    names = [f"db{n}" for n in range(20)]
+    for turn in range(3):
+        for name in names:
+            store = databases.open(name)
+            store.update({"_id": f"doc{turn}", "n": turn})
+            assert [row["_id"] for row in store.range("doc", "doz")] == [f"doc{n}" for n in range(turn + 1)]
+    assert open_files(databases.folder) <= 4
+    assert [databases.open(name).check() for name in names] == [[]] * 20
+
+
+def test_many_hands_at_once_meet_no_closed_file(databases: Databases) -> None:
+    def work(n: int) -> int:
+        store = databases.open(f"db{n % 10}")
+        store.update({"_id": f"doc{n}"})
+        assert store.get(f"doc{n}") is not None
+        return sum(1 for _ in store.range("doc", "doz"))
+
+    with ThreadPoolExecutor(8) as hands:
+        assert all(hands.map(work, range(200)))
+    assert sum(databases.open(f"db{n}").info()["doc_count"] for n in range(10)) == 200
+
+
+def test_listeners_and_waiting_outlast_a_rest(databases: Databases) -> None:
+    heard: list[tuple[str, int]] = []
+    databases.open("db0").on_commit(lambda name, seq: heard.append((name, seq)))
+    for n in range(1, 10):
+        databases.open(f"db{n}").update({"_id": "a"})
+    databases.open("db0").update({"_id": "a"})
+    assert heard == [("db0", 1)]
+
+
+def test_a_file_that_was_deleted_while_it_rested_is_not_made_anew(databases: Databases) -> None:
+    store = databases.open("db0")
+    store.update({"_id": "a"})
+    for n in range(1, 10):
+        databases.open(f"db{n}").update({"_id": "a"})
+    path = databases.folder / "db0.sqlite3"
+    path.unlink()
+    with pytest.raises(PeerError):
+        store.update({"_id": "b"})
+    assert not path.exists()
