@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from random import Random
 
@@ -13,15 +13,17 @@ from central.monitor import Monitor
 from central.receipts import Receipts
 from provisioning.county import County, county_rule
 from provisioning.folder import CountyFolder
-from provisioning.register import accounts_database, station_database
+from provisioning.register import CATALOGUE, accounts_database, station_database
 from sync.peer import COUNTY, Document
 from sync.store import Databases, Store
 from web.cases.casebook import Casebook
 from web.cases.desk import Desk, Reading
 from web.localfile import LocalFile
 
-# What a commit does not announce (another process wrote) is found by looking, this often.
-LOOK_EVERY_S = 2.0
+# A commit announces itself. What does not (another process wrote) is found by looking everywhere, now and then.
+LOOK_EVERY_S = 60.0
+# After something went wrong, a full disk, say.
+RETRY_AFTER_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Centre(County):
         self.casebook = Casebook(
             folder.path / "projections.sqlite3",
             stores=self.case_stores,
+            store=self.databases.existing,
             register=self.register,
             calendar=self.calendar,
             own_station=None,
@@ -76,6 +79,7 @@ class Centre(County):
         self._news = threading.Event()
         self._watched: set[str] = set()
         self._touched: set[str] = set()
+        self._changed: set[str] = set()
         self._touched_lock = threading.Lock()
         self._follower: threading.Thread | None = None
         self.casebook.on_change(self._note_touched)
@@ -123,11 +127,17 @@ class Centre(County):
         self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._follower.start()
 
-    def catch_up(self) -> None:
-        """Do what the feeds ask for now: rights and rules first, then projections, then the receipts that are due."""
-        self._watch([self.catalogue, *self.case_stores()])
-        self._heed_catalogue()
-        self.casebook.follow()
+    def catch_up(self, databases: Collection[str] | None = None) -> None:
+        """Do what the feeds ask for now: rights and rules first, then projections, then the receipts that are due.
+
+        `databases` are those that have something new; without them everything is looked at.
+        """
+        if databases is None:
+            self._watch([self.catalogue])
+            # A new register makes the databases of a new station.
+            self._heed_catalogue()
+            self._watch(self.case_stores())
+        self.casebook.follow(None if databases is None else [name for name in databases if name.startswith("station-")])
         with self._touched_lock:
             touched, self._touched = self._touched, set()
         try:
@@ -139,15 +149,28 @@ class Centre(County):
     def _follow(self) -> None:
         # A receipt may be due since before this start: the process may have ended between the event and it.
         self._note_touched({row.number for row in self.casebook.waiting_cases()})
+        databases: Collection[str] | None = None
         while not self._stop.is_set():
-            self._news.clear()
             try:
-                self.catch_up()
+                self.catch_up(databases)
             except Exception:
-                # A full disk, say. What is due stays due, and the pages go on.
+                # What is due stays due, and the pages go on.
                 log.exception("following the feeds")
-                self._stop.wait(LOOK_EVERY_S)
-            self._news.wait(LOOK_EVERY_S)
+                databases = None
+                self._stop.wait(RETRY_AFTER_S)
+                continue
+            heard = self._news.wait(LOOK_EVERY_S)
+            self._news.clear()
+            databases = self._take_changed() if heard else None
+
+    def _take_changed(self) -> Collection[str] | None:
+        """The databases that were written since the last look; None for all of them when the rights may have changed.
+
+        A new station's database is nobody's news: it is found by looking everywhere.
+        """
+        with self._touched_lock:
+            changed, self._changed = self._changed, set()
+        return None if CATALOGUE in changed else changed
 
     def _heed_catalogue(self) -> None:
         """A new key register or calendar may say something else of every case; the register also grants rights.
@@ -170,11 +193,16 @@ class Centre(County):
             self._touched |= numbers
         self._news.set()
 
+    def _note_changed(self, database: str, _seq: int) -> None:
+        with self._touched_lock:
+            self._changed.add(database)
+        self._news.set()
+
     def _watch(self, stores: Iterable[Store]) -> None:
         for store in stores:
             if store.database not in self._watched:
                 self._watched.add(store.database)
-                store.on_commit(lambda _name, _seq: self._news.set())
+                store.on_commit(self._note_changed)
 
     def close(self) -> None:
         self._stop.set()

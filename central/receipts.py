@@ -37,24 +37,33 @@ class Receipts:
         self._hlc: Hlc | None = None
 
     def settle(self, numbers: Iterable[str]) -> int:
-        """Receipt these cases where that is due; how many receipts were written."""
-        with self._lock:
-            written = sum(self._receipt(number) for number in numbers)
-        if written:
-            self._casebook.follow()
-        return written
+        """Receipt these cases where that is due; how many receipts were written.
 
-    def _receipt(self, number: str) -> bool:
-        home = self._home(number)
-        if home is None:
-            return False
+        Those that go into one database are one transaction: a station that comes back brings fifty cases at once.
+        """
+        with self._lock:
+            due: dict[str, tuple[Store, list[Document]]] = {}
+            for number in numbers:
+                row = self._casebook.row(number)
+                home = self._home(number) if row is not None and row.waiting else None
+                found = self._receipt(number) if home is not None else None
+                if home is not None and found is not None:
+                    due.setdefault(home.database, (home, []))[1].append(found)
+            for home, receipts in due.values():
+                home.save(receipts)
+        if due:
+            self._casebook.follow(due)
+        return sum(len(receipts) for _, receipts in due.values())
+
+    def _receipt(self, number: str) -> Document | None:
+        """The receipt that is due for this case; None when something is missing, or nothing is new."""
         events = self._casebook.events(number)
         heads = receipt.heads_held(events, self._casebook.chunks_present(number))
         if not heads or self._needs_none(events, heads, number):
-            return False
+            return None
         reading = self._clock()
         self._hlc = Hlc.tick(int(reading.corrected.timestamp() * 1000), self._hlc, self._county)
-        document = receipt.compose(
+        return receipt.compose(
             case=number,
             heads=heads,
             at=rfc3339(reading.corrected),
@@ -62,8 +71,6 @@ class Receipts:
             key=self._key().id,
             sign=self._key().sign,
         )
-        home.save([document])
-        return True
 
     def _needs_none(self, events: Sequence[Document], heads: list[str], number: str) -> bool:
         """Already receipted up to these heads, or nothing but the county's own is new since the last receipt."""

@@ -93,6 +93,7 @@ class Station:
         self.casebook = Casebook(
             projections,
             stores=self.case_stores,
+            store=self.databases.existing,
             register=lambda: self._register,
             calendar=lambda: self._calendar,
             own_station=self.code,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import multiprocessing
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ import click
 import psutil
 import urllib3
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from casework.canonical import Document
 from casework.documents import event as events
@@ -35,8 +37,10 @@ from casework.numbers import case_number
 from casework.signing import sign_document, signer
 from casework.times import CHINA, Hlc, milliseconds, rfc3339
 from central.catalogue import import_items, publish
+from central.operations import OPERATIONS
 from provisioning import sample_county
 from provisioning.authority import der, pem
+from provisioning.carry_out import carry_out
 from provisioning.contact import StationReport, contact
 from provisioning.county import County, county_opened
 from provisioning.keys import StationKey, key_id, request_certificate
@@ -250,8 +254,6 @@ def stations_process(
     go: Any,
     outcomes: Any,
 ) -> None:
-    from cryptography.hazmat.primitives.serialization import load_der_private_key
-
     keys = {code: load_der_private_key(private[code], password=None) for code in codes}
     stations = Stations(folder, url, codes, keys, item)
     with ThreadPoolExecutor(THREADS) as workers:
@@ -284,8 +286,6 @@ class Watch(threading.Thread):
 
 def come_back(stations: int, events_each: int, scratch: Path) -> Figures:
     """Run it once with so many stations."""
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
     folder = scratch / "county"
     listed = station_codes(stations)
     private = make_county(folder, listed)
@@ -319,7 +319,7 @@ def come_back(stations: int, events_each: int, scratch: Path) -> Figures:
             process.start()
         for _ in everybody:
             ready.get(timeout=1200)
-        _change_catalogue(url, folder)
+        _change_catalogue(folder)
         watch = Watch(psutil.Process(service.pid))
         watch.start()
         before = watch.cpu_s()
@@ -342,18 +342,13 @@ def _items(folder: Path) -> list[Document]:
         return county.catalogue.range("item:", "item;")
 
 
-def _change_catalogue(url: str, folder: Path) -> None:
+def _change_catalogue(folder: Path) -> None:
     """Fifty changes for every station, published while nobody could hear of them."""
-    from central.operations import OPERATIONS
-    from provisioning.carry_out import carry_out
-
     carry_out(folder, "catalogue_import", {"records": some_items(48, "改过"), "approve": True}, OPERATIONS)
     carry_out(folder, "catalogue_publish", {}, OPERATIONS)
 
 
 def _wait_for_receipts(folder: Path, codes: Sequence[str], events_each: int) -> None:
-    import sqlite3
-
     wanted = len(codes) * ((events_each + 1) // 2)
     database = f"file:{folder}/projections.sqlite3?mode=ro"
 

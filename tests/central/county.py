@@ -181,6 +181,7 @@ class SmallStation:
         self.casebook = Casebook(
             self.path / "projections.sqlite3",
             stores=lambda: [self.cases],
+            store=self.databases.existing,
             register=lambda: self.register,
             calendar=lambda: self.county.centre.calendar(),  # noqa: PLW0108 - of the county that stands then
             own_station=self.code,

@@ -245,11 +245,11 @@ def test_a_new_station_is_followed_without_a_restart(county: SmallCentre) -> Non
 def test_one_broken_turn_does_not_end_the_follower(county: SmallCentre, monkeypatch: pytest.MonkeyPatch) -> None:
     turns = threading.Event()
 
-    def broken() -> None:
+    def broken(_databases: object) -> None:
         turns.set()
         raise RuntimeError("the inside of the program")
 
-    monkeypatch.setattr("central.centre.LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("central.centre.RETRY_AFTER_S", 0.05)
     with monkeypatch.context() as once:
         once.setattr(county.centre, "catch_up", broken)
         county.centre.start()

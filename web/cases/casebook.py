@@ -127,12 +127,14 @@ class Casebook:
         path: Path,
         *,
         stores: Callable[[], Iterable[Store]],
+        store: Callable[[str], Store | None],
         register: Callable[[], Register],
         calendar: Callable[[], Calendar],
         own_station: str | None,
     ) -> None:
         self._path = path
         self._stores = stores
+        self._store = store
         self._register = register
         self._calendar = calendar
         self._own_station = own_station
@@ -149,15 +151,18 @@ class Casebook:
 
     # -- following ---------------------------------------------------------------------------------------------
 
-    def follow(self) -> set[str]:
-        """Read what is new in every case database; the numbers of the cases that it touched.
+    def follow(self, databases: Iterable[str] | None = None) -> set[str]:
+        """Read what is new in these case databases (in all of them when not named); the numbers that it touched.
 
-        Call it after a write (a page must show its own act) and after a replication run. Cheap when nothing is new.
+        Call it after a write (a page must show its own act) and after a replication run. Cheap when nothing is new; a
+        county has a thousand databases and names those that have something.
         """
+        stores = self._stores() if databases is None else (self._store(name) for name in databases)
         touched: set[str] = set()
         with self._lock:
-            for store in self._stores():
-                touched |= self._follow_one(store)
+            for store in stores:
+                if store is not None:
+                    touched |= self._follow_one(store)
         if touched:
             for listener in self._listeners:
                 listener(touched)
@@ -184,13 +189,19 @@ class Casebook:
             if not changes:
                 return touched
             numbers: set[str] = set()
+            told_anew: set[str] = set()
             with self._writing() as db:
                 for _seq, document_id, deleted, document in changes:
                     number = self._note(db, store, document_id, deleted, document)
                     if number:
                         numbers.add(number)
+                        if deleted or document_id.startswith("event:"):
+                            told_anew.add(number)
                 for number in numbers:
-                    self._project(db, number)
+                    if number in told_anew:
+                        self._project(db, number)
+                    else:
+                        self._project_receipts(db, number)
                 db.execute(
                     "INSERT INTO followed (db, identity, seq) VALUES (?, ?, ?) "
                     "ON CONFLICT (db) DO UPDATE SET identity = excluded.identity, seq = excluded.seq",
@@ -253,12 +264,7 @@ class Casebook:
             return
         register = self._register()
         case = fold(events, register, self._calendar(), holds=lambda event, key: self._holds(db, event, key))
-        receipts = [
-            document
-            for document in self._documents(db, "receipts", number)
-            if self._holds_for_county(db, document, register)
-        ]
-        held_at = receipt.held_at(events, receipts, register)
+        held_at, waiting = self._receipted(db, number, events)
         terms = case["item"]
         applicant = case["fields"].get("applicant") or {}
         values = {
@@ -277,15 +283,32 @@ class Casebook:
             "held_by_county_at": held_at,
             "contested": len(case["contested"]),
             "quarantined": len(case["quarantined"]),
-            "waiting": self._waiting(db, number, events, receipts),
+            "waiting": waiting,
             "folded": json.dumps(case, ensure_ascii=False, separators=(",", ":")),
         }
-        touched = db.execute("SELECT coalesce(max(touched), 0) + 1 FROM cases").fetchone()[0]
         columns = [*values, "touched"]
         db.execute(
             f"INSERT OR REPLACE INTO cases ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})",  # noqa: S608
-            {**values, "touched": touched},
+            {**values, "touched": _next_touch(db)},
         )
+
+    def _project_receipts(self, db: sqlite3.Connection, number: str) -> None:
+        """What a receipt or a chunk changes: not what the case says, but how much of it the county holds."""
+        held_at, waiting = self._receipted(db, number, self._documents(db, "events", number))
+        db.execute(
+            "UPDATE cases SET held_by_county_at = ?, waiting = ?, touched = ? WHERE number = ?",
+            (held_at, waiting, _next_touch(db), number),
+        )
+
+    def _receipted(self, db: sqlite3.Connection, number: str, events: Sequence[Document]) -> tuple[str | None, int]:
+        """Since when the county holds all of it, and how many documents no receipt covers yet."""
+        register = self._register()
+        receipts = [
+            document
+            for document in self._documents(db, "receipts", number)
+            if self._holds_for_county(db, document, register)
+        ]
+        return receipt.held_at(events, receipts, register), self._waiting(db, number, events, receipts)
 
     def _waiting(
         self,
@@ -506,9 +529,6 @@ class Casebook:
             self._read_db.close()
             self._db.close()
 
-    def _store(self, name: str) -> Store | None:
-        return next((store for store in self._stores() if store.database == name), None)
-
     def _documents(self, db: sqlite3.Connection, table: str, number: str) -> list[Document]:
         homes: dict[str, list[str]] = {}
         for row in db.execute(f"SELECT id, db FROM {table} WHERE case_number = ? ORDER BY id", (number,)):  # noqa: S608
@@ -575,6 +595,10 @@ class Casebook:
             database.table("cases").create_index(columns, if_not_exists=True)
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO layout (name, version) VALUES ('casebook', ?)", (LAYOUT,))
+
+
+def _next_touch(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(max(touched), 0) + 1 FROM cases").fetchone()[0])
 
 
 def _case_row(row: sqlite3.Row) -> CaseRow:

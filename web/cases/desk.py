@@ -136,10 +136,10 @@ class Desk:
         for act in acts:
             _refuse_what_cannot_be_signed(act)
         with self._lock:
-            self.casebook.follow()
+            home = self._home(number)
+            self.casebook.follow([home.database])
             events = self.casebook.events(number)
             case = self.casebook.case(number)
-            home = self._home(number)
             documents: list[Document] = []
             for known in filter(is_event_shaped, events):
                 self._observe(known["at"])
@@ -173,7 +173,7 @@ class Desk:
             self._last[home.database] = (serial, documents[-1]["_id"])
             if reading.how == "unknown":
                 self._unsure.setdefault(number, []).extend(documents)
-            self.casebook.follow()
+            self.casebook.follow([home.database])
             return documents
 
     def mend_clock(self, by: Person) -> int:

@@ -56,6 +56,7 @@ class Place:
         self.casebook = Casebook(
             self.folder / "projections.sqlite3",
             stores=lambda: [self.cases],
+            store=self.databases.existing,
             register=register,
             calendar=lambda: CALENDAR,
             own_station=None if self.kind == "county" else self.station,
