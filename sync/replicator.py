@@ -355,8 +355,7 @@ class _Run:
             fetched = self.source.bulk_get(wanted)
         except TooLarge:
             if len(wanted) == 1:
-                id_, rev = wanted[0]
-                return [Fetched(id_, rev, None, "too_large", "larger than one answer may be")]
+                return self._too_large(wanted[0])
             half = len(wanted) // 2
             fetched = self._get(wanted[:half], first=first)
             try:
@@ -364,7 +363,7 @@ class _Run:
             except BrokenOff as problem:
                 raise BrokenOff(problem.reason, fetched + problem.fetched) from problem
         if [(one.id, one.rev) for one in fetched] != wanted:
-            raise Garbled("bulk_get answered with other revisions than were asked for.")
+            raise Garbled("bulk_get answered with other revisions than were asked for.", code="changed")
         sizes = [one.size for one in fetched if one.size]
         if sizes:
             # Learn quickly that documents are large, slowly that they are small.
@@ -372,6 +371,14 @@ class _Run:
             weight = 1.0 if largest > self._guess[first] else 0.3
             self._guess[first] += weight * (largest - self._guess[first])
         return fetched
+
+    def _too_large(self, wanted: tuple[str, str]) -> list[Fetched]:
+        """One document, once more: was it too large, or did a stranger on the line talk without end?"""
+        self.source.info()
+        try:
+            return self.source.bulk_get([wanted])
+        except TooLarge:
+            return [Fetched(*wanted, None, "too_large", "larger than one answer may be")]
 
     # Writing.
 
@@ -440,8 +447,8 @@ class _Run:
             documents = []
             for one in self.source.bulk_get(list(first)):
                 if one.document is None:
-                    raise Garbled(f"The source gave {one.id[:80]} a moment ago, and now it does not.")
-                changed = changed or one.document != first[one.id, one.rev]
+                    raise Garbled(f"The source gave {one.id[:80]} a moment ago, and now it does not.", code="changed")
+                changed = changed or _said(one.document) != _said(first[one.id, one.rev])
                 documents.append(one.document)
             taken = 0
             for document, answer in zip(documents, self.target.bulk_docs(documents, new_edits=False), strict=True):
@@ -457,7 +464,7 @@ class _Run:
             if not first:
                 return
         if changed:
-            raise Garbled("Documents come out of the line changed, and differently each time.")
+            raise Garbled("Documents come out of the line changed, and differently each time.", code="changed")
         for pair, document in first.items():
             self._fail(document, reasons[pair])
 
@@ -479,7 +486,7 @@ class _Run:
         """
         rows = self.source.changes(0, style="all_docs", doc_ids=[one.id]).results
         if [row.id for row in rows] != [one.id]:
-            raise Garbled(f"The feed lists {one.id[:80]}, and the source does not know it.")
+            raise Garbled(f"The feed lists {one.id[:80]}, and the source does not know it.", code="changed")
         if one.rev in rows[0].revs:
             self._refuse({"_id": one.id, "_rev": one.rev}, f"source: {one.error}: {one.reason}")
             return []
@@ -498,6 +505,11 @@ class _Run:
         """Write down how far this run is; what the target has acknowledged is made durable first."""
         self.target.ensure_full_commit()
         checkpoints.record(self.done.last_seq, self.counts, self.target.info().get("update_seq"))
+
+
+def _said(document: Document) -> Document:
+    """A document without its history, which comes along on one road and not on another."""
+    return {key: value for key, value in document.items() if key != "_revisions"}
 
 
 def _portions(documents: list[Document], request_bytes: int) -> Iterator[list[Document]]:

@@ -116,8 +116,8 @@ def line(site: Site) -> Line:
 
 def round_of(line: Line) -> None:
     if line.make_contact():
-        line.carry("text")
-        line.carry("chunks")
+        for lane in ("keys", "text", "catalogue", "chunks"):
+            line.carry(lane)
 
 
 def take_in(site: Site) -> list[Document]:

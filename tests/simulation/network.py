@@ -53,11 +53,11 @@ CUT = Weather(down=True)
 THIN = Weather(lost=0.06, answer_lost=0.06, twice=0.03, late=0.03, cut_short=0.05)
 STRANGE = Weather(
     lost=0.02, answer_lost=0.02, twice=0.02, late=0.02, cut_short=0.04, garbled=0.08, portal=0.04, proxy=0.03,
-    redirect=0.02, flood=0.004, stale=0.06, lie=0.12,
+    redirect=0.02, flood=0.01, stale=0.06, lie=0.12,
 )  # fmt: skip
 WORST = Weather(
     lost=0.12, answer_lost=0.12, twice=0.06, late=0.06, cut_short=0.1, garbled=0.1, portal=0.05, proxy=0.05,
-    redirect=0.03, flood=0.004, stale=0.1, lie=0.1,
+    redirect=0.03, flood=0.01, stale=0.1, lie=0.1,
 )  # fmt: skip
 
 
