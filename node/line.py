@@ -1,11 +1,11 @@
 """The station's own replication loop: one small contact, then what waits goes up and what is new comes down.
 
-What travels is told apart by what it is for, each in a lane with checkpoints of its own: first the key register and the
-accounts, then events and receipts, then the catalogue, then pieces of files. Three threads: contacts, the two lanes that
-somebody is waiting for, and the two that are large; these pause between two requests while the others are at work. So
-text is never behind a picture, and a contact is behind nothing: on a thin line the county still hears every few seconds
-that the station is there. A request carries about three seconds' worth of a thin line, so that a broken transfer costs
-one request.
+What travels is told apart by what it is for, each in a lane with checkpoints of its own: first the key register and
+the accounts, then events and receipts, then the catalogue, then pieces of files. Three threads: contacts, the two lanes
+that somebody is waiting for, and the two that are large; these pause between two requests while the others are at work.
+So text is never behind a picture, and a contact is behind nothing: on a thin line the county still hears every few
+seconds that the station is there. A request carries about three seconds' worth of a thin line, so that a broken
+transfer costs one request.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ REGISTER_PREFIX = "register:"
 # What a line of 64 kbit/s carries in about three seconds: one chunk in base64. A break costs one such request.
 THREE_SECONDS_BYTES = 24_000
 TEXT_REQUEST_BYTES = 256_000
+# What a chunk and a record take on the way, until the first one has been seen.
+CHUNK_BYTES = 22_000
+TEXT_BYTES = 1_000
 
 _LANES: dict[str, Callable[[str, str], bool]] = {
     "keys": lambda database, id_: database != CATALOGUE or id_.startswith(REGISTER_PREFIX),
@@ -147,6 +150,7 @@ class Line:
 
     def wake(self) -> None:
         """There is something to carry: do not wait for the next contact."""
+        self._text_rests.clear()
         for event in self._wakes.values():
             event.set()
 
@@ -179,6 +183,7 @@ class Line:
     def stop(self) -> None:
         self._stop.set()
         self.wake()
+        self._text_rests.set()
         for thread in self._threads:
             thread.join(5)
 
@@ -203,6 +208,8 @@ class Line:
         while not self._stop.is_set():
             wake.clear()
             if self._unbroken(self.make_contact):
+                # Text has its turn first, whichever thread is faster.
+                self._text_rests.clear()
                 for thread in _THREADS:
                     self._wakes[thread].set()
             else:
@@ -218,6 +225,8 @@ class Line:
             wake.clear()
             if thread == "text":
                 self._text_rests.clear()
+            else:
+                self._text_rests.wait(GIVE_WAY_S)
             whole = True
             for lane in _THREADS[thread]:
                 if whole and self.status().online and not self._stop.is_set():
@@ -296,13 +305,17 @@ class Line:
         known = self._known.get(name)
         if known is None or self._pulled.get((name, lane)) == known:
             return
-        done = self._replicate(self._site.remote(name), self._site.arriving(name), name, lane, "down")
+        store = self._site.store(name)
+        before = store.update_seq
+        try:
+            done = self._replicate(self._site.remote(name), self._site.arriving(name), name, lane, "down")
+        finally:
+            if store.update_seq != before:
+                # Also if the line broke after that: the next run finds it here, and has nothing to tell of.
+                self._site.arrived({name})
         if done is None:
             return
         self._pulled[(name, lane)] = known
-        if done.docs_written:
-            # What came down need not be offered back up: only what was written here counts as news.
-            self._site.arrived({name})
         self._note_database(name, trouble=None, pulled_at=self._now())
 
     def _replicate(self, source: Peer, target: Peer, name: str, lane: str, direction: str) -> Replicated | None:
@@ -312,6 +325,7 @@ class Line:
             now=self._now,
             random=self._random,
             request_bytes=THREE_SECONDS_BYTES if lane == "chunks" else TEXT_REQUEST_BYTES,
+            document_bytes=CHUNK_BYTES if lane == "chunks" else TEXT_BYTES,
             stop=partial(self._must_stop, lane),
             progress=partial(self._moved, lane),
             on_refused=lambda document, reason: self._site.refused(name, direction, document, reason),
@@ -329,7 +343,7 @@ class Line:
         """After each request of a run: something got through, and what is large gives way to text."""
         if done.docs_read:
             self._failures = 0
-        if lane in _THREADS["large"] and not self._stop.is_set():
+        if lane in _THREADS["large"]:
             self._text_rests.wait(GIVE_WAY_S)
 
     def _note(self, **changes: Any) -> None:
@@ -345,7 +359,7 @@ class Line:
 
 _NOTHING_WRONG = "没有存下任何不对的内容，会自动再试。"
 _STRANGERS = {
-    "login_page": "线路上有别的东西在应答：来的是一个网页，多半要先登录才能上网。请在本站电脑上打开浏览器，照网页提示登录。",
+    "login_page": "线路上有别的东西在应答：来的是一个网页，多半要先登录才能上网。请用浏览器打开任一网站，照提示登录。",
     "proxy_error": "线路上有别的东西在应答：中间的网络设备出了错，没有把话传到县中心。",
     "redirected": "线路上有别的东西在应答：它把本站引到别的网址去，本站没有跟去。",
     "cut_short": "县中心的应答在路上断了半截。",

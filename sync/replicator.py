@@ -84,6 +84,7 @@ def replicate(
     random: Random,
     batch: int = 500,
     request_bytes: int = 1 << 20,
+    document_bytes: int = _FIRST_GUESS_BYTES,
     doc_ids: Sequence[str] | None = None,
     first: Callable[[str], bool] | None = None,
     look_again_s: float = 4.0,
@@ -96,7 +97,8 @@ def replicate(
     """One run to the end of the source's feed. May be broken off and repeated at any point; raises
     `PeerError`.
 
-    `request_bytes` is about how much one request carries (give about three seconds of a thin line). `first`
+    `request_bytes` is about how much one request carries (give about three seconds of a thin line), and
+    `document_bytes` how large a document is taken to be before the first one has been seen. `first`
     says which ids go before all others (text before pictures): the whole feed is searched for them before the
     others begin, and again every `look_again_s` while those are under way; no checkpoint passes one that
     still waits. With `overlap` (for lines that are not thin) the source is read while the target is asked and while
@@ -112,6 +114,7 @@ def replicate(
         now=now,
         batch=batch,
         request_bytes=request_bytes,
+        document_bytes=document_bytes,
         doc_ids=doc_ids,
         first=first,
         look_again=timedelta(seconds=look_again_s),
@@ -155,6 +158,7 @@ class _Run:
     now: Callable[[], datetime]
     batch: int
     request_bytes: int
+    document_bytes: int
     doc_ids: Sequence[str] | None
     first: Callable[[str], bool] | None
     look_again: timedelta
@@ -163,9 +167,7 @@ class _Run:
     target_is_empty: bool
     done: Replicated = field(default_factory=Replicated)
     counts: Progress = field(default_factory=Progress)
-    _guess: dict[bool, float] = field(
-        default_factory=lambda: {True: float(_FIRST_GUESS_BYTES), False: float(_OWED_GUESS_BYTES)}
-    )
+    _guess: dict[bool, float] = field(default_factory=dict)
 
     # Whether the feed is asked for its documents too, and whether that has turned out to be of no use.
     _with_docs: bool = False
@@ -173,6 +175,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.done = replace(self.done, last_seq=self.start)
+        self._guess = {True: float(self.document_bytes), False: float(_OWED_GUESS_BYTES)}
 
     # Reading.
 
