@@ -1,9 +1,11 @@
 """The station's own replication loop: one small contact, then what waits goes up and what is new comes down.
 
-Three threads: contacts, text, chunks. The two lanes have checkpoints of their own, so text (events, receipts, register,
-accounts, catalogue) is never behind a picture, and a contact is never behind either: on a thin line the county still
-hears every few seconds that the station is there. A request carries about three seconds' worth of a thin line, so that
-a broken transfer costs one request.
+What travels is told apart by what it is for, each in a lane with checkpoints of its own: first the key register and
+the accounts, then events and receipts, then the catalogue, then pieces of files. Three threads: contacts, the two lanes
+that somebody is waiting for, and the two that are large; these pause between two requests while the others are at work.
+So text is never behind a picture, and a contact is behind nothing: on a thin line the county still hears every few
+seconds that the station is there. A request carries about three seconds' worth of a thin line, so that a broken
+transfer costs one request.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from random import Random
 from typing import Any, Protocol
 
 from provisioning.contact import Contact
+from provisioning.register import CATALOGUE
 from sync.lanes import Lane
-from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, Seq, Unauthorized, Unreachable
+from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, Seq, TooLarge, Unauthorized, Unreachable
 from sync.replicator import Replicated, replicate
 from sync.store import Store
 
@@ -28,15 +31,35 @@ log = logging.getLogger(__name__)
 ACTIVE = timedelta(minutes=10)
 ACTIVE_INTERVAL_S = 4.0
 IDLE_INTERVAL_S = 120.0
+# After a break the first try comes soon, each further one twice as late, up to the pace of contacts.
+FIRST_RETRY_S = 0.5
+# Large lanes wait for the text at most so long at a time: a text round that hangs must not hold up everything.
+GIVE_WAY_S = 60.0
 CHUNK_PREFIX = "chunk:"
+REGISTER_PREFIX = "register:"
 # What a line of 64 kbit/s carries in about three seconds: one chunk in base64. A break costs one such request.
 THREE_SECONDS_BYTES = 24_000
 TEXT_REQUEST_BYTES = 256_000
+# What a chunk and a record take on the way, until the first one has been seen.
+CHUNK_BYTES = 22_000
+TEXT_BYTES = 1_000
 
-_LANES: dict[str, Callable[[str], bool]] = {
-    "text": lambda document_id: not document_id.startswith(CHUNK_PREFIX),
-    "chunks": lambda document_id: document_id.startswith(CHUNK_PREFIX),
+_LANES: dict[str, Callable[[str, str], bool]] = {
+    "keys": lambda database, id_: database != CATALOGUE or id_.startswith(REGISTER_PREFIX),
+    "text": lambda _database, id_: not id_.startswith(CHUNK_PREFIX),
+    "catalogue": lambda _database, id_: not id_.startswith(REGISTER_PREFIX),
+    "chunks": lambda _database, id_: id_.startswith(CHUNK_PREFIX),
 }
+"""Every lane, in the order of what matters more: which documents of its databases it carries."""
+
+_THREADS = {"text": ("keys", "text"), "large": ("catalogue", "chunks")}
+
+
+def lanes_of(database: str) -> tuple[str, ...]:
+    """The lanes in which a database travels."""
+    if database.startswith("station-"):
+        return ("text", "chunks")
+    return ("keys", "catalogue") if database == CATALOGUE else ("keys",)
 
 
 @dataclass(frozen=True)
@@ -100,9 +123,14 @@ class Line:
         self._status = LineStatus()
         self._status_lock = threading.Lock()
         self._stop = threading.Event()
-        self._wakes = {name: threading.Event() for name in ("contact", *_LANES)}
+        self._wakes = {name: threading.Event() for name in ("contact", *_THREADS)}
+        self._text_rests = threading.Event()
+        self._text_rests.set()
+        self._failures = 0
         self._round = threading.Condition()
         self._rounds = 0
+        # What was known of the catalogue when it was last gone for, with success or not.
+        self._catalogue_tried: Seq | None = None
         self._active_at: datetime | None = None
         # How far each road has been travelled in this process, so that a quiet road costs nothing.
         self._pushed: dict[tuple[str, str], int] = {}
@@ -122,6 +150,7 @@ class Line:
 
     def wake(self) -> None:
         """There is something to carry: do not wait for the next contact."""
+        self._text_rests.clear()
         for event in self._wakes.values():
             event.set()
 
@@ -138,14 +167,14 @@ class Line:
         return {
             name: known
             for name, known in dict(self._known).items()
-            if all(self._pulled.get((name, lane)) == known for lane in _LANES)
+            if all(self._pulled.get((name, lane)) == known for lane in lanes_of(name))
         }
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         lanes: list[tuple[str, Callable[[], None]]] = [("contact", self._run_contact)]
-        lanes += [(lane, partial(self._run_lane, lane)) for lane in _LANES]
+        lanes += [(thread, partial(self._run_lanes, thread)) for thread in _THREADS]
         for name, run in lanes:
             thread = threading.Thread(target=run, name=f"line-{name}", daemon=True)
             thread.start()
@@ -154,6 +183,7 @@ class Line:
     def stop(self) -> None:
         self._stop.set()
         self.wake()
+        self._text_rests.set()
         for thread in self._threads:
             thread.join(5)
 
@@ -163,29 +193,50 @@ class Line:
         busy = self._active_at is not None and self._now() - self._active_at < ACTIVE
         return ACTIVE_INTERVAL_S if busy or self._site.waiting() else IDLE_INTERVAL_S
 
+    def pause_s(self) -> float:
+        """How long to wait before the next contact: the pace, or less after a break, with some jitter.
+
+        Jitter keeps forty stations that lost their line together from knocking together.
+        """
+        pace = self.interval_s()
+        if self._failures == 0:
+            return pace * self._random.uniform(0.9, 1.0)
+        return min(pace, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 20)) * self._random.uniform(0.5, 1.0)
+
     def _run_contact(self) -> None:
         wake = self._wakes["contact"]
         while not self._stop.is_set():
             wake.clear()
             if self._unbroken(self.make_contact):
-                self._wakes["text"].set()
-                self._wakes["chunks"].set()
+                # Text has its turn first, whichever thread is faster.
+                self._text_rests.clear()
+                for thread in _THREADS:
+                    self._wakes[thread].set()
             else:
                 self._round_ended()
-            # A little jitter keeps forty stations that woke together from knocking together.
-            pause = self.interval_s() * self._random.uniform(0.9, 1.0)
+            pause = self.pause_s()
             self._note(next_try_at=self._now() + timedelta(seconds=pause))
             wake.wait(pause)
 
-    def _run_lane(self, lane: str) -> None:
-        wake = self._wakes[lane]
+    def _run_lanes(self, thread: str) -> None:
+        wake = self._wakes[thread]
         while not self._stop.is_set():
             wake.wait()
             wake.clear()
-            if self.status().online and not self._stop.is_set():
-                self._unbroken(partial(self.carry, lane))
-            if lane == "text":
+            if thread == "text":
+                self._text_rests.clear()
+            else:
+                self._text_rests.wait(GIVE_WAY_S)
+            whole = True
+            for lane in _THREADS[thread]:
+                if whole and self.status().online and not self._stop.is_set():
+                    whole = self._unbroken(partial(self.carry, lane)) is not False
+            if thread == "text":
+                self._text_rests.set()
                 self._round_ended()
+            if not whole and not self._stop.wait(self.pause_s()):
+                # Sooner than the pace of contacts, if the line broke in the midst of something.
+                self._wakes["contact"].set()
 
     def _unbroken(self, act: Callable[[], Any]) -> Any:
         """A fault of ours in one round is written down and told; it must not end the loop for good."""
@@ -206,15 +257,20 @@ class Line:
         try:
             contact = self._site.contact()
         except PeerError as error:
+            self._failures += 1
             self._note(online=False, trouble=say(error))
             return False
         self._known.update(contact.changed)
         self._note(online=True, last_contact_at=contact.county_time, trouble=None)
         return True
 
-    def carry(self, lane: str) -> None:
-        """Replicate each road in this lane, both ways where it goes both ways; stop at the first break of the line."""
+    def carry(self, lane: str) -> bool:
+        """Replicate each road in this lane, both ways where it goes both ways; False at the first break of the line."""
+        if lane == "catalogue":
+            self._catalogue_tried = self._known.get(CATALOGUE)
         for road in self._site.roads():
+            if lane not in lanes_of(road.name):
+                continue
             try:
                 if road.push:
                     self._push(road.name, lane)
@@ -222,49 +278,73 @@ class Line:
             except Unauthorized as error:
                 self._site.unauthorized()
                 self._note(trouble=say(error))
-                return
-            except (Unreachable, Garbled) as error:
+                return False
+            except (Unreachable, Garbled, TooLarge) as error:
+                self._failures += 1
                 self._note(online=False, trouble=say(error))
-                return
+                return False
             except Forbidden as error:
                 # This one road is closed to us (a database that was taken away): the others are still open.
                 self._note_database(road.name, trouble=say(error))
             except PeerError as error:
                 self._note_database(road.name, trouble=say(error))
+        self._failures = 0
+        return True
 
     def _push(self, name: str, lane: str) -> None:
         store = self._site.store(name)
         at = store.update_seq
-        if self._pushed.get((name, lane)) == at:
-            return
-        done = self._replicate(store, self._site.remote(name), name, lane, "up")
-        if done is not None:
-            self._pushed[(name, lane)] = at
+        pushed = self._pushed.get((name, lane))
+        if pushed is None or any(_LANES[lane](name, row.id) for row in store.changes(pushed).results):
+            done = self._replicate(store, self._site.remote(name), name, lane, "up")
+            if done is None:
+                return
+        self._pushed[(name, lane)] = at
 
     def _pull(self, name: str, lane: str) -> None:
         known = self._known.get(name)
         if known is None or self._pulled.get((name, lane)) == known:
             return
-        done = self._replicate(self._site.remote(name), self._site.arriving(name), name, lane, "down")
+        store = self._site.store(name)
+        before = store.update_seq
+        try:
+            done = self._replicate(self._site.remote(name), self._site.arriving(name), name, lane, "down")
+        finally:
+            if store.update_seq != before:
+                # Also if the line broke after that: the next run finds it here, and has nothing to tell of.
+                self._site.arrived({name})
         if done is None:
             return
         self._pulled[(name, lane)] = known
-        if done.docs_written:
-            # What came down need not be offered back up: only what was written here counts as news.
-            self._site.arrived({name})
         self._note_database(name, trouble=None, pulled_at=self._now())
 
     def _replicate(self, source: Peer, target: Peer, name: str, lane: str, direction: str) -> Replicated | None:
         done = replicate(
-            Lane(source, lane, _LANES[lane]),
+            Lane(source, lane, partial(_LANES[lane], name)),
             target,
             now=self._now,
             random=self._random,
             request_bytes=THREE_SECONDS_BYTES if lane == "chunks" else TEXT_REQUEST_BYTES,
-            stop=self._stop.is_set,
+            document_bytes=CHUNK_BYTES if lane == "chunks" else TEXT_BYTES,
+            stop=partial(self._must_stop, lane),
+            progress=partial(self._moved, lane),
             on_refused=lambda document, reason: self._site.refused(name, direction, document, reason),
         )
         return done if done.complete else None
+
+    def _must_stop(self, lane: str) -> bool:
+        """At the end of the process; and pieces of files let a new catalogue pass."""
+        if lane == "chunks" and self._known.get(CATALOGUE) != self._catalogue_tried:
+            self._wakes["large"].set()
+            return True
+        return self._stop.is_set()
+
+    def _moved(self, lane: str, done: Replicated) -> None:
+        """After each request of a run: something got through, and what is large gives way to text."""
+        if done.docs_read:
+            self._failures = 0
+        if lane in _THREADS["large"]:
+            self._text_rests.wait(GIVE_WAY_S)
 
     def _note(self, **changes: Any) -> None:
         with self._status_lock:
@@ -277,12 +357,25 @@ class Line:
             self._status = replace(self._status, databases=databases)
 
 
+_NOTHING_WRONG = "没有存下任何不对的内容，会自动再试。"
+_STRANGERS = {
+    "login_page": "线路上有别的东西在应答：来的是一个网页，多半要先登录才能上网。请用浏览器打开任一网站，照提示登录。",
+    "proxy_error": "线路上有别的东西在应答：中间的网络设备出了错，没有把话传到县中心。",
+    "redirected": "线路上有别的东西在应答：它把本站引到别的网址去，本站没有跟去。",
+    "cut_short": "县中心的应答在路上断了半截。",
+    "changed": "内容在路上被改动了，或者应答答非所问。",
+    "garbled": "线路上有别的东西在应答（可能要先登录上网，或中间设备出错）。",
+}
+
+
 def say(error: PeerError) -> str:
     """The trouble in words for the person at the station, with what happens next."""
     if isinstance(error, Unreachable):
         return "县中心连不上。照常收件，线路一通自动上传。"
     if isinstance(error, Garbled):
-        return "线路上有别的东西在应答（可能要先登录上网，或中间设备出错）。没有存下任何不对的内容，会自动再试。"
+        return _STRANGERS.get(error.code, _STRANGERS["garbled"]) + _NOTHING_WRONG
+    if isinstance(error, TooLarge):
+        return "应答没完没了，不像是县中心说的，已经掐断。" + _NOTHING_WRONG
     if isinstance(error, Unauthorized):
         return "县中心没有认出本站的钥匙。请告诉县中心管理员。"
     if isinstance(error, Forbidden):

@@ -30,7 +30,6 @@ from provisioning.register import (
     apply_securities,
     current_register,
     databases_of,
-    is_retirement,
     station_database,
 )
 from sync.peer import Document, Peer, Writer, WriteRule
@@ -229,9 +228,7 @@ class Station:
     def _county_signed(self, document: Document) -> bool:
         """Signed by the county's key, or a register: that one is checked under the authority whenever it is used."""
         if str(document.get("_id", "")).startswith("register:"):
-            return _is_register(document, self.folder.authority_fingerprint) or is_retirement(
-                document, self.folder.authority_certificate()
-            )
+            return _is_register(document, self.folder.authority_fingerprint)
         key = self._register.key(str(document.get("key", "")))
         return (
             key is not None

@@ -25,10 +25,20 @@ class Answer:
         try:
             said = json.loads(self.body)
         except ValueError:
-            raise Garbled(f"The answer (HTTP {self.status}) is not JSON; is there a login page between?") from None
+            raise Garbled(
+                f"The answer (HTTP {self.status}) is not JSON; is there a login page between?", code=self._stranger()
+            ) from None
         if not isinstance(said, dict):
             raise Garbled(f"The answer (HTTP {self.status}) is not a JSON object.")
         return said
+
+    def _stranger(self) -> str:
+        """Who it may have been that answered something else than JSON."""
+        if 300 <= self.status < 400:
+            return "redirected"
+        if self.body.lstrip()[:1] != b"<":
+            return "cut_short"
+        return "login_page" if self.status < 300 or self.status == 511 else "proxy_error"
 
 
 Post = Callable[[str, bytes, Mapping[str, str]], Answer]

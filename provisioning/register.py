@@ -6,13 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from casework.canonical import Document
 from casework.documents import register as registers
 from casework.documents.register import COUNTY, TOWNSHIP, Key, Register, RegisterRefused
-from casework.signing import document_holds, sign_document
+from casework.signing import sign_document
 from casework.times import rfc3339
 from provisioning import ProvisioningError
 from provisioning.authority import Authority, pem
@@ -57,7 +54,7 @@ def _township_role(key: Key) -> str:
 def current_register(store: Store, authority_fingerprint: str) -> Register | None:
     """The register with the highest number that the pinned authority has signed; None when there is none yet.
 
-    Every register is a document of its own, so what holds once is never left for a lower one.
+    Every register is a document of its own and stays, so what holds once is never left for a lower one.
     """
     for document in store.range("register:", AFTER_REGISTERS, descending=True):
         try:
@@ -172,28 +169,4 @@ def _write_next(
     document = sign_document(unsigned, registers.AUTHORITY, authority.sign)
     # Without a revision: a register that exists under this number is never followed by another one.
     catalogue.update(document)
-    _retire_before(catalogue, authority, number)
     return Register.of(document, authority=None)
-
-
-def _retire_before(catalogue: Store, authority: Authority, newest: int) -> None:
-    """Delete all registers but the newest and the one before it.
-
-    Each holds every key that the county ever admitted: a thousand stations' enrolments would leave half a gigabyte on
-    each of them. A station that was away misses nothing, because the newest register says all that the others said.
-    """
-    last = registers.register_id(newest - 2)
-    for document in catalogue.range("register:", last):
-        tombstone = {name: document[name] for name in ("_id", "_rev")} | {"_deleted": True, "retires": document["_id"]}
-        catalogue.update(sign_document(tombstone, registers.AUTHORITY, authority.sign))
-
-
-def is_retirement(document: Document, authority: x509.Certificate) -> bool:
-    """Whether this is the authority's own deletion of a register. `retires` is signed; a tombstone's id is not."""
-    public_key = authority.public_key()
-    return (
-        document.get("_deleted") is True
-        and document.get("retires") == document.get("_id")
-        and isinstance(public_key, ec.EllipticCurvePublicKey)
-        and document_holds(document, public_key)
-    )

@@ -142,7 +142,7 @@ class RemotePeer:
         for id_, row in answer.items():
             missing = row.get("missing") if isinstance(row, dict) else None
             if id_ not in revs or not isinstance(missing, list) or not set(missing) <= set(revs[id_]):
-                raise Garbled("The answer to _revs_diff speaks of what was not asked.")
+                raise Garbled("The answer to _revs_diff speaks of what was not asked.", code="changed")
             ancestors = row.get("possible_ancestors", [])
             found[id_] = Missing(missing, [rev for rev in ancestors if isinstance(rev, str)])
         return found
@@ -161,7 +161,7 @@ class RemotePeer:
         size = (self.bytes_received - before) // max(1, len(wanted))
         found = _found(results, size)
         if extra := found.keys() - set(wanted):
-            raise Garbled(f"_bulk_get answered with what was not asked: {sorted(extra)[0][0][:80]}")
+            raise Garbled(f"_bulk_get answered with what was not asked: {sorted(extra)[0][0][:80]}", code="changed")
         lost = Fetched("", "", None, "not_found", "not in the answer")
         return [found.get(pair, lost._replace(id=pair[0], rev=pair[1])) for pair in wanted]
 
@@ -182,7 +182,7 @@ class RemotePeer:
         ids = {doc["_id"] for doc in docs}
         for row in rows:
             if row.get("id") not in ids:
-                raise Garbled("The answer to _bulk_docs speaks of documents that were not sent.")
+                raise Garbled("The answer to _bulk_docs speaks of documents that were not sent.", code="changed")
             if row.get("error"):
                 rev = row.get("rev")
                 refused[row["id"], rev if (row["id"], rev) in asked else None] = row
@@ -236,11 +236,14 @@ class RemotePeer:
     def _answer(self, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None) -> Any:
         _, headers, data = self._exchange(method, path, query or {}, body)
         if "json" not in headers.get("Content-Type", ""):
-            raise Garbled(_not_a_peer(headers.get("Content-Type", "nothing"), data))
+            raise Garbled(
+                _not_a_peer(headers.get("Content-Type", "nothing"), data),
+                code="login_page" if "html" in headers.get("Content-Type", "") else None,
+            )
         try:
             return parse_json(data)
         except BadRequest as problem:
-            raise Garbled(f"The answer breaks off or is not JSON: {problem.reason}") from problem
+            raise Garbled(f"The answer breaks off or is not JSON: {problem.reason}", code="cut_short") from problem
 
     def _exchange(
         self, method: str, path: str, query: Mapping[str, str], body: object, accept: str = "application/json"
@@ -309,14 +312,14 @@ class RemotePeer:
             try:
                 data += unpack.feed(piece) if unpack else piece
             except BadRequest as problem:
-                raise Garbled("The answer cannot be unpacked.") from problem
+                raise Garbled("The answer cannot be unpacked.", code="changed") from problem
             if len(data) > self._max_answer_bytes:
                 raise TooLarge(f"The answer is longer than {self._max_answer_bytes} bytes.")
         if unpack is not None:
             try:
                 unpack.end()
             except BadRequest as problem:
-                raise Garbled("The answer breaks off.") from problem
+                raise Garbled("The answer breaks off.", code="cut_short") from problem
 
 
 class _Cut(Unreachable):
@@ -370,7 +373,9 @@ def _refusal(status: int, headers: Mapping[str, str], data: bytes) -> PeerError:
     if not isinstance(said, dict) or not isinstance(said.get("error"), str):
         if status in (502, 503, 504):
             return Unreachable(f"Somebody on the way answered {status}.")
-        return Garbled(f"Status {status}: {_not_a_peer(headers.get('Content-Type', 'nothing'), data)}")
+        # 511 is what a captive portal should say (RFC 6585, section 6); most say 200 or 302.
+        code = "redirected" if status < 400 else "login_page" if status == 511 else "proxy_error"
+        return Garbled(f"Status {status}: {_not_a_peer(headers.get('Content-Type', 'nothing'), data)}", code=code)
     reason = str(said.get("reason", ""))[:2000]
     kind = _ERRORS.get(status, PeerError)
     return kind(reason, code=said["error"][:80], status=status)

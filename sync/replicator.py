@@ -30,6 +30,8 @@ _LASTING_REFUSALS: Final = frozenset(
         "attachment_too_large",
     )
 )
+# How often a refused document is fetched and sent again before the refusal is believed.
+_HEARD_AGAIN: Final = 2
 # So many changes that wait behind the first ones are remembered at a time.
 _OWED_AT_MOST: Final = 50_000
 # How large a document is taken to be before the first one has been seen: a record, and a piece of a file.
@@ -82,6 +84,7 @@ def replicate(
     random: Random,
     batch: int = 500,
     request_bytes: int = 1 << 20,
+    document_bytes: int = _FIRST_GUESS_BYTES,
     doc_ids: Sequence[str] | None = None,
     first: Callable[[str], bool] | None = None,
     look_again_s: float = 4.0,
@@ -94,7 +97,8 @@ def replicate(
     """One run to the end of the source's feed. May be broken off and repeated at any point; raises
     `PeerError`.
 
-    `request_bytes` is about how much one request carries (give about three seconds of a thin line). `first`
+    `request_bytes` is about how much one request carries (give about three seconds of a thin line), and
+    `document_bytes` how large a document is taken to be before the first one has been seen. `first`
     says which ids go before all others (text before pictures): the whole feed is searched for them before the
     others begin, and again every `look_again_s` while those are under way; no checkpoint passes one that
     still waits. With `overlap` (for lines that are not thin) the source is read while the target is asked and while
@@ -110,6 +114,7 @@ def replicate(
         now=now,
         batch=batch,
         request_bytes=request_bytes,
+        document_bytes=document_bytes,
         doc_ids=doc_ids,
         first=first,
         look_again=timedelta(seconds=look_again_s),
@@ -153,6 +158,7 @@ class _Run:
     now: Callable[[], datetime]
     batch: int
     request_bytes: int
+    document_bytes: int
     doc_ids: Sequence[str] | None
     first: Callable[[str], bool] | None
     look_again: timedelta
@@ -161,9 +167,7 @@ class _Run:
     target_is_empty: bool
     done: Replicated = field(default_factory=Replicated)
     counts: Progress = field(default_factory=Progress)
-    _guess: dict[bool, float] = field(
-        default_factory=lambda: {True: float(_FIRST_GUESS_BYTES), False: float(_OWED_GUESS_BYTES)}
-    )
+    _guess: dict[bool, float] = field(default_factory=dict)
 
     # Whether the feed is asked for its documents too, and whether that has turned out to be of no use.
     _with_docs: bool = False
@@ -171,6 +175,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.done = replace(self.done, last_seq=self.start)
+        self._guess = {True: float(self.document_bytes), False: float(_OWED_GUESS_BYTES)}
 
     # Reading.
 
@@ -240,7 +245,8 @@ class _Run:
 
     def _steps_of_owed(self, owed: list[_Owed], end: Seq, *, until_look: bool) -> Iterator[_Step]:
         look_at = self.now() + self.look_again
-        while owed and not (until_look and self.now() >= look_at):
+        # At least one piece between two looks, however long a look takes.
+        while owed:
             # Asked of the target in one go, then fetched in small pieces.
             some = owed[: self.batch]
             missing = self._missing([one.change for one in some])
@@ -261,6 +267,8 @@ class _Run:
                 if until_look and self.now() >= look_at:
                     break
             del owed[:taken]
+            if until_look and self.now() >= look_at:
+                return
 
     def _divided(self, changes: list[Change]) -> tuple[list[tuple[str, str]], list[Document]]:
         """Of a page of the feed the revisions that have to be asked for, and the documents that it has brought.
@@ -350,8 +358,7 @@ class _Run:
             fetched = self.source.bulk_get(wanted)
         except TooLarge:
             if len(wanted) == 1:
-                id_, rev = wanted[0]
-                return [Fetched(id_, rev, None, "too_large", "larger than one answer may be")]
+                return self._too_large(wanted[0])
             half = len(wanted) // 2
             fetched = self._get(wanted[:half], first=first)
             try:
@@ -359,7 +366,7 @@ class _Run:
             except BrokenOff as problem:
                 raise BrokenOff(problem.reason, fetched + problem.fetched) from problem
         if [(one.id, one.rev) for one in fetched] != wanted:
-            raise Garbled("bulk_get answered with other revisions than were asked for.")
+            raise Garbled("bulk_get answered with other revisions than were asked for.", code="changed")
         sizes = [one.size for one in fetched if one.size]
         if sizes:
             # Learn quickly that documents are large, slowly that they are small.
@@ -367,6 +374,14 @@ class _Run:
             weight = 1.0 if largest > self._guess[first] else 0.3
             self._guess[first] += weight * (largest - self._guess[first])
         return fetched
+
+    def _too_large(self, wanted: tuple[str, str]) -> list[Fetched]:
+        """One document, once more: was it too large, or did a stranger on the line talk without end?"""
+        self.source.info()
+        try:
+            return self.source.bulk_get([wanted])
+        except TooLarge:
+            return [Fetched(*wanted, None, "too_large", "larger than one answer may be")]
 
     # Writing.
 
@@ -377,8 +392,10 @@ class _Run:
         for one in step.fetched:
             if one.document is not None:
                 documents.append(one.document)
-            elif self._is_still_there(one):
+            elif one.error == "too_large":
                 self._refuse({"_id": one.id, "_rev": one.rev}, f"source: {one.error}: {one.reason}")
+            else:
+                documents += self._in_its_place(one)
         if not documents:
             return
         if step.fetched:
@@ -402,12 +419,13 @@ class _Run:
                 self._fail(documents[0], f"target: {problem.code}: {problem.reason}")
             return
         written = 0
+        refused: list[Document] = []
         lost: PeerError | None = None
         for document, answer in zip(documents, answers, strict=True):
             if answer.error is None:
                 written += 1
             elif answer.error in _LASTING_REFUSALS:
-                self._fail(document, answer.reason or answer.error)
+                refused.append(document)
             else:
                 lost = PeerError(f"{answer.id}: {answer.reason}", code=answer.error)
         self.counts.docs_written += written
@@ -416,6 +434,42 @@ class _Run:
         )
         if lost is not None:
             raise lost
+        if refused:
+            self._hear_again(refused)
+
+    def _hear_again(self, refused: list[Document]) -> None:
+        """Fetch and send once more what the target will not take: the line may have changed it on the way.
+
+        Only what stays the same at the source and is refused each time is refused for good. Raises `Garbled` if
+        the copies differ: then nothing is known yet, and the checkpoint has to wait.
+        """
+        first = {(document["_id"], document["_rev"]): document for document in refused}
+        reasons: dict[tuple[str, str], str] = {}
+        changed = False
+        for _ in range(_HEARD_AGAIN):
+            documents = []
+            for one in self.source.bulk_get(list(first)):
+                if one.document is None:
+                    raise Garbled(f"The source gave {one.id[:80]} a moment ago, and now it does not.", code="changed")
+                changed = changed or _said(one.document) != _said(first[one.id, one.rev])
+                documents.append(one.document)
+            taken = 0
+            for document, answer in zip(documents, self.target.bulk_docs(documents, new_edits=False), strict=True):
+                if answer.error is None:
+                    taken += 1
+                    first.pop((document["_id"], document["_rev"]))
+                else:
+                    reasons[document["_id"], document["_rev"]] = answer.reason or answer.error
+            self.counts.docs_written += taken
+            self.done = replace(
+                self.done, docs_written=self.done.docs_written + taken, changed=self.done.changed or taken > 0
+            )
+            if not first:
+                return
+        if changed:
+            raise Garbled("Documents come out of the line changed, and differently each time.", code="changed")
+        for pair, document in first.items():
+            self._fail(document, reasons[pair])
 
     def _fail(self, document: Document, reason: str) -> None:
         self.counts.doc_write_failures += 1
@@ -427,12 +481,20 @@ class _Run:
             self.on_refused(document, reason)
         self.done = replace(self.done, refused=self.done.refused + 1)
 
-    def _is_still_there(self, one: Fetched) -> bool:
-        """Whether a revision that could not be had is still a leaf: if not, a later row of the feed brings
-        its heir.
+    def _in_its_place(self, one: Fetched) -> list[Document]:
+        """What there is now of a document whose revision could not be had: the heirs that the target lacks.
+
+        Refuses the revision if it is still a leaf. Raises `Garbled` if the source does not know the document at all:
+        a feed that lists what is not there was changed on the way, and what it should have listed is not known.
         """
         rows = self.source.changes(0, style="all_docs", doc_ids=[one.id]).results
-        return any(one.rev in row.revs for row in rows)
+        if [row.id for row in rows] != [one.id]:
+            raise Garbled(f"The feed lists {one.id[:80]}, and the source does not know it.", code="changed")
+        if one.rev in rows[0].revs:
+            self._refuse({"_id": one.id, "_rev": one.rev}, f"source: {one.error}: {one.reason}")
+            return []
+        heirs = self._get(self._missing(rows).get(one.id, []), first=True)
+        return [heir.document for heir in heirs if heir.document is not None]
 
     def has_moved(self, saved: Seq) -> bool:
         """Whether a new checkpoint is worth its requests: behind the same number peers may vary the rest."""
@@ -446,6 +508,11 @@ class _Run:
         """Write down how far this run is; what the target has acknowledged is made durable first."""
         self.target.ensure_full_commit()
         checkpoints.record(self.done.last_seq, self.counts, self.target.info().get("update_seq"))
+
+
+def _said(document: Document) -> Document:
+    """A document without its history, which comes along on one road and not on another."""
+    return {key: value for key, value in document.items() if key != "_revisions"}
 
 
 def _portions(documents: list[Document], request_bytes: int) -> Iterator[list[Document]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +16,7 @@ import pytest
 from casework.documents import chunk
 from node.line import Line, Road
 from provisioning.contact import Contact
-from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, Unauthorized, Unreachable, Writer
+from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, TooLarge, Unauthorized, Unreachable, Writer
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from tests.casework.county import MORNING, NUMBER, agent, intake_data
@@ -116,8 +118,8 @@ def line(site: Site) -> Line:
 
 def round_of(line: Line) -> None:
     if line.make_contact():
-        line.carry("text")
-        line.carry("chunks")
+        for lane in ("keys", "text", "catalogue", "chunks"):
+            line.carry(lane)
 
 
 def take_in(site: Site) -> list[Document]:
@@ -165,6 +167,106 @@ def test_text_is_there_when_the_line_breaks_in_the_pictures(site: Site, line: Li
     assert sorted(site.sent) == sorted(left), "what had arrived is not sent again"
 
 
+def test_what_came_before_a_break_is_taken_up_at_once(site: Site, line: Line) -> None:
+    site.there.open("catalogue").update({"_id": "item:A", "sig": "county"})
+    # The documents are here when the line breaks; the next run finds nothing that is missing.
+    site.fails = lambda database, call: Unreachable("cut") if (database, call) == ("catalogue", "put_local") else None
+    round_of(line)
+    assert site.here.open("catalogue").get("item:A") is not None
+    assert site.arrivals == ["catalogue"]
+
+
+def test_keys_go_before_cases_and_these_before_the_catalogue_and_pictures(site: Site, line: Line) -> None:
+    catalogue = site.there.open("catalogue")
+    catalogue.update({"_id": "item:A", "sig": "county"})
+    catalogue.update({"_id": "register:000002", "sig": "county"})
+    take_in(site)
+    line.start()
+    line.try_now(5)
+    line.wake()
+    county = site.there.open(OURS)
+    _until(lambda: len(county.range("chunk:", "chunk;")) == 4 and catalogue_is_here(site))
+    line.stop()
+    kinds = [id_.partition(":")[0] for _, id_, _, _ in site.here.open("catalogue").changes_since(0, 100)]
+    assert kinds.index("register") < kinds.index("item")
+    assert site.sent[:2] == [document for document in site.sent if document.startswith("event:")]
+
+
+def catalogue_is_here(site: Site) -> bool:
+    return site.here.open("catalogue").get("item:A") is not None
+
+
+def _until(true: Callable[[], bool], within_s: float = 10) -> None:
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.01)
+
+
+def test_pictures_wait_between_two_requests_while_text_is_under_way(site: Site, line: Line) -> None:
+    take_in(site)
+    line.make_contact()
+    for lane in ("keys", "text", "catalogue"):
+        line.carry(lane)
+    order: list[str] = []
+
+    def watch(_database: str, call: str) -> PeerError | None:
+        if call == "bulk_docs":
+            order.append("picture")
+            if len(order) == 1:
+                # Text begins while the first piece is on its way.
+                line._text_rests.clear()
+                threading.Timer(0.3, lambda: (order.append("text done"), line._text_rests.set())).start()
+        return None
+
+    site.fails = watch
+    line.carry("chunks")
+    assert order[:2] == ["picture", "text done"]
+    assert order.count("picture") == 4
+
+
+def test_a_new_catalogue_passes_the_pictures(site: Site, line: Line) -> None:
+    documents = take_in(site)
+    line.make_contact()
+    for lane in ("keys", "text", "catalogue"):
+        line.carry(lane)
+    pieces = 0
+
+    def watch(_database: str, call: str) -> PeerError | None:
+        nonlocal pieces
+        pieces += call == "bulk_docs"
+        if pieces == 2 and call == "bulk_docs":
+            site.there.open("catalogue").update({"_id": "item:B", "sig": "county"})
+            site.fails = lambda _database, _call: None
+            line.make_contact()
+        return None
+
+    site.fails = watch
+    line.carry("chunks")
+    held = site.there.open(OURS)
+    assert sum(held.get(document["_id"]) is not None for document in documents) < len(documents)
+    for lane in ("catalogue", "chunks"):
+        line.carry(lane)
+    assert site.here.open("catalogue").get("item:B") is not None
+    assert all(held.get(document["_id"]) for document in documents)
+
+
+def test_after_a_break_the_next_try_comes_soon_then_ever_later_never_twice_at_the_same_pace(
+    site: Site, line: Line
+) -> None:
+    site.fails = lambda _database, _call: Unreachable("cut")
+    pauses = []
+    for _ in range(6):
+        line.make_contact()
+        pauses.append(line.pause_s())
+    for pause, most in zip(pauses, [0.5, 1, 2, 3, 3, 3], strict=True):
+        assert most / 2 <= pause <= most
+    assert len(set(pauses)) == 6, "jitter"
+    site.fails = lambda _database, _call: None
+    round_of(line)
+    assert 2.7 <= line.pause_s() <= 3
+
+
 def test_a_quiet_round_costs_one_contact(site: Site, line: Line) -> None:
     take_in(site)
     round_of(line)
@@ -188,6 +290,12 @@ def test_what_the_county_did_not_sign_is_refused_kept_and_does_not_stop_the_rest
     [
         (Unreachable("no route"), "连不上"),
         (Garbled("<html>login"), "别的东西在应答"),
+        (Garbled("<html>login", code="login_page"), "登录"),
+        (Garbled("502", code="proxy_error"), "网络设备"),
+        (Garbled("302", code="redirected"), "别的网址"),
+        (Garbled("half", code="cut_short"), "半截"),
+        (Garbled("another hash", code="changed"), "改动"),
+        (TooLarge("endless"), "没完没了"),
         (Unauthorized("who?"), "没有认出本站的钥匙"),
         (Forbidden("revoked"), "不许本站"),
     ],
