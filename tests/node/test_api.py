@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from sync.peer import StorageFull
 from tests.node.station import OLD_AGE, Caller, SmallNode, intake, photo
+from web.cases.casebook import Casebook
 
 Body = dict[str, Any]
 
@@ -241,6 +243,23 @@ def test_many_at_once_have_numbers_of_their_own(village: SmallNode, caller: Call
     assert village.documents() == 48
     serials = [event["serial"] for event in village.station.case_stores()[0].range("event:", "event;")]
     assert sorted(serials) == list(range(1, 49)), "a chain without a gap"
+
+
+def test_a_case_that_is_stored_but_found_no_room_in_the_lists_is_said_so_and_comes_to_light(
+    village: SmallNode, caller: Caller, body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: Any) -> None:
+        raise StorageFull("no room")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Casebook, "_project", full)
+        told = refused(caller.send("cases", json.dumps(body), Idempotency_Key="k"), 507)
+        assert "已经存好" in told["message"]
+        assert village.documents() == 2
+        assert caller.get("cases")["results"] == [], "reading goes on"
+    (listed,) = caller.get("cases")["results"]
+    assert caller.post("cases", body, expect=200, Idempotency_Key="k")["number"] == listed["number"]
+    assert village.documents() == 2
 
 
 # -- files ---------------------------------------------------------------------------------------------------------
