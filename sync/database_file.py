@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from sync import schema
 from sync.peer import NotFound, PeerError, StorageFull
-from sync.sqlite import sqlite3
+from sync.sqlite import no_room, sqlite3
 
 BUSY_TIMEOUT_S: Final = 30.0
 IDLE_READERS: Final = 4
@@ -24,7 +24,7 @@ IDLE_READERS: Final = 4
 MOST_AWAKE: Final = 200
 # Free pages are used again by the next writes. From a quarter of the file on they are given back to the disk.
 _FREE_SHARE: Final = 4
-_SQLITE_BUSY, _SQLITE_IOERR, _SQLITE_FULL = 5, 10, 13
+_SQLITE_BUSY = 5
 
 _log = logging.getLogger(__name__)
 
@@ -277,9 +277,8 @@ def storage_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as problem:
-        code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
-        if code in (_SQLITE_FULL, _SQLITE_IOERR):
+        if no_room(problem):
             raise StorageFull(f"The disk is full or failing ({problem}).") from problem
-        if code == _SQLITE_BUSY:
+        if getattr(problem, "sqlite_errorcode", 0) & 0xFF == _SQLITE_BUSY:
             raise PeerError("The database is busy.", code="busy", status=503) from problem
         raise PeerError(f"The database file cannot be used ({problem}).") from problem

@@ -15,7 +15,16 @@ else:
     except ImportError:
         import sqlite3
 
-__all__ = ["FIRST_FIXED_VERSION", "several_processes_may_write", "sqlite3", "which_sqlite"]
+__all__ = ["FIRST_FIXED_VERSION", "no_room", "several_processes_may_write", "sqlite3", "which_sqlite"]
+
+
+# https://www.sqlite.org/rescode.html; a quota or a failing disk is reported as the second.
+_FULL, _IOERR = 13, 10
+
+
+def no_room(error: BaseException) -> bool:
+    """Whether this is SQLite saying that the disk took no more."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in (_FULL, _IOERR)
 
 
 def which_sqlite() -> str:

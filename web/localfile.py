@@ -11,7 +11,7 @@ from typing import Any
 import sqlite_utils
 
 from sync.peer import StorageFull
-from sync.sqlite import sqlite3
+from sync.sqlite import no_room, sqlite3
 
 
 class LocalFile:
@@ -57,7 +57,7 @@ class LocalFile:
             except BaseException as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+                if no_room(error):
                     raise StorageFull(str(error)) from error
                 raise
 

@@ -84,7 +84,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         except Problem as problem:
             if problem.status not in (409, 413, 415, 422):
                 raise
-            fields = {} if problem.status == 409 else problem.fields or {"materials": problem.message}
+            fields = {} if problem.status == 409 else _at_its_photo(problem, do)
             return _page(station, draft, item, fields, typed=typed, clash=_clash(problem)), problem.status
 
     @intake.get("/intake/<draft_id>/files/<file_id>")
@@ -140,6 +140,14 @@ def _photos(station: Station, draft: Draft, item: Document, do: str) -> None:
             # Whoever photographs a paper has it in hand.
             materials = {**draft.content["materials"], rest: "received"}
             station.drafts.keep(draft, {**draft.content, "materials": materials})
+
+
+def _at_its_photo(problem: Problem, do: str) -> dict[str, str]:
+    """A problem with a file is said at the material that the file was for: `photo.<material>`."""
+    what, _colon, material = do.partition(":")
+    if what != "photo":
+        return problem.fields
+    return {f"photo.{material}": problem.fields.get("file", problem.message)}
 
 
 def _opened(station: Station, draft_id: str) -> tuple[Draft, Document]:

@@ -17,6 +17,8 @@ class SentForm(HTMLParser):
         self._select: str | None = None
         self._first: str | None = None
         self._chosen: str | None = None
+        self._option: str | None = None
+        self._selected = self._says = False
         self._area: str | None = None
         self._text = ""
 
@@ -37,14 +39,24 @@ class SentForm(HTMLParser):
             case "select":
                 self._select, self._first, self._chosen = name, None, None
             case "option" if self._select is not None:
-                value = attributes.get("value", "")
-                self._first = value if self._first is None else self._first
-                if "selected" in attributes:
-                    self._chosen = value
+                self._end_option()
+                # Without a value, an option is worth what it says.
+                self._option, self._selected = attributes.get("value", ""), "selected" in attributes
+                self._says = "value" not in attributes
 
     def handle_data(self, data: str) -> None:
         if self._area is not None:
             self._text += data
+        if self._option is not None and self._says:
+            self._option += data
+
+    def _end_option(self) -> None:
+        if self._option is None:
+            return
+        value, self._option = self._option.strip() if self._says else self._option, None
+        self._first = value if self._first is None else self._first
+        if self._selected:
+            self._chosen = value
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "template":
@@ -55,7 +67,10 @@ class SentForm(HTMLParser):
             # A first line break belongs to the markup; line breaks go out as CRLF.
             self.sent.add(self._area, self._text.removeprefix("\n").replace("\n", "\r\n"))
             self._area = None
+        if tag == "option":
+            self._end_option()
         if tag == "select" and self._select is not None:
+            self._end_option()
             self.sent.add(self._select, self._chosen if self._chosen is not None else self._first or "")
             self._select = None
 

@@ -8,6 +8,7 @@ and a document never changes.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,12 +26,14 @@ from casework.documents.event import event_holds, is_event_shaped
 from casework.documents.register import Key, Register
 from casework.fold import Case, fold
 from sync.peer import StorageFull
-from sync.sqlite import sqlite3
+from sync.sqlite import no_room, sqlite3
 from sync.store import Store
 
 # Another number, and the tables are dropped and built anew from the feeds.
 LAYOUT = 1
 BATCH = 500
+
+log = logging.getLogger(__name__)
 
 _EVENT_COLUMNS = {
     "id": str,
@@ -139,6 +142,7 @@ class Casebook:
         self._calendar = calendar
         self._own_station = own_station
         self._lock = threading.RLock()
+        self._behind = False
         self._listeners: list[Callable[[set[str]], None]] = []
         self._db = self._connect()
         self._lay_out()
@@ -160,9 +164,16 @@ class Casebook:
         stores = self._stores() if databases is None else (self._store(name) for name in databases)
         touched: set[str] = set()
         with self._lock:
-            for store in stores:
-                if store is not None:
-                    touched |= self._follow_one(store)
+            try:
+                for store in stores:
+                    if store is not None:
+                        touched |= self._follow_one(store)
+            except StorageFull:
+                # What is stored must not stay out of sight: whoever looks next tries again.
+                self._behind = True
+                raise
+            if databases is None:
+                self._behind = False
         if touched:
             for listener in self._listeners:
                 listener(touched)
@@ -541,13 +552,28 @@ class Casebook:
         return documents
 
     def _all(self, sql: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[sqlite3.Row]:
+        self._catch_up()
         # A connection of its own: a page never waits for a long run of projecting.
         with self._read_lock:
             return self._read_db.execute(sql, values).fetchall()
 
     def _one(self, sql: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> Any:
+        self._catch_up()
         with self._read_lock:
             return self._read_db.execute(sql, values).fetchone()
+
+    def _catch_up(self) -> None:
+        """After a run that broke off, on a full disk: once there is room, the next one who looks sees it all."""
+        if not self._behind or not self._lock.acquire(blocking=False):
+            # Nothing is left over, or somebody is at it just now.
+            return
+        try:
+            if self._behind and not self._db.in_transaction:
+                self.follow()
+        except StorageFull:
+            log.warning("the projections wait for room on the disk")
+        finally:
+            self._lock.release()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -560,7 +586,7 @@ class Casebook:
             self._db.commit()
         except BaseException as error:
             self._db.rollback()
-            if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+            if no_room(error):
                 # The documents are safe; what is read from them is caught up with when there is room again.
                 raise StorageFull(str(error)) from error
             raise

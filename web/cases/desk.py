@@ -16,7 +16,7 @@ from casework.documents.register import Register
 from casework.kinds import KINDS
 from casework.rights import may
 from casework.times import Hlc, milliseconds, rfc3339
-from sync.peer import Writer
+from sync.peer import StorageFull, Writer
 from sync.store import Store
 from web.cases.casebook import Casebook
 from web.errors import Problem
@@ -131,7 +131,8 @@ class Desk:
         """Check these acts against the case as it stands, and store them all or none; durable when this returns.
 
         `beside` are documents that go with them (the chunks of a file), `notes` are `_local` documents of the same
-        transaction (an Idempotency-Key). Raises `Problem`: 403 not entitled, 409 not now, 422 not so.
+        transaction (an Idempotency-Key). Raises `Problem`: 403 not entitled, 409 not now, 422 not so, 507 stored, but
+        with no room left to show it.
         """
         for act in acts:
             _refuse_what_cannot_be_signed(act)
@@ -173,7 +174,14 @@ class Desk:
             self._last[home.database] = (serial, documents[-1]["_id"])
             if reading.how == "unknown":
                 self._unsure.setdefault(number, []).extend(documents)
-            self.casebook.follow([home.database])
+            try:
+                self.casebook.follow([home.database])
+            except StorageFull as full:
+                raise Problem(
+                    507,
+                    "saved_but_not_listed",
+                    "已经存好了，不用再存一次。但本站磁盘满了，暂时显示不出来；请联系技术员清理磁盘，腾出地方就能看到。",
+                ) from full
             return documents
 
     def mend_clock(self, by: Person) -> int:
