@@ -1,4 +1,4 @@
-"""Real processes killed with `kill -9` while they write: what was acknowledged is there, files are sound, work goes on."""
+"""Real processes killed with `kill -9` while they write: what was acknowledged is there, files are sound."""
 
 from __future__ import annotations
 
