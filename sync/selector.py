@@ -58,6 +58,25 @@ def selector(value: object) -> Callable[[Document], bool]:
     return _compiled(value, (), negated=False, compare=compare, depth=0)
 
 
+def picking(names: object) -> Callable[[Document], Document]:
+    """Of a document only the fields named, as `fields` says it beside a selector. Raises `BadSelector`."""
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise BadSelector("Fields must be a list of names.", "bad_fields")
+    paths = [tuple(_steps(name)) for name in names]
+
+    def pick(document: Document) -> Document:
+        picked: Document = {}
+        for path in paths:
+            if (found := _reached(document, path)) is not _ABSENT:
+                place = picked
+                for step in path[:-1]:
+                    place = place.setdefault(step, {})
+                place[path[-1]] = found
+        return picked
+
+    return pick
+
+
 def _compiled(value: Any, path: tuple[str, ...], *, negated: bool, compare: _Compare, depth: int) -> Matches:
     """What `value` asks of the place that `path` names within what it is asked of."""
     if depth > MAX_DEPTH:

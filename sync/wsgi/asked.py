@@ -93,11 +93,11 @@ def parse_body(data: bytes) -> Any:
     characters, which nobody can write down.
     """
     try:
-        text = data.decode()
+        data.isascii() or data.decode()
     except UnicodeDecodeError as problem:
         raise BadRequest("invalid UTF-8 JSON") from problem
     value = parse_json(data)
-    if "\\ud" in text or "\\uD" in text:
+    if b"\\ud" in data or b"\\uD" in data:
         json_bytes(value)
     return value
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from sync.bodies import json_bytes
 from sync.peer import BadRequest, Change, Document, NotBuilt, NotFound, Style
-from sync.selector import selector
+from sync.selector import picking, selector
 from sync.served import Opened
 from sync.wsgi.asked import not_allowed
 from sync.wsgi.call import DatabaseCall
@@ -24,11 +24,14 @@ _DOCUMENTS_AT_A_TIME: Final = 50
 
 
 class _Filter(NamedTuple):
-    """Which rows are wanted: of these documents, with such ids, with a revision that matches; or all."""
+    """Which rows are wanted: of these documents, with such ids, with a revision that matches; or all. `pick`
+    says what of a document is shown.
+    """
 
     doc_ids: Sequence[str] | None = None
     is_wanted: Callable[[str], bool] | None = None
     matches: Callable[[Document], bool] | None = None
+    pick: Callable[[Document], Document] | None = None
 
 
 def changes(call: DatabaseCall) -> Response:
@@ -82,7 +85,8 @@ def _filter(call: DatabaseCall) -> _Filter:
         case "_selector":
             if not posted or "selector" not in body:
                 raise BadRequest("Selector must be specified in POST payload")
-            return _Filter(matches=selector(body["selector"]))
+            fields = body.get("fields")
+            return _Filter(matches=selector(body["selector"]), pick=None if fields is None else picking(fields))
         case name:
             raise NotBuilt(f"The filter {name[:60]} is left out here; _doc_ids, _design and _selector are there.")
 
@@ -180,7 +184,13 @@ class _Walk:
             return data
         # Between the row and its document somebody may have written, and somebody compacted.
         one = (opened[0].revision if opened else None) or self.call.store.revision(change.id)
-        return data[:-1] + b',"doc":' + (whole(self.call, one) if one else b"null") + b"}"
+        if one is None:
+            shown = b"null"
+        elif self.wanted.pick is not None:
+            shown = json_bytes(self.wanted.pick(one.document()))
+        else:
+            shown = whole(self.call, one)
+        return data[:-1] + b',"doc":' + shown + b"}"
 
     def end(self) -> bytes:
         """`last_seq` and `pending`: where to go on."""

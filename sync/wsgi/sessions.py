@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from werkzeug.wrappers import Request, Response
@@ -114,12 +114,13 @@ def give_cookie(request: Request, answer: Response, sessions: CookieSessions, wr
 
 def _credentials(request: Request) -> tuple[str, str]:
     if request.mimetype == "application/json":
-        given = parse_body(body(request, _MAX_FORM_BYTES))
-        found = (given.get("name"), given.get("password")) if isinstance(given, dict) else (None, None)
+        posted = parse_body(body(request, _MAX_FORM_BYTES))
+        given: Mapping[str, object] = posted if isinstance(posted, dict) else {}
     else:
         request.max_content_length = request.max_form_memory_size = _MAX_FORM_BYTES
-        found = (request.form.get("name"), request.form.get("password"))
-    name, password = found
+        given = request.form
+    # Both are in use: `name` in CouchDB's documentation, `username` in its clients.
+    name, password = given.get("name", given.get("username")), given.get("password")
     if not isinstance(name, str) or not isinstance(password, str):
         raise BadRequest("A name and a password are needed.")
     return name, password

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import re
 import resource
 import signal
@@ -33,22 +32,13 @@ from sync.remote import RemotePeer
 from sync.sqlite import several_processes_may_write, which_sqlite
 from sync.store import Databases, Store
 from tests.contracts.peer import kept
+from tests.sync.server_process import Served, start
 
 ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(group, arguments)
-
-
-def start(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, **(environment or {})},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 def free_port() -> int:
@@ -230,34 +220,6 @@ def test_a_disk_that_fills_up_stops_writing_and_loses_nothing(tmp_path: Path) ->
 
 
 # Several processes on one port.
-
-
-class Served:
-    """A running `yizhan sync serve` and a way to ask it over a new connection each time."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.process = start(
-            *("-m", "yizhan", "sync", "serve", "--dir", str(folder), "--listen", "127.0.0.1:0", "--admin", "a:b"),
-            *options,
-        )
-        assert self.process.stdout is not None
-        found = re.search(r"http://[^/]*:(\d+)/", self.process.stdout.readline())
-        assert found is not None
-        self.url = f"http://127.0.0.1:{found[1]}"
-        self.address = ("127.0.0.1", int(found[1]))
-
-    def __call__(self, method: str, path: str, body: object = None, **headers: str) -> urllib3.BaseHTTPResponse:
-        with urllib3.PoolManager() as pool:
-            headers.setdefault("Authorization", "Basic YTpi")
-            return pool.request(method, self.url + path, json=body, headers=headers, retries=False)
-
-    def workers(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children()
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(15)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.collation import compare
-from sync.selector import BadSelector, selector
+from sync.selector import BadSelector, picking, selector
 
 DOC: dict[str, Any] = {
     "_id": "case:1",
@@ -183,6 +183,17 @@ def test_what_is_no_selector(query: object, code: str) -> None:
         selector(query)
     assert refused.value.code == code
     assert refused.value.status == 400
+
+
+def test_of_a_document_only_the_fields_named() -> None:
+    assert picking(["n", "place.code.six", "a\\.b", "missing"])(DOC) == {
+        "n": 7,
+        "place": {"code": {"six": "600101"}},
+        "a.b": "dotted",
+    }
+    for fields in ([], "n", [1], [""]):
+        with pytest.raises(BadSelector):
+            picking(fields)
 
 
 def test_a_selector_a_thousand_deep_is_refused() -> None:

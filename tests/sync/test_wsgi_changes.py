@@ -193,6 +193,10 @@ def test_what_a_selector_takes(call: Caller, numbered: list[str]) -> None:
     assert len(rest) == 102 - 3
     again = call("POST", "/private/_changes?filter=_selector&include_docs=true&limit=1", query).json["results"]
     assert again[0]["doc"]["n"] == 1000
+    picked = {**query, "fields": ["_id", "n", "none"]}
+    again = call("POST", "/private/_changes?filter=_selector&include_docs=true&limit=1", picked).json["results"]
+    assert again[0]["doc"] == {"_id": "d1000", "n": 1000}
+    assert call("POST", "/private/_changes?filter=_selector", {**query, "fields": "n"}).status_code == 400
     assert call("POST", "/private/_changes?filter=_selector", {"selector": {"$odd": 1}}).status_code == 400
     assert call("POST", "/private/_changes?filter=_selector", {}).status_code == 400
     assert call("GET", "/private/_changes?filter=_selector").status_code == 400
