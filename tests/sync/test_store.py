@@ -331,3 +331,29 @@ def test_what_is_not_a_database_file_is_told(tmp_path: Path, random: Random) -> 
     (tmp_path / "x.sqlite3").write_bytes(b"this is no database, but it is long enough to be one" * 100)
     with pytest.raises(PeerError, match="cannot be used"):
         Store(tmp_path / "x.sqlite3", name="x", random=random)
+
+
+def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path, random: Random) -> None:
+    path = tmp_path / "old.sqlite3"
+    large = Random(2).randbytes(300_000)
+    store = Store(path, name="old", random=random)
+    store.update({"_id": "a", "_attachments": {"small": {"data": b"hello"}, "large": {"data": large}}})
+    with store._file.writing() as connection:
+        # As it lay there before there were pieces: each file whole.
+        connection.execute("UPDATE attachments SET data = ? WHERE length > 5", (large,))
+        connection.execute("DROP TABLE attachment_pieces")
+        connection.execute("PRAGMA user_version = 1")
+    store.close()
+    store = Store(path, name="old", random=random)
+    assert store.check() == []
+    digests = {name: stub["digest"] for name, stub in store.get("a")["_attachments"].items()}  # type: ignore[index]
+    assert b"".join(store.file(digests["large"], 199_999, 300_000)) == large[199_999:]
+    assert b"".join(store.file(digests["small"], 1, 3)) == b"el"
+    found = store.attachment("a", "large")
+    assert found is not None
+    assert found.data == large
+    # The same file again is the same file, however it lies there.
+    store.update({"_id": "b", "_attachments": {"again": {"data": large}}})
+    store.compact()
+    assert store.check() == []
+    store.close()
