@@ -160,6 +160,8 @@ def _serve(
         inbuf_overflow=4 * _PIECE_BYTES,
         asyncore_use_poll=True,
         max_request_body_size=_MAX_FILE_BYTES + (1 << 20),
+        # An id of a megabyte is to be refused in our words.
+        max_request_header_size=2 << 20,
         # Whoever hangs up while waiting for changes gives the seat back.
         channel_request_lookahead=1,
         ident=None,

@@ -891,6 +891,7 @@ class Store:
                 said = [int(_property(connection, "documents")), int(_property(connection, "deleted"))]
                 if counts != said:
                     wrong.append(f"The file says {said[0]} documents and {said[1]} deleted, it has {counts}.")
+                wrong += _wrong_sequences(connection)
                 wrong += files.wrong_files(connection, unseal=self._codec.open)
             except sqlite3.DatabaseError as problem:
                 wrong.append(f"SQLite: {problem}")
@@ -905,6 +906,8 @@ class Store:
             return
         if winner != row.rev or (winner in tree.deleted) != bool(row.deleted):
             yield f"the winner is {winner}, the file says {row.rev}"
+        kept = connection.execute("SELECT rev FROM revisions WHERE id = ?", (row.id,))
+        yield from (f"revision {rev} lies here and is not in the tree" for (rev,) in kept if rev not in tree)
         for leaf in tree.leaves():
             try:
                 revision = self._revision_of(connection, row, leaf)
@@ -1052,6 +1055,20 @@ def _count(connection: sqlite3.Connection, tally: _Tally) -> None:
     for name, more in (("documents", tally.documents), ("deleted", tally.deleted)):
         if more:
             connection.execute("UPDATE properties SET value = CAST(value AS INTEGER) + ? WHERE name = ?", (more, name))
+
+
+def _wrong_sequences(connection: sqlite3.Connection) -> Iterator[str]:
+    """What is wrong with the order of the feed and of the lives of the file, and what belongs to no document."""
+    last = _last_seq(connection)
+    if (first := connection.execute("SELECT min(seq) FROM documents").fetchone()[0]) is not None and first < 1:
+        yield f"The first sequence is {first}."
+    begun = 0
+    for number, start in connection.execute("SELECT number, start FROM epochs ORDER BY number"):
+        if not begun <= start <= last:
+            yield f"Epoch {number} begins at {start}, after one that begins at {begun}, in a feed that ends at {last}."
+        begun = max(begun, start)
+    strays = connection.execute("SELECT DISTINCT id FROM revisions WHERE id NOT IN (SELECT id FROM documents)")
+    yield from (f"{id_}: there are revisions and no document" for (id_,) in strays)
 
 
 def _last_seq(connection: sqlite3.Connection) -> int:

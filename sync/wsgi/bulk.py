@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from werkzeug.wrappers import Response
 
@@ -13,10 +13,9 @@ from sync.served import Opened
 from sync.wsgi import multipart
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.documents import mixed_parts
+from sync.wsgi.pages import in_pages, size_of
 from sync.wsgi.responses import json_answer, stream
 from sync.wsgi.shown import opened, wants_files
-
-_DOCUMENTS_AT_A_TIME: Final = 100
 
 
 def bulk_docs(call: DatabaseCall) -> Response:
@@ -73,10 +72,12 @@ def bulk_get(call: DatabaseCall) -> Response:
 
 def _found(call: DatabaseCall, asked: Sequence[_Asked]) -> Iterator[tuple[_Asked, list[Opened]]]:
     latest = call.flag("latest")
-    for first in range(0, len(asked), _DOCUMENTS_AT_A_TIME):
-        some = asked[first : first + _DOCUMENTS_AT_A_TIME]
-        for one, found in zip(some, call.store.opened([(o.id, o.revs) for o in some], latest=latest), strict=True):
-            yield one, found or [Opened("undefined", None)]
+
+    def read(some: Sequence[_Asked]) -> list[list[Opened]]:
+        return call.store.opened([(one.id, one.revs) for one in some], latest=latest)
+
+    for one, found in in_pages(asked, read, size_of):
+        yield one, found or [Opened("undefined", None)]
 
 
 def _bulk_got(call: DatabaseCall, asked: Sequence[_Asked]) -> Iterator[bytes]:

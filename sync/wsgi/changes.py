@@ -15,12 +15,12 @@ from sync.served import Opened
 from sync.wsgi.asked import not_allowed
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.feed import plain_feed
+from sync.wsgi.pages import in_pages, size_of
 from sync.wsgi.responses import listed, stream
 from sync.wsgi.seats import Seated, Wait
 from sync.wsgi.shown import whole
 
 _ROWS_AT_A_TIME: Final = 500
-_DOCUMENTS_AT_A_TIME: Final = 50
 
 
 class _Filter(NamedTuple):
@@ -113,8 +113,7 @@ class _Walk:
         self.page = self._next()
 
     def _next(self) -> list[Change]:
-        reads = self.include_docs or self.wanted.matches is not None
-        size = _DOCUMENTS_AT_A_TIME if reads else _ROWS_AT_A_TIME
+        size = _ROWS_AT_A_TIME
         if self.wanted.is_wanted is None and self.wanted.matches is None:
             size = min(size, self.left)
         if self.wanted.doc_ids is not None:
@@ -160,8 +159,11 @@ class _Walk:
                 (change, self._row(change) if not is_wanted or is_wanted(change.id) else None) for change in page
             )
             return
-        asked = [(change.id, change.revs if matches else change.revs[:1]) for change in page]
-        for change, opened in zip(page, self.call.store.opened(asked), strict=True):
+
+        def read(some: Sequence[Change]) -> list[list[Opened]]:
+            return self.call.store.opened([(row.id, row.revs if matches else row.revs[:1]) for row in some])
+
+        for change, opened in in_pages(page, read, size_of):
             kept = self._matching(change, opened) if not is_wanted or is_wanted(change.id) else None
             yield change, None if kept is None else self._row(kept, opened)
 

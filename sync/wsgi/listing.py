@@ -12,11 +12,11 @@ from sync.peer import BadRequest, Document
 from sync.served import Revision
 from sync.wsgi.asked import not_allowed
 from sync.wsgi.call import DatabaseCall
+from sync.wsgi.pages import PageSize, in_pages
 from sync.wsgi.responses import stream
 from sync.wsgi.shown import whole
 
 _ROWS_AT_A_TIME: Final = 500
-_DOCUMENTS_AT_A_TIME: Final = 50
 _NOTHING: Final = "\0"
 
 
@@ -162,10 +162,10 @@ def _offset(call: DatabaseCall, asked: _Listing) -> int:
 def _rows_between(call: DatabaseCall, asked: _Listing) -> Iterator[bytes]:
     low, high, included = asked.low, asked.high, asked.high_included
     excluded = None if asked.low_included else asked.low
-    page = _DOCUMENTS_AT_A_TIME if asked.include_docs else _ROWS_AT_A_TIME
+    page = PageSize()
     left, skip = asked.limit, asked.skip
     while left > 0:
-        size = min(left, page)
+        size = min(left, page.size if asked.include_docs else _ROWS_AT_A_TIME)
         found = call.store.winners(
             low,
             high,
@@ -175,6 +175,7 @@ def _rows_between(call: DatabaseCall, asked: _Listing) -> Iterator[bytes]:
             end_included=included,
             bodies=asked.include_docs,
         )
+        page.was(sum(len(one.content) for one in found))
         yield from (_row(call, asked, one) for one in found if one.id != excluded)
         left -= len(found)
         if len(found) < size:
@@ -190,13 +191,13 @@ def _rows_of(call: DatabaseCall, asked: _Listing, keys: list[object]) -> Iterato
     if asked.descending:
         keys = keys[::-1]
     keys = keys[asked.skip :][: asked.limit]
-    page = _DOCUMENTS_AT_A_TIME if asked.include_docs else _ROWS_AT_A_TIME
-    for first in range(0, len(keys), page):
-        some = keys[first : first + page]
+
+    def read(some: Sequence[object]) -> list[Revision | None]:
         found = call.store.winners_of([key for key in some if isinstance(key, str)], bodies=asked.include_docs)
-        for key in some:
-            one = found.get(key) if isinstance(key, str) else None
-            yield _row(call, asked, one) if one else json_bytes({"key": key, "error": "not_found"})
+        return [found.get(key) if isinstance(key, str) else None for key in some]
+
+    for key, one in in_pages(keys, read, lambda one: len(one.content) if one else 0):
+        yield _row(call, asked, one) if one else json_bytes({"key": key, "error": "not_found"})
 
 
 def _row(call: DatabaseCall, asked: _Listing, one: Revision) -> bytes:

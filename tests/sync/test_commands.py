@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import http.client
 import json
 import re
 import resource
@@ -414,5 +415,42 @@ def test_a_file_of_fifty_megabytes_comes_and_goes_in_little_memory(tmp_path: Pat
             assert (some.status, some.data) == (206, large[-10:])
         peak = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1])  # type: ignore[index]
         assert peak < 128 * 1024
+    finally:
+        served.stop()
+
+
+@pytest.mark.processes
+def test_requests_as_all_kinds_of_clients_make_them(tmp_path: Path) -> None:
+    served = Served(tmp_path / "served")
+    headers = {"Authorization": "Basic YTpi", "Content-Type": "application/json"}
+    try:
+        served("PUT", "/docs/")
+        line = http.client.HTTPConnection(*served.address, timeout=10)
+
+        def ask(method: str, path: str, body: Any = None, **more: str) -> tuple[int, bytes]:
+            line.request(method, path, body, {**headers, **more}, encode_chunked=not isinstance(body, bytes | None))
+            answer = line.getresponse()
+            return answer.status, answer.read()
+
+        # In chunks, of a length that nobody has told.
+        assert ask("POST", "/docs/_bulk_docs", iter([b'{"docs":[', b'{"_id":"a"}', b"]}"]))[0] == 201
+        assert ask("PUT", "/docs/b/file", iter([b"x" * 100_000] * 10))[0] == 201
+        assert ask("GET", "/docs/b/file") == (200, b"x" * 1_000_000)
+        # An id of a megabyte.
+        status, said = ask("GET", "/docs/" + "x" * 1_000_000)
+        assert (status, json.loads(said)["error"]) == (400, "illegal_docid")
+        assert ask("GET", "/docs/a")[0] == 200
+        # One that asks before it sends, as CouchDB's replicator does.
+        doc = {"_attachments": {"x": {"follows": True, "content_type": "text/plain", "length": 5}}}
+        body = b"--cut\r\n\r\n" + json.dumps(doc).encode() + b"\r\n--cut\r\n\r\nhello\r\n--cut--"
+        with socket.create_connection(served.address, timeout=10) as wire:
+            wire.sendall(
+                b"PUT /docs/c HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YTpi\r\nExpect: 100-continue\r\n"
+                b'Content-Type: multipart/related; boundary="cut"\r\nContent-Length: %d\r\n\r\n' % len(body)
+            )
+            assert wire.recv(100).startswith(b"HTTP/1.1 100 Continue")
+            wire.sendall(body)
+            assert wire.recv(1000).startswith(b"HTTP/1.1 201")
+        assert ask("GET", "/docs/c/x") == (200, b"hello")
     finally:
         served.stop()

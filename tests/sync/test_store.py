@@ -357,3 +357,26 @@ def test_a_file_of_the_first_version_is_taken_over(tmp_path: Path, random: Rando
     store.compact()
     assert store.check() == []
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        ("UPDATE documents SET seq = -3 WHERE id = 'a'", "first sequence is -3"),
+        ("UPDATE epochs SET start = 99", "begins at 99"),
+        ("UPDATE revisions SET id = 'gone' WHERE rev = '1-a'", "gone: there are revisions and no document"),
+        ("UPDATE revisions SET rev = '1-x' WHERE rev = '1-a'", "1-x lies here and is not in the tree"),
+        ("UPDATE documents SET rev = '1-a' WHERE id = 'a'", "the winner is 2-b"),
+        ("UPDATE documents SET tree = 'x' WHERE id = 'a'", "tree cannot be read"),
+        ("UPDATE documents SET body = '{' WHERE id = 'a'", "cannot be read"),
+        ("DELETE FROM documents WHERE id = 'b'", "says 2 documents"),
+    ],
+)
+def test_a_check_finds_what_is_wrong(tmp_path: Path, random: Random, harm: str, told: str) -> None:
+    store = Store(tmp_path / "x.sqlite3", name="x", random=random)
+    store.bulk_docs([kept("a", "1-a"), kept("a", "2-b", "a"), kept("b", "1-x")], new_edits=False)
+    assert store.check() == []
+    with store._file.writing() as connection:
+        connection.execute(harm)
+    assert any(told in line for line in store.check())
+    store.close()

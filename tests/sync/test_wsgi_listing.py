@@ -166,3 +166,35 @@ def test_two_words_for_one_revision_must_agree(call: Caller) -> None:
     assert call("PUT", "/private/a?rev=1-a", {"n": 9}, If_Match='"1-b"').status_code == 400
     assert call("PUT", "/private/a?rev=1-a", {"n": 9, "_rev": "1-b"}).status_code == 400
     assert call("PUT", "/private/a?rev=1-a", {"n": 9}, If_Match='"1-a"').status_code == 201
+
+
+def test_large_documents_are_read_few_at_a_time(call: Caller, databases: Databases) -> None:
+    store = databases.open("station-1")
+    text = "x" * 300_000
+    ids = [f"d{number:03}" for number in range(60)]
+    store.save([{"_id": id_, "t": text} for id_ in ids])
+    asked: list[int] = []
+    opened, winners = store.opened, store.winners
+
+    def counted(wanted: Any, **more: Any) -> Any:
+        asked.append(len(wanted))
+        return opened(wanted, **more)
+
+    def counted_winners(*bounds: Any, **more: Any) -> Any:
+        found = winners(*bounds, **more)
+        asked.append(len(found))
+        return found
+
+    store.opened, store.winners = counted, counted_winners  # type: ignore[method-assign]
+    wanted = {"docs": [{"id": id_} for id_ in ids]}
+    for method, path, body in (
+        ("POST", "_bulk_get", wanted),
+        ("GET", "_all_docs?include_docs=true", None),
+        ("GET", "_changes?include_docs=true&conflicts=true", None),
+    ):
+        answer = call(method, f"/station-1/{path}", body).json
+        assert [row["id"] for row in answer.get("rows") or answer["results"]] == ids
+        # The first guess is wrong, the second may be, and then it is known.
+        assert max(asked) == 16
+        assert max(asked[2:]) <= 4
+        asked.clear()
