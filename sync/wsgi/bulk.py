@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from sync.bodies import json_bytes
 from sync.peer import BadRequest, Document, NotBuilt, Written
+from sync.revisions import revisions_field
 from sync.served import Opened
 from sync.wsgi import multipart
 from sync.wsgi.call import DatabaseCall
@@ -81,7 +82,7 @@ def _found(call: DatabaseCall, asked: Sequence[_Asked]) -> Iterator[tuple[_Asked
 
 
 def _bulk_got(call: DatabaseCall, asked: Sequence[_Asked]) -> Iterator[bytes]:
-    files_wanted = wants_files(call)
+    files_wanted, revs = wants_files(call), call.flag("revs")
     yield b'{"results":['
     for number, (one, found) in enumerate(_found(call, asked)):
         head = (b"," if number else b"") + b'{"id":' + json_bytes(one.id) + b',"docs":['
@@ -92,9 +93,16 @@ def _bulk_got(call: DatabaseCall, asked: Sequence[_Asked]) -> Iterator[bytes]:
                 yield from _row(call, one, opened_one)
             yield b"]}"
         else:
-            rows = (b"".join(_row(call, one, opened_one)) for opened_one in found)
-            yield head + b",".join(rows) + b"]}"
+            yield head + b",".join([_plain_row(one.id, opened_one, revs=revs) for opened_one in found]) + b"]}"
     yield b"]}"
+
+
+def _plain_row(id_: str, one: Opened, *, revs: bool) -> bytes:
+    """A row without files: nearly all of them, as replicators ask for them."""
+    if one.revision is None:
+        return b'{"error":' + json_bytes(_not_found(id_, one.asked)) + b"}"
+    more: Document = {"_revisions": revisions_field(one.path)} if revs else {}
+    return b'{"ok":' + one.revision.bytes(more) + b"}"
 
 
 def _row(call: DatabaseCall, asked: _Asked, one: Opened) -> Iterator[bytes]:
