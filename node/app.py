@@ -50,6 +50,7 @@ def create_station_app(station: Station) -> Flask:
         on_request=station.line.touch,
     )
     app = create_app("node", furniture=furniture)
+    station.clock.on_jump(app.extensions["signin"].clock_jumped)
     services = CaseServices(
         casebook=station.casebook,
         desk=station.desk,

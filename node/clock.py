@@ -8,7 +8,8 @@ county has said what day it is, and what was written meanwhile is put right by `
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -47,6 +48,7 @@ class StationClock:
         self._now = now
         self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._listeners: list[Callable[[timedelta], None]] = []
         self._database = database
         database.table("clock", {"id": int, "offset_ms": int, "how": str, "raw": str, "known": str}, pk="id")
         row = database.row("SELECT * FROM clock WHERE id = 1")
@@ -75,20 +77,34 @@ class StationClock:
             self._notice_step(raw)
             return Doubt(raw, self._known) if self._doubted else None
 
+    def on_jump(self, listener: Callable[[timedelta], None]) -> None:
+        """`listener(by)` is called after the corrected time moved by this much at once, without time having passed."""
+        self._listeners.append(listener)
+
     def confirm(self, said: datetime) -> None:
         """A person says what time it is (aware); believed until the county says otherwise."""
-        with self._lock:
+        with self._jumping(), self._lock:
             self._believe(said - self._now(), "confirmed")
 
     def learn(self, offset_ms: int) -> None:
         """The county's clock is ahead of ours by this much, measured over a contact."""
-        with self._lock:
+        with self._jumping(), self._lock:
             offset = timedelta(milliseconds=offset_ms)
             # Half a second is within what a round trip cannot tell; writing it down each time would wear the card.
             if self._doubted or self._how != "county" or abs(offset - self._offset) > timedelta(milliseconds=500):
                 self._believe(offset, "county")
             elif self._now() + offset - self._known > timedelta(minutes=10):
                 self._remember(self._now())
+
+    @contextmanager
+    def _jumping(self) -> Iterator[None]:
+        before = self.reading()
+        yield
+        after = self.reading()
+        by = (after.corrected - after.raw) - (before.corrected - before.raw)
+        if abs(by) > STEP:
+            for listener in self._listeners:
+                listener(by)
 
     def _believe(self, offset: timedelta, how: str) -> None:
         self._offset, self._how, self._doubted = offset, how, False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,11 @@ from sync.peer import PeerError, StorageFull
 log = logging.getLogger(__name__)
 
 API = "/api/"
+# No space, over the quota, larger than a file may be.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_ROOM_HEADER = "X_YIZHAN_NO_ROOM"
+"""Set by the server when the disk had no room for the body of a request. Whoever sends it gets a 507 and nothing else.
+"""
 
 SENTENCES = {
     400: ("bad_request", "请求的内容看不懂。请退回上一页再试一次。"),
@@ -65,6 +71,16 @@ def handle_errors(app: Flask) -> None:
     @app.errorhandler(StorageFull)
     def on_full(_error: StorageFull) -> Response:
         return _answer(_plain(507))
+
+    @app.before_request
+    def came_in_whole() -> None:
+        if f"HTTP_{NO_ROOM_HEADER}" in request.environ:
+            raise _plain(507)
+
+    @app.errorhandler(OSError)
+    def on_no_room(error: OSError) -> Response:
+        # A large upload goes through a temporary file.
+        return _answer(_plain(507)) if error.errno in NO_ROOM else on_fault(error)
 
     @app.errorhandler(PeerError)
     def on_peer(error: PeerError) -> Response:

@@ -8,11 +8,17 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
 from flask import Flask
+from waitress.buffers import OverflowableBuffer
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer, create_server
+
+from web.errors import NO_ROOM, NO_ROOM_HEADER
 
 # Long polls and stations on slow lines each hold a connection; waitress's own limit of 100 is a small village.
 CONNECTION_LIMIT = 2000
@@ -36,6 +42,36 @@ def keep_memory_small() -> None:
         mallopt(_M_MMAP_THRESHOLD, 256 << 10)
 
 
+class _Nowhere(OverflowableBuffer):
+    """Takes the rest of a body that found no room."""
+
+    def append(self, s: bytes) -> None:
+        del s
+
+
+class _Parser(HTTPRequestParser):
+    """Waitress keeps large bodies in temporary files. With no room for one it would drop the connection; instead the
+    body is read to its end, or the browser would not listen, and the app is told by a header why it is empty.
+    """
+
+    def received(self, data: bytes) -> int:
+        try:
+            return int(super().received(data))
+        except OSError as error:
+            if error.errno not in NO_ROOM or self.body_rcv is None or self.chunked:
+                raise
+            torn, self.body_rcv.buf = self.body_rcv.buf, _Nowhere(1)
+            # Closing writes what is left to write, and there is no room for that either.
+            with suppress(OSError):
+                torn.close()
+            self.headers = {**self.headers, NO_ROOM_HEADER: "1", "CONTENT_LENGTH": "0"}
+            return int(super().received(data))
+
+
+class _Channel(HTTPChannel):
+    parser_class = _Parser
+
+
 class Server:
     """An app on one address. Bound when made, so that `url` is true before the first request is answered."""
 
@@ -52,6 +88,7 @@ class Server:
             ident=None,
         )
         assert isinstance(self._server, BaseWSGIServer), "one address, one socket"
+        self._server.channel_class = _Channel
         assert self._server.socket is not None
         self.url = f"http://{host or '127.0.0.1'}:{self._server.socket.getsockname()[1]}"
 

@@ -38,7 +38,9 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
                 ("有结果了", station.casebook.latest(scope, states=["decided"], limit=SHOWN), None, "看结果"),
             ],
             counts=station.casebook.counts(scope),
-            contested=[row for row in open_cases if row.contested],
+            # In whatever state: of a withdrawal and a decision that did not know of one another, one has closed it.
+            troubled=station.casebook.troubled(scope),
+            shown=SHOWN,
             drafts=station.drafts.open_ones(user.username)[:SHOWN],
         )
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 
-from casework.times import CHINA
+from casework.times import CHINA, parse_rfc3339
 from node.api import TRY_NOW_S, sync_state
 from node.station import Station
 from web.cases.services import CaseServices
 from web.signin import allow, current_user
+from web.wording import long_day
+
+A_DAY, LONGEST_AWAY = timedelta(days=1), timedelta(days=10 * 365)
 
 
 def pages(station: Station, services: CaseServices) -> Blueprint:
@@ -45,16 +48,30 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @line.post("/clock")
     @allow("agent", "township")
     def confirm() -> Response | tuple[str, int]:
-        try:
-            said = datetime.fromisoformat(f"{request.form.get('date', '')}T{request.form.get('time', '')}")
-        except ValueError:
-            problems = {"date": "日期或时间看不懂。请照 2026-09-16 和 09:21 这样填。"}
-            return render_template("station/clock.html", **_clock(station), problems=problems), 422
-        station.confirm_clock(said.replace(tzinfo=CHINA), services.person_of(current_user()))
+        said = _said()
+        known = parse_rfc3339(str(station.register.document["at"]))
+        problem = None
+        if said is None:
+            problem = "日期或时间看不懂。请照 2026-09-16 和 09:21 这样填。"
+        elif not known - A_DAY <= said <= known + LONGEST_AWAY:
+            # The county signed its newest register at that time: an earlier date is a slip of the hand.
+            problem = f"这个日期不对：县中心最近一次发来资料是{long_day(known.astimezone(CHINA))}。请再看一眼日历。"
+        if said is None or problem is not None:
+            return render_template("station/clock.html", **_clock(station), problems={"date": problem}), 422
+        station.confirm_clock(said, services.person_of(current_user()))
         flash(_("记下了，日期按您说的算"), "saved")
         return _to("line.clock")
 
     return line
+
+
+def _said() -> datetime | None:
+    """The date and time of the form, at +08:00."""
+    try:
+        text = f"{request.form.get('date', '')}T{request.form.get('time', '')}"
+        return datetime.fromisoformat(text).replace(tzinfo=CHINA).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _clock(station: Station) -> dict[str, object]:

@@ -463,7 +463,15 @@ def test_with_a_wrong_clock_intake_works_and_papers_wait_for_the_date(village: S
         refused = agent.get(f"/cases/{number}/papers/{paper}", expect=409)
         assert "确认日期" in refused
         assert '/clock"' in refused, "the way there is a link"
-    for wrong in ({"date": "", "time": "09:00"}, {"date": "2026-13-40", "time": "09:00"}, {}):
+    for wrong in (
+        {"date": "", "time": "09:00"},
+        {"date": "2026-13-40", "time": "09:00"},
+        {},
+        {"date": "0001-01-01", "time": "00:00"},
+        {"date": "9999-12-31", "time": "23:59"},
+        {"date": "1970-01-01", "time": "09:00"},
+        {"date": "2206-09-16", "time": "09:00"},
+    ):
         page = agent.send("/clock", wrong, expect=422).text
         assert set(errors_of(page)) <= set(looked_over(page).ids)
     assert "明显不对" in agent.get("/clock")
@@ -479,6 +487,24 @@ def test_with_a_wrong_clock_intake_works_and_papers_wait_for_the_date(village: S
     later = agent.take_in(name="李某某")
     assert later.split("-")[1] == "20260916"
     agent.get(f"/cases/{later}/papers/receipt")
+
+
+@pytest.mark.parametrize("by", ["a person", "the county"])
+def test_a_clock_that_is_put_right_signs_nobody_out(village: SmallNode, by: str) -> None:
+    village.restart(at=datetime(1970, 1, 1, 0, 3, tzinfo=UTC))
+    agent, caller = village.agent(), village.api()
+    draft = agent.begin()
+    if by == "a person":
+        agent.send("/clock", {"date": "2026-10-08", "time": "10:30"})
+        assert "日期按您说的算" in agent.get("/clock")
+    else:
+        offset = datetime(2026, 10, 8, 2, 30, tzinfo=UTC) - village.now.at
+        village.station.clock.learn(round(offset / timedelta(milliseconds=1)))
+    number = number_in(agent.submit(draft, typed(village.item())).location)
+    assert number.split("-")[1] == "20261008"
+    caller.get(f"cases/{number}")
+    village.now.forward(hours=13)
+    assert agent.client.get("/").status_code == 302, "twelve hours are twelve hours by any clock"
 
 
 def test_the_line_page_says_what_waits_and_what_was_not_taken(village: SmallNode, agent: Desk) -> None:

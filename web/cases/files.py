@@ -8,9 +8,10 @@ import unicodedata
 import warnings
 from dataclasses import dataclass
 
-from flask import Request, Response
+from flask import Request, Response, request
 from PIL import Image, UnidentifiedImageError
 from werkzeug.datastructures import FileStorage
+from werkzeug.wsgi import wrap_file
 
 from casework.case import CaseFile
 from web.errors import Problem
@@ -27,15 +28,15 @@ class Upload:
     content: bytes
 
 
-def checked_upload(request: Request) -> Upload:
+def checked_upload(upload: Request) -> Upload:
     """The multipart parts `name` (of the material) and `file`, the file being a picture or PDF that can be opened.
 
     Raises `Problem`: 413 too large, 415 not a picture or PDF, 422 a part is missing or empty.
     """
-    if request.mimetype != "multipart/form-data":
+    if upload.mimetype != "multipart/form-data":
         raise Problem(415, "not_multipart", "请用表单上传文件（multipart/form-data）。")
-    material = request.form.get("name", "").strip()
-    sent = request.files.get("file")
+    material = upload.form.get("name", "").strip()
+    sent = upload.files.get("file")
     fields = {}
     if not material:
         fields["name"] = "请写明是哪一项材料。"
@@ -82,7 +83,9 @@ def file_answer(manifest: CaseFile, content: bytes) -> Response:
 
 def file_answer_of(content_type: str, mark: str, content: bytes) -> Response:
     """As `file_answer`, for a file that is in no case yet; `mark` changes when the content does."""
-    answer = Response(content, mimetype=content_type)
+    # Handed to the server as a file: it is sent from where it lies, not copied, nor put on a disk that may be full.
+    answer = Response(wrap_file(request.environ, io.BytesIO(content)), mimetype=content_type, direct_passthrough=True)
+    answer.content_length = len(content)
     answer.set_etag(mark)
     answer.headers["Cache-Control"] = "private, max-age=86400"
     answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"

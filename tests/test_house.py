@@ -1,0 +1,314 @@
+"""Walks the house: both apps' URL maps, every link that a page offers, every document type, every kind of event."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import validate
+from werkzeug.exceptions import HTTPException
+
+from casework.canonical import Document
+from casework.documents import TYPES
+from casework.documents.account import ROLES
+from casework.kinds import KINDS
+from casework.rights import RIGHTS
+from provisioning.register import station_database
+from sync.peer import Unreachable, Writer
+from sync.replicator import replicate
+from sync.store import Databases
+from sync.write_rules import append_only, county_only
+from tests.casework import examples
+from tests.central.county import MORNING, SUBSISTENCE, TOWNSHIP, VILLAGE, SmallCentre
+from tests.node.station import OLD_AGE, PROOF, SmallNode, make_stations, photo, typed
+from tests.sync.faulty import FaultyPeer
+from web.cases.desk import Act, Person
+
+# -- a house that is lived in --------------------------------------------------------------------------------------
+
+
+@dataclass
+class House:
+    """A county, a township and a village in which every page has something to show."""
+
+    county: SmallCentre
+    township: SmallNode
+    village: SmallNode
+
+    def app(self, name: str) -> Flask:
+        return {"county": self.county.app, "township": self.township.app, "village": self.village.app}[name]
+
+    def client(self, name: str, username: str) -> FlaskClient:
+        if name == "county":
+            return self.county.sign_in(username).client
+        return {"township": self.township, "village": self.village}[name].agent(username).client
+
+
+def carry(node: SmallNode, county: SmallCentre, code: str) -> None:
+    """What is new of this station's cases: up, and down."""
+    name = station_database(code)
+    there = county.centre.databases.open(name)
+    writer = Writer(node.code, frozenset({f"station:{node.station.key.id}", "station"}))
+    replicate(node.station.store(name), there.as_writer(writer), now=county.now, random=Random(1))
+    county.centre.catch_up()
+    replicate(there, node.station.arriving(name), now=county.now, random=Random(2))
+    node.station.arrived({name})
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("house")
+    make_stations(folder / "made")
+    county = SmallCentre(folder / "centre", folder / "made" / "made" / "county")
+    village = SmallNode(folder / "made", folder / "village")
+    township = SmallNode(folder / "made", folder / "township", TOWNSHIP)
+    agent, clerk = village.agent("wang"), township.agent("zhou")
+
+    # Withdrawn here and decided there, neither knowing of the other: a contested point on both sides.
+    contested = agent.take_in()
+    carry(village, county, VILLAGE)
+    village.station.desk.write(contested, [Act("withdrawn", {"reason": "不办了"})], Person("wang", "王某某", "agent"))
+    reviewer = Person("zhao", "赵某某", "reviewer", "民政")
+    county.centre.desk.write(contested, [Act("decided", {"outcome": "granted", "reason": "符合"})], reviewer)
+    # One with a photo, one for the village to decide, and drafts with photos.
+    agent.take_in(PROOF)
+    pictured = agent.take_in()
+    agent.send(
+        f"/cases/{pictured}", {"name": "m01", "file": (io.BytesIO(photo()), "a.jpg")}, to=f"/cases/{pictured}/photos"
+    )
+    county.change_draft(SUBSISTENCE, note="下一版")
+    carry(village, county, VILLAGE)
+    for desk, item in (
+        (agent, OLD_AGE),
+        (clerk, OLD_AGE),
+        (village.agent("chen"), PROOF),
+        (township.agent("wu"), PROOF),
+    ):
+        draft = desk.begin(item)
+        sent = desk.fill(draft, typed(desk.node.item(item)), do="photo:m01")
+        sent.add("photo.m01", (io.BytesIO(photo()), "b.jpg"))
+        assert desk.client.post(draft, data=sent, content_type="multipart/form-data").status_code == 303
+    clerk.take_in(OLD_AGE)
+    carry(township, county, TOWNSHIP)
+    carry(township, county, VILLAGE)
+    assert county.centre.casebook.contested() == 1
+    assert village.station.casebook.contested() == 1
+    yield House(county, township, village)
+    for one in (village, township, county):
+        one.close()
+
+
+# -- links ----------------------------------------------------------------------------------------------------------
+
+
+class Ways(HTMLParser):
+    """Where a page leads: what a browser or our scripts would ask for, which forms it sends, and its own ids."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+        self.asked: set[str] = set()
+        self.sent: set[str] = set()
+        self.ids: set[str] = set()
+        self.anchors: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        said = {name: value or "" for name, value in attrs}
+        self.ids |= {said["id"]} if "id" in said else set()
+        for name in ("href", "src", "data-live", "data-refresh"):
+            if said.get(name, "").startswith("#"):
+                self.anchors.add(said[name][1:])
+            elif said.get(name, "").startswith("/"):
+                self.asked.add(said[name])
+        if "data-search" in said:
+            self.asked.add(f"{said['data-search']}?part=1&q=x")
+        if "data-draft" in said:
+            self.sent.add(said["data-draft"])
+        if tag == "form":
+            (self.sent if said.get("method") == "post" else self.asked).add(said.get("action") or self.path)
+
+
+@dataclass
+class Crawl:
+    asked: set[str] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
+    wrong: list[str] = field(default_factory=list)
+
+
+def crawl(client: FlaskClient) -> Crawl:
+    done, ahead = Crawl(), ["/"]
+    seen = {"/"}
+    while ahead:
+        way = ahead.pop()
+        path = way.partition("#")[0]
+        answer = client.get(path)
+        done.asked.add(urlsplit(path).path)
+        if answer.status_code in (302, 303):
+            found = {urlsplit(answer.location).path}
+        elif answer.status_code != 200:
+            done.wrong.append(f"{way}: {answer.status_code}")
+            continue
+        elif answer.mimetype == "text/html":
+            page = Ways(path)
+            page.feed(answer.text)
+            found = page.asked
+            done.sent |= page.sent
+            whole = "<html" in answer.text
+            done.wrong += [f"{way} leads to #{anchor}, which it has not" for anchor in page.anchors - page.ids if whole]
+        else:
+            continue
+        ahead += [link for link in found if link.partition("#")[0] not in seen]
+        seen |= {link.partition("#")[0] for link in found}
+        assert len(seen) < 2000, "a page makes ever new links"
+    return done
+
+
+def endpoints(app: Flask, paths: set[str], method: str) -> set[str]:
+    adapter, found = app.url_map.bind("localhost"), set()
+    for path in paths:
+        try:
+            found.add(adapter.match(urlsplit(path).path, method)[0])
+        except HTTPException:
+            raise AssertionError(f"{method} {path} goes nowhere") from None
+    return found
+
+
+# Asked for by a script under its own name, or by nobody who is signed in.
+WITHOUT_A_LINK = {"signin.page", "signin.enter", "healthz", "openapi.describe", "static", "line_strip"}
+WHO = [("village", "wang"), ("township", "zhou"), ("township", "wu"), ("county", "zhao"), ("county", "sun")]
+
+
+@pytest.mark.parametrize(("app", "username"), WHO)
+def test_every_link_that_a_page_offers_holds_and_every_page_has_one(house: House, app: str, username: str) -> None:
+    client = house.client(app, username)
+    done = crawl(client)
+    assert done.wrong == []
+    asked, sent = endpoints(house.app(app), done.asked, "GET"), endpoints(house.app(app), done.sent, "POST")
+    roles = set(client.get("/api/v1/session").json["user"]["roles"])  # type: ignore[index]
+    for rule in house.app(app).url_map.iter_rules():
+        view = house.app(app).view_functions[rule.endpoint]
+        if rule.rule.startswith("/api/") or rule.endpoint in WITHOUT_A_LINK or not roles & set(view.roles):  # type: ignore[attr-defined]
+            continue
+        if "GET" in (rule.methods or ()):
+            assert rule.endpoint in asked, f"no link leads to {rule.rule}"
+        elif "POST" in (rule.methods or ()):
+            assert rule.endpoint in sent, f"no form sends to {rule.rule}"
+    allowed = house.app(app).view_functions
+    for endpoint in asked | sent:
+        wanted = getattr(allowed[endpoint], "roles", ())
+        assert not wanted or roles & set(wanted), f"{username} is led to {endpoint}, which is not theirs"
+
+
+# -- URL maps -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("app", ["county", "village"])
+def test_every_route_has_roles_or_is_public(house: House, app: str) -> None:
+    known = {*ROLES}
+    for rule in house.app(app).url_map.iter_rules():
+        if rule.endpoint == "static":
+            continue
+        roles = getattr(house.app(app).view_functions[rule.endpoint], "roles", None)
+        assert roles is not None, rule
+        assert set(roles) <= known, rule
+
+
+@pytest.mark.parametrize("app", ["county", "village"])
+def test_only_what_must_be_is_open_to_everybody(house: House, app: str) -> None:
+    open_to_all = {
+        rule.endpoint
+        for rule in house.app(app).url_map.iter_rules()
+        if getattr(house.app(app).view_functions[rule.endpoint], "roles", None) == ()
+    }
+    expected = {
+        "signin.page", "signin.enter", "signin.leave", "signin_api.enter", "signin_api.look", "signin_api.leave",
+        "healthz", "line_strip", "openapi.describe",
+    }  # fmt: skip
+    # These prove themselves: by a signature, by a one-time code, by the secret of this machine's lock.
+    machines = {"county_api.contact", "county_api.enrol", "county_api.operate"} if app == "county" else set()
+    assert open_to_all == expected | machines
+
+
+@pytest.mark.parametrize("app", ["county", "village"])
+def test_the_description_names_every_operation_and_no_other(house: House, app: str) -> None:
+    document = house.app(app).test_client().get("/api/v1/openapi.json").json
+    assert document is not None
+    validate(document)
+    told = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
+    there = {
+        (re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule), method)
+        for rule in house.app(app).url_map.iter_rules()
+        if rule.rule.startswith("/api/") and rule.endpoint != "openapi.describe"
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert told == there | {("/healthz", "GET")}
+    names = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("app", ["county", "village"])
+def test_every_operation_asks_who_is_there_and_answers_in_one_shape(house: House, app: str) -> None:
+    client = house.app(app).test_client()
+    document: Mapping[str, Any] = client.get("/api/v1/openapi.json").json or {}
+    for path, methods in document["paths"].items():
+        for method, told in methods.items():
+            if told.get("security") == []:
+                continue
+            answer = client.open(re.sub(r"\{[^}]+\}", "x", path), method=method.upper())
+            assert answer.status_code == 401, (method, path)
+            assert set(answer.json or {}) == {"error", "message", "fields"}
+
+
+# -- documents and events -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_document_of_every_type_is_kept_and_survives_a_faulty_road(name: str, tmp_path: Path) -> None:
+    rule = append_only() if TYPES[name].immutable else county_only
+    example = examples.documents()[name]
+    # The county's documents change, and their revisions are the store's to make; the others bring theirs along.
+    databases = [Databases(tmp_path / side, rule_for=lambda _name: rule, random=Random(3)) for side in ("a", "b")]
+    here, there = (side.open("documents") for side in databases)
+    kept = dict(example)
+    if "_rev" in example:
+        here.save([example])
+    else:
+        kept["_rev"] = here.update(example).rev
+    assert here.get(example["_id"]) == kept
+    random, broken = Random(sum(map(ord, name))), 0
+    for _ in range(400):
+        try:
+            replicate(
+                FaultyPeer(here, random, 0.25), FaultyPeer(there, random, 0.25), now=lambda: MORNING, random=random
+            )  # fmt: skip
+            break
+        except Unreachable:
+            broken += 1
+    assert broken, "a road that never broke shows nothing"
+    arrived: Document | None = there.get(example["_id"])
+    assert arrived == kept
+    assert TYPES[name].problems(arrived or {}) == {}
+    assert [one.check() for one in (here, there)] == [[], []]
+    for side in databases:
+        side.close()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_event_has_its_title_its_roles_and_its_schema(name: str) -> None:
+    kind = KINDS[name]
+    assert kind.kind == name
+    assert re.search(r"[\u4e00-\u9fff]", kind.title)
+    assert kind.roles
+    assert kind.roles == {role for role, _stations, _reach in RIGHTS[name]}
+    assert kind.schema["type"] == "object"
+    assert name in examples.kinds()
