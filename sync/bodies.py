@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from sync.files import IncomingFile, digest_text
+from sync.files import File, digest_text
 from sync.peer import Attachment, BadRequest, Document
 
 MAX_NESTING = 200
@@ -228,7 +228,7 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
         if not isinstance(content_type, str) or not isinstance(revpos, int | None) or not _is_text(entry.get("digest")):
             raise BadRequest("Invalid attachment", code="doc_validation")
         stub: Document = {"content_type": content_type, "revpos": revpos}
-        if isinstance(entry.get("data"), IncomingFile):
+        if isinstance(entry.get("data"), File):
             stub |= {"digest": entry["data"].digest, "length": entry["data"].length, "data": entry["data"]}
         elif isinstance(entry.get("data"), bytes):
             stub |= _filed(entry["data"])
@@ -243,6 +243,22 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
             raise BadRequest(f"Attachment {name[:80]!r} has neither data nor stub", code="doc_validation")
         parsed[name] = stub
     return parsed
+
+
+def bare(document: Document) -> Document:
+    """The document as it can be written down: files that travel on their own are named in it and not there."""
+    entries = document.get("_attachments")
+    if not isinstance(entries, dict) or not any(isinstance(entry.get("data"), File) for entry in entries.values()):
+        return document
+    return {**document, "_attachments": {name: _named(entry) for name, entry in entries.items()}}
+
+
+def _named(entry: Document) -> Document:
+    file = entry.get("data")
+    if not isinstance(file, File):
+        return entry
+    rest = {key: value for key, value in entry.items() if key != "data"}
+    return {**rest, "digest": file.digest, "length": file.length, "stub": True}
 
 
 def _is_text(value: object) -> bool:

@@ -11,9 +11,23 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final, NamedTuple, TypeVar
 
-from sync.bodies import json_bytes
+from sync.bodies import bare, json_bytes
 from sync.checkpoints import Checkpoints, Progress, number_of, replication_id
-from sync.peer import BrokenOff, Change, Changes, Document, Fetched, Garbled, Missing, Peer, PeerError, Seq, TooLarge
+from sync.peer import (
+    BrokenOff,
+    Change,
+    Changes,
+    Document,
+    Fetched,
+    Garbled,
+    Missing,
+    NotFound,
+    Peer,
+    PeerError,
+    Seq,
+    TooLarge,
+)
+from sync.remote_files import RemoteFile
 
 # What a target says of a document that it will not take today nor tomorrow. Anything else may be better next
 # time, so it ends the run before the checkpoint has moved.
@@ -259,11 +273,10 @@ class _Run:
                 following = some[taken].before if taken < len(some) else end
                 if taken == len(some) and len(owed) > len(some):
                     following = owed[len(some)].before
-                try:
-                    yield _Step(self._get(wanted, first=False) if wanted else (), following)
-                except BrokenOff as problem:
-                    yield _Step(problem.fetched, None)
-                    raise
+                if wanted:
+                    for fetched in self._got(wanted, first=False):
+                        yield _Step(fetched, None)
+                yield _Step((), following)
                 if until_look and self.now() >= look_at:
                     break
             del owed[:taken]
@@ -316,13 +329,47 @@ class _Run:
     def _fetch(self, wanted: list[tuple[str, str]], *, first: bool) -> Iterator[list[Fetched]]:
         while wanted:
             size = self._batch_of(first=first)
-            try:
-                yield self._get(wanted[:size], first=first)
-            except BrokenOff as problem:
-                # What came before the break is not asked for again.
-                yield problem.fetched
-                raise
+            yield from self._got(wanted[:size], first=first)
             del wanted[:size]
+
+    def _got(self, wanted: list[tuple[str, str]], *, first: bool) -> Iterator[list[Fetched]]:
+        """What was asked for, in pieces: what came before a break is written and not asked for again, and long files
+        are brought one document at a time.
+        """
+        broken: BrokenOff | None = None
+        try:
+            fetched = self._get(wanted, first=first)
+        except BrokenOff as problem:
+            broken, fetched = problem, problem.fetched
+        light: list[Fetched] = []
+        for one in fetched:
+            if not _remote_files(one.document):
+                light.append(one)
+                continue
+            if light:
+                yield light
+                light = []
+            yield [self._with_files(one)]
+        if light:
+            yield light
+        if broken is not None:
+            raise broken
+
+    def _with_files(self, one: Fetched) -> Fetched:
+        """With its long files here. Those that the target has at any document stay where they are."""
+        assert one.document is not None
+        holds_file = getattr(self.target, "holds_file", None)
+        try:
+            for entry in _remote_files(one.document):
+                file = entry["data"]
+                if holds_file is not None and holds_file(file.digest, file.length):
+                    del entry["data"]
+                    entry |= {"digest": file.digest, "length": file.length, "stub": True}
+                else:
+                    file.fetch()
+        except NotFound as problem:
+            return Fetched(one.id, one.rev, None, problem.code, problem.reason)
+        return one
 
     def _pieces(self, wanted: list[list[tuple[str, str]]], *, first: bool) -> Iterator[int]:
         """Where to cut a list of documents so that each piece fits one request (the guess may learn in
@@ -452,7 +499,7 @@ class _Run:
                 if one.document is None:
                     raise Garbled(f"The source gave {one.id[:80]} a moment ago, and now it does not.", code="changed")
                 changed = changed or _said(one.document) != _said(first[one.id, one.rev])
-                documents.append(one.document)
+                documents.append(self._with_files(one).document or first[one.id, one.rev])
             taken = 0
             for document, answer in zip(documents, self.target.bulk_docs(documents, new_edits=False), strict=True):
                 if answer.error is None:
@@ -478,7 +525,7 @@ class _Run:
 
     def _refuse(self, document: Document, reason: str) -> None:
         if self.on_refused is not None:
-            self.on_refused(document, reason)
+            self.on_refused(bare(document), reason)
         self.done = replace(self.done, refused=self.done.refused + 1)
 
     def _in_its_place(self, one: Fetched) -> list[Document]:
@@ -493,8 +540,8 @@ class _Run:
         if one.rev in rows[0].revs:
             self._refuse({"_id": one.id, "_rev": one.rev}, f"source: {one.error}: {one.reason}")
             return []
-        heirs = self._get(self._missing(rows).get(one.id, []), first=True)
-        return [heir.document for heir in heirs if heir.document is not None]
+        some = self._got(self._missing(rows).get(one.id, []), first=True)
+        return [heir.document for heirs in some for heir in heirs if heir.document is not None]
 
     def has_moved(self, saved: Seq) -> bool:
         """Whether a new checkpoint is worth its requests: behind the same number peers may vary the rest."""
@@ -512,7 +559,15 @@ class _Run:
 
 def _said(document: Document) -> Document:
     """A document without its history, which comes along on one road and not on another."""
-    return {key: value for key, value in document.items() if key != "_revisions"}
+    return {key: value for key, value in bare(document).items() if key != "_revisions"}
+
+
+def _remote_files(document: Document | None) -> list[Document]:
+    """The entries of files that are not here yet."""
+    entries = document.get("_attachments") if document else None
+    if not isinstance(entries, dict):
+        return []
+    return [entry for entry in entries.values() if isinstance(entry.get("data"), RemoteFile)]
 
 
 def _portions(documents: list[Document], request_bytes: int) -> Iterator[list[Document]]:
@@ -520,7 +575,7 @@ def _portions(documents: list[Document], request_bytes: int) -> Iterator[list[Do
     portion: list[Document] = []
     size = 0
     for document in documents:
-        length = len(json_bytes(document))
+        length = len(json_bytes(bare(document)))
         if portion and size + length > request_bytes:
             yield portion
             portion, size = [], 0

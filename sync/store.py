@@ -374,7 +374,7 @@ class Store:
         return answer
 
     def bulk_get(self, wanted: Sequence[tuple[str, str]]) -> list[Fetched]:
-        """These revisions with `_revisions`, attachments inline."""
+        """These revisions with `_revisions`, short attachments inline, long ones as `sync.files.File`."""
         fetched: list[Fetched] = []
         with self._file.reading() as connection:
             rows = _rows(connection, [id_ for id_, _ in wanted])
@@ -385,9 +385,11 @@ class Store:
                     fetched.append(Fetched(id_, rev, None, "not_found", "missing"))
                     continue
                 more: Document = {"_revisions": revisions_field(row.tree.path(rev))}
+                size = len(found.content) + 200
                 if found.attachments:
-                    more["_attachments"] = self._inlined(connection, found.attachments)
-                fetched.append(Fetched(id_, rev, found.document(more), size=len(found.content) + 200))
+                    more["_attachments"] = self._carried(connection, found.attachments)
+                    size += sum(stub["length"] for stub in found.attachments.values()) * 4 // 3
+                fetched.append(Fetched(id_, rev, found.document(more), size=size))
         return fetched
 
     def bulk_docs(
@@ -601,6 +603,20 @@ class Store:
 
     def _inlined(self, connection: sqlite3.Connection, attachments: dict[str, Document]) -> dict[str, Document]:
         return {name: inline(self._attachment(connection, stub), stub["revpos"]) for name, stub in attachments.items()}
+
+    def _carried(self, connection: sqlite3.Connection, attachments: dict[str, Document]) -> dict[str, Document]:
+        short = {name: stub for name, stub in attachments.items() if stub["length"] <= files.INLINE_UP_TO_BYTES}
+        inlined = self._inlined(connection, short)
+        return {name: inlined.get(name) or self._as_file(stub) for name, stub in attachments.items()}
+
+    def _as_file(self, stub: Document) -> Document:
+        file = files.StoredFile(stub["digest"], stub["length"], self.file)
+        return {"content_type": stub["content_type"], "revpos": stub["revpos"], "data": file}
+
+    def holds_file(self, digest: str, length: int) -> bool:
+        """Whether this file is here already, at whatever document."""
+        with self._file.reading() as connection:
+            return files.length_of(connection, digest) == length
 
     def _token(self, connection: sqlite3.Connection, seq: int) -> str:
         return f"{seq}-{_epoch(connection)}"
@@ -934,6 +950,7 @@ class StorePeer:
         self.put_local = store.put_local
         self.attachment = store.attachment
         self.ensure_full_commit = store.ensure_full_commit
+        self.holds_file = store.holds_file
 
     @property
     def name(self) -> str:
