@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -15,7 +16,8 @@ import orjson
 from sync.files import File, digest_text
 from sync.peer import Attachment, BadRequest, Document
 
-MAX_NESTING = 200
+# As deep as orjson writes, so that what it has written need not be looked through.
+MAX_NESTING = 254
 MAX_BODY_NESTING = 500
 MAX_ID_BYTES = 4096
 _LOOK_DEEP_BELOW_BYTES = 1 << 16
@@ -45,7 +47,7 @@ def parse_json(data: bytes | bytearray) -> Any:
 
 def _parse_slowly(data: bytes | bytearray) -> Any:
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
+        return json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as problem:
         raise BadRequest(f"invalid UTF-8 JSON: {str(problem)[:120]}") from problem
 
@@ -74,26 +76,38 @@ def _has_long_number(data: bytes | bytearray) -> bool:
 _BEFORE_A_NUMBER: Final = (b"", b":", b"[", b",", b" ", b"\t", b"\r", b"\n")
 
 
+def _finite(text: str) -> float | Decimal:
+    """A float; for what is beyond them something that cannot be written again, so that its document is refused."""
+    number = float(text)
+    return number if math.isfinite(number) else Decimal(text)
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
 def json_bytes(value: object) -> bytes:
     """Compact JSON in UTF-8. Raises `BadRequest` for NaN, infinities, lone surrogates, deep nesting."""
-    data = envelope_bytes(value)
-    # Counting brackets is cheap and settles nearly every document; only bracket-rich ones are walked.
-    if data.count(b"[") + data.count(b"{") > MAX_NESTING and _depth(value) > MAX_NESTING:
+    try:
+        return _written(value)
+    except TypeError:
+        # Integers beyond 64 bits, keys that are numbers; and what is refused.
+        data = _written_slowly(value)
+    if _depth(value) > MAX_NESTING:
         raise BadRequest(f"The document is nested more than {MAX_NESTING} deep.")
     return data
 
 
 def envelope_bytes(value: object) -> bytes:
-    """The same for what is no document but carries many: how deep it is nested is not looked at."""
+    """The same for what is no document but carries many: it may be nested a little deeper."""
     try:
-        data = orjson.dumps(value, option=_AS_JSON_HAS_THEM)
+        return _written(value)
     except TypeError:
-        # Integers beyond 64 bits, keys that are numbers; and what is refused.
         return _written_slowly(value)
+
+
+def _written(value: object) -> bytes:
+    data = orjson.dumps(value, option=_AS_JSON_HAS_THEM)
     # orjson writes NaN and the infinities as null.
     if b"null" in data and _has_no_number(value):
         raise BadRequest("This cannot be written as JSON: NaN or infinity")
@@ -185,6 +199,8 @@ def parse_document(document: Document) -> tuple[bytes, dict[str, Document] | Non
 def plain_content(document: Document) -> bytes | None:
     """The content of a document that has an `_id` in ASCII, a `_rev`, perhaps `_revisions`, and nothing else that is
     special; None for all others, which `parse_document` judges. One step for what nearly all documents are.
+
+    The document comes from JSON: there is no NaN in it.
     """
     content = document.copy()
     id_ = content.pop("_id", None)
@@ -193,12 +209,9 @@ def plain_content(document: Document) -> bytes | None:
     try:
         if not (id_.isascii() and 0 < len(id_) <= MAX_ID_BYTES) or id_[0] == "_" or "\n_" in "\n" + "\n".join(content):
             return None
-        data = orjson.dumps(content, option=_AS_JSON_HAS_THEM)
+        return orjson.dumps(content, option=_AS_JSON_HAS_THEM)
     except (TypeError, AttributeError):
         return None
-    if b"null" in data or data.count(b"{") + data.count(b"[") > MAX_NESTING:
-        return None
-    return data
 
 
 def _parse_fields(document: Document) -> tuple[bytes, dict[str, Document] | None]:

@@ -400,12 +400,14 @@ class Store:
         writer: Writer | None = None,
         rule: WriteRule | None = None,
     ) -> list[Written]:
-        """Write all that may be written in one transaction; see `Peer.bulk_docs`."""
+        """Write all that may be written in one transaction; see `Peer.bulk_docs`. What keeps its revisions comes from
+        elsewhere, as JSON: NaN is not looked for in it.
+        """
         answers: list[Written | None] = []
         edits: list[_Edit] = []
         for doc in docs:
             try:
-                edits.append(self._edit(doc, new_edits=new_edits))
+                edits.append(self._edit(doc, new_edits=new_edits, from_wire=True))
                 answers.append(None)
             except BadRequest as problem:
                 # An edit of our own clients fails as a whole; one bad document must not stop a replication.
@@ -643,11 +645,12 @@ class Store:
 
     # Writing, inside.
 
-    def _edit(self, doc: Document, *, new_edits: bool) -> _Edit:
-        first = None if new_edits else first_revision(doc.get("_rev"), doc.get("_revisions"))
-        if first is not None or (new_edits and "_rev" not in doc):
-            content = plain_content(doc)
-            if content is not None:
+    def _edit(self, doc: Document, *, new_edits: bool, from_wire: bool = False) -> _Edit:
+        if from_wire:
+            first = None if new_edits else first_revision(doc.get("_rev"), doc.get("_revisions"))
+            content = plain_content(doc) if first is not None or (new_edits and "_rev" not in doc) else None
+            # An edit may be Python's own making, and NaN would have become null.
+            if content is not None and not (new_edits and b"null" in content):
                 return _Edit(doc["_id"], (first,) if first else (), False, content, None, doc)
         id_ = check_id(doc.get("_id"))
         rev, revisions = doc.get("_rev"), doc.get("_revisions")
@@ -1171,7 +1174,10 @@ class _Fresh:
         """Take one in."""
         self.ids.add(id_)
         if tree_text is None and attachments is None:
-            self._plain += (seq, id_, rev, int(deleted), body)
+            if deleted:
+                self._others.append((seq, id_, rev, 1, None, None, body))
+            else:
+                self._plain += (seq, id_, rev, body)
         else:
             self._others.append((seq, id_, rev, int(deleted), tree_text, attachments, body))
 
@@ -1181,13 +1187,13 @@ class _Fresh:
         if self._plain:
             values, first = self._plain, 0
             for rows in _ROWS_AT_ONCE:
-                while len(values) - first >= rows * 5:
-                    marks = ",".join(["(?,?,?,?,?)"] * rows)
+                while len(values) - first >= rows * 4:
+                    marks = ",".join(["(?,?,?,0,?)"] * rows)
                     self._connection.execute(
                         f"INSERT INTO documents (seq, id, rev, deleted, body) VALUES {marks}",
-                        values[first : first + rows * 5],
+                        values[first : first + rows * 4],
                     )
-                    first += rows * 5
+                    first += rows * 4
             values.clear()
         if self._others:
             self._connection.executemany(
