@@ -141,6 +141,14 @@ class RemotePeer:
             raise Garbled("The answer to _changes is not a changes feed.")
         return Changes(_changes(rows), last_seq, pending if isinstance(pending, int) else None)
 
+    def wait_for_changes(self, since: Seq, timeout_s: float) -> bool:
+        """Whether something has come after `since`, as soon as it has, or when the time is over (a long poll)."""
+        query = {"since": str(since), "feed": "longpoll", "limit": "1", "timeout": str(int(timeout_s * 1000))}
+        rows = self._json("GET", "_changes", query).get("results")
+        if not isinstance(rows, list):
+            raise Garbled("The answer to _changes is not a changes feed.")
+        return bool(rows)
+
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> dict[str, Missing]:
         answer = self._json("POST", "_revs_diff", body={id_: list(asked) for id_, asked in revs.items()})
         found: dict[str, Missing] = {}

@@ -256,6 +256,16 @@ class Store:
         name = self.database
         self._file.listen(lambda seq: callback(name, seq))
 
+    def wait_for_changes(self, since: Seq, timeout_s: float) -> bool:
+        """Whether something has come after `since`, as soon as it has, or when the time is over. What other processes
+        write is seen within a second.
+        """
+        for _ in range(max(1, int(timeout_s))):
+            if self.changes(since, limit=1).results:
+                return True
+            self.wait_for_commit(1.0)
+        return bool(self.changes(since, limit=1).results)
+
     def wait_for_commit(self, timeout_s: float) -> None:
         """Return at this process's next commit to the file, or when the time is over."""
         self._file.wait(timeout_s)
