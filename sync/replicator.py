@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final, NamedTuple, TypeVar
 
 from sync.bodies import bare, json_bytes
-from sync.checkpoints import Checkpoints, Progress, number_of, replication_id
+from sync.checkpoints import Checkpoints, Memory, Progress, number_of, replication_id
 from sync.peer import (
     BrokenOff,
     Change,
@@ -20,7 +20,6 @@ from sync.peer import (
     Document,
     Fetched,
     Garbled,
-    Missing,
     NotFound,
     Peer,
     PeerError,
@@ -50,6 +49,11 @@ _HEARD_AGAIN: Final = 2
 _OWED_AT_MOST: Final = 50_000
 # How large a document is taken to be before the first one has been seen: a record, and a piece of a file.
 _FIRST_GUESS_BYTES: Final = 1_000
+# A run that goes on from memory and has carried no more than this leaves the checkpoint to a later one.
+_LITTLE: Final = 50
+# So few documents that to ask for them would take more bytes than to send them.
+_FEW: Final = 10
+_FEW_BYTES: Final = 8_000
 _OWED_GUESS_BYTES: Final = 24_000
 
 _T = TypeVar("_T")
@@ -107,6 +111,7 @@ def replicate(
     stop: Callable[[], bool] | None = None,
     progress: Callable[[Replicated], None] | None = None,
     on_refused: OnRefused | None = None,
+    memory: Memory | None = None,
 ) -> Replicated:
     """One run to the end of the source's feed. May be broken off and repeated at any point; raises
     `PeerError`.
@@ -117,10 +122,17 @@ def replicate(
     others begin, and again every `look_again_s` while those are under way; no checkpoint passes one that
     still waits. With `overlap` (for lines that are not thin) the source is read while the target is asked and while
     it writes, and a source of which everything is missing gives its documents in the feed itself.
-    `on_refused(document, reason)` has returned before the checkpoint moves past the document.
+    `on_refused(document, reason)` has returned before the checkpoint moves past the document. With a `memory` that is
+    kept from run to run, small runs that follow one another cost little.
     """
-    checkpoints = Checkpoints(source, target, replication_id(source.name, target.name, doc_ids), now, random)
-    start = checkpoints.start()
+    id_ = replication_id(source.name, target.name, doc_ids)
+    began = now()
+    warm = memory.take(source, target, id_, began) if memory is not None else None
+    if warm is not None:
+        checkpoints, start, began = warm
+    else:
+        checkpoints = Checkpoints(source, target, id_, now, random)
+        start = checkpoints.start()
     run = _Run(
         source=source,
         target=target,
@@ -135,6 +147,8 @@ def replicate(
         on_refused=on_refused,
         overlap=overlap,
         target_is_empty=checkpoints.target_is_empty,
+        memory=memory,
+        warm=warm is not None,
     )
     steps = run.steps()
     if overlap:
@@ -155,10 +169,12 @@ def replicate(
             if stopped:
                 run.done = replace(run.done, complete=False)
                 return run.done
-        if run.has_moved(saved):
+        if run.has_moved(saved) and not (warm is not None and run.done.docs_read <= _LITTLE):
             run.checkpoint(checkpoints)
     finally:
         steps.close()
+    if memory is not None:
+        memory.keep(checkpoints, run.done.last_seq, began)
     return run.done
 
 
@@ -179,6 +195,9 @@ class _Run:
     on_refused: OnRefused | None
     overlap: bool
     target_is_empty: bool
+    memory: Memory | None
+    warm: bool
+    is_sent_unasked: bool = False
     done: Replicated = field(default_factory=Replicated)
     counts: Progress = field(default_factory=Progress)
     _guess: dict[bool, float] = field(default_factory=dict)
@@ -387,18 +406,33 @@ class _Run:
         return max(1, min(self.batch, int(self.request_bytes / self._guess[first])))
 
     def _missing(self, changes: Sequence[Change]) -> dict[str, list[tuple[str, str]]]:
-        asked = {change.id: change.revs for change in changes}
+        asked: dict[str, Sequence[str]] = {change.id: change.revs for change in changes}
+        if self.memory is not None:
+            known = self.memory.is_at_both
+            news = ((id_, [rev for rev in revs if not known(id_, rev)]) for id_, revs in asked.items())
+            asked = {id_: revs for id_, revs in news if revs}
         if not asked:
             return {}
         # What another run brings at the same time is written twice then, and is there once.
-        answer = (
-            {id_: Missing(list(revs), []) for id_, revs in asked.items()}
-            if self.target_is_empty
-            else self.target.revs_diff(asked)
-        )
+        if self.target_is_empty or self._is_sent_cheaper(asked):
+            missing = {id_: list(revs) for id_, revs in asked.items()}
+        else:
+            missing = {id_: one.missing for id_, one in self.target.revs_diff(asked).items()}
+            if self.memory is not None:
+                self.memory.arrived(
+                    (id_, rev) for id_, revs in asked.items() for rev in revs if rev not in missing.get(id_, ())
+                )
         self.counts.missing_checked += sum(map(len, asked.values()))
-        self.counts.missing_found += sum(len(one.missing) for one in answer.values())
-        return {id_: [(id_, rev) for rev in one.missing] for id_, one in answer.items()}
+        self.counts.missing_found += sum(map(len, missing.values()))
+        return {id_: [(id_, rev) for rev in revs] for id_, revs in missing.items()}
+
+    def _is_sent_cheaper(self, asked: Mapping[str, Sequence[str]]) -> bool:
+        """Whether to send these takes fewer bytes than to ask: a few new ones of ours, over a line that has held."""
+        if not (self.warm and getattr(self.source, "is_near", False)) or len(asked) > _FEW:
+            return False
+        sizes = [one.size for one in self.source.bulk_get([(id_, rev) for id_, revs in asked.items() for rev in revs])]
+        self.is_sent_unasked = all(sizes) and sum(sizes) <= _FEW_BYTES
+        return self.is_sent_unasked
 
     def _get(self, wanted: list[tuple[str, str]], *, first: bool) -> list[Fetched]:
         try:
@@ -471,8 +505,11 @@ class _Run:
         for document, answer in zip(documents, answers, strict=True):
             if answer.error is None:
                 written += 1
+                if self.memory is not None:
+                    self.memory.arrived([(answer.id, answer.rev)])
             elif answer.error in _LASTING_REFUSALS:
-                refused.append(document)
+                if not self._is_there(document):
+                    refused.append(document)
             else:
                 lost = PeerError(f"{answer.id}: {answer.reason}", code=answer.error)
         self.counts.docs_written += written
@@ -517,6 +554,11 @@ class _Run:
             raise Garbled("Documents come out of the line changed, and differently each time.", code="changed")
         for pair, document in first.items():
             self._fail(document, reasons[pair])
+
+    def _is_there(self, document: Document) -> bool:
+        """Whether what was refused had been sent without asking, and the target has it from somebody else."""
+        asked = {document["_id"]: [document["_rev"]]}
+        return self.warm and self.is_sent_unasked and not self.target.revs_diff(asked)
 
     def _fail(self, document: Document, reason: str) -> None:
         self.counts.doc_write_failures += 1

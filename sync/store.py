@@ -146,6 +146,9 @@ class Store:
     leaves everything as it was before that write.
     """
 
+    # Reading from it costs no line.
+    is_near = True
+
     def __init__(
         self, path: Path, *, name: str, random: Random, rule: WriteRule | None = None, codec: Codec = PLAIN
     ) -> None:
@@ -964,6 +967,7 @@ class StorePeer:
         self.attachment = store.attachment
         self.ensure_full_commit = store.ensure_full_commit
         self.holds_file = store.holds_file
+        self.is_near = store.is_near
 
     @property
     def name(self) -> str:
