@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from provisioning.contact import Contact
 from provisioning.register import CATALOGUE
+from sync.checkpoints import Memory
 from sync.lanes import Lane
 from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, Seq, TooLarge, Unauthorized, Unreachable
 from sync.replicator import Replicated, replicate
@@ -136,6 +137,8 @@ class Line:
         self._pushed: dict[tuple[str, str], int] = {}
         self._pulled: dict[tuple[str, str], Seq] = {}
         self._known: dict[str, Seq] = {}
+        # What replication remembers from run to run; a lane's runs follow one another.
+        self._memories: dict[tuple[str, str], Memory] = {}
         self._threads: list[threading.Thread] = []
 
     # -- what others ask -----------------------------------------------------------------------------------------
@@ -328,6 +331,7 @@ class Line:
             document_bytes=CHUNK_BYTES if lane == "chunks" else TEXT_BYTES,
             stop=partial(self._must_stop, lane),
             progress=partial(self._moved, lane),
+            memory=self._memories.setdefault((name, lane), Memory()),
             on_refused=lambda document, reason: self._site.refused(name, direction, document, reason),
         )
         return done if done.complete else None

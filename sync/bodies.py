@@ -8,14 +8,16 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
-from sync.files import IncomingFile, digest_text
+from sync.files import File, digest_text
 from sync.peer import Attachment, BadRequest, Document
 
-MAX_NESTING = 200
+# As deep as orjson writes, so that what it has written need not be looked through.
+MAX_NESTING = 254
 MAX_BODY_NESTING = 500
 MAX_ID_BYTES = 4096
 _LOOK_DEEP_BELOW_BYTES = 1 << 16
@@ -45,7 +47,7 @@ def parse_json(data: bytes | bytearray) -> Any:
 
 def _parse_slowly(data: bytes | bytearray) -> Any:
     try:
-        return json.loads(data, parse_constant=_refuse_constant)
+        return json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as problem:
         raise BadRequest(f"invalid UTF-8 JSON: {str(problem)[:120]}") from problem
 
@@ -74,26 +76,38 @@ def _has_long_number(data: bytes | bytearray) -> bool:
 _BEFORE_A_NUMBER: Final = (b"", b":", b"[", b",", b" ", b"\t", b"\r", b"\n")
 
 
+def _finite(text: str) -> float | Decimal:
+    """A float; for what is beyond them something that cannot be written again, so that its document is refused."""
+    number = float(text)
+    return number if math.isfinite(number) else Decimal(text)
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
 def json_bytes(value: object) -> bytes:
     """Compact JSON in UTF-8. Raises `BadRequest` for NaN, infinities, lone surrogates, deep nesting."""
-    data = envelope_bytes(value)
-    # Counting brackets is cheap and settles nearly every document; only bracket-rich ones are walked.
-    if data.count(b"[") + data.count(b"{") > MAX_NESTING and _depth(value) > MAX_NESTING:
+    try:
+        return _written(value)
+    except TypeError:
+        # Integers beyond 64 bits, keys that are numbers; and what is refused.
+        data = _written_slowly(value)
+    if _depth(value) > MAX_NESTING:
         raise BadRequest(f"The document is nested more than {MAX_NESTING} deep.")
     return data
 
 
 def envelope_bytes(value: object) -> bytes:
-    """The same for what is no document but carries many: how deep it is nested is not looked at."""
+    """The same for what is no document but carries many: it may be nested a little deeper."""
     try:
-        data = orjson.dumps(value, option=_AS_JSON_HAS_THEM)
+        return _written(value)
     except TypeError:
-        # Integers beyond 64 bits, keys that are numbers; and what is refused.
         return _written_slowly(value)
+
+
+def _written(value: object) -> bytes:
+    data = orjson.dumps(value, option=_AS_JSON_HAS_THEM)
     # orjson writes NaN and the infinities as null.
     if b"null" in data and _has_no_number(value):
         raise BadRequest("This cannot be written as JSON: NaN or infinity")
@@ -185,6 +199,8 @@ def parse_document(document: Document) -> tuple[bytes, dict[str, Document] | Non
 def plain_content(document: Document) -> bytes | None:
     """The content of a document that has an `_id` in ASCII, a `_rev`, perhaps `_revisions`, and nothing else that is
     special; None for all others, which `parse_document` judges. One step for what nearly all documents are.
+
+    The document comes from JSON: there is no NaN in it.
     """
     content = document.copy()
     id_ = content.pop("_id", None)
@@ -193,12 +209,9 @@ def plain_content(document: Document) -> bytes | None:
     try:
         if not (id_.isascii() and 0 < len(id_) <= MAX_ID_BYTES) or id_[0] == "_" or "\n_" in "\n" + "\n".join(content):
             return None
-        data = orjson.dumps(content, option=_AS_JSON_HAS_THEM)
+        return orjson.dumps(content, option=_AS_JSON_HAS_THEM)
     except (TypeError, AttributeError):
         return None
-    if b"null" in data or data.count(b"{") + data.count(b"[") > MAX_NESTING:
-        return None
-    return data
 
 
 def _parse_fields(document: Document) -> tuple[bytes, dict[str, Document] | None]:
@@ -228,7 +241,7 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
         if not isinstance(content_type, str) or not isinstance(revpos, int | None) or not _is_text(entry.get("digest")):
             raise BadRequest("Invalid attachment", code="doc_validation")
         stub: Document = {"content_type": content_type, "revpos": revpos}
-        if isinstance(entry.get("data"), IncomingFile):
+        if isinstance(entry.get("data"), File):
             stub |= {"digest": entry["data"].digest, "length": entry["data"].length, "data": entry["data"]}
         elif isinstance(entry.get("data"), bytes):
             stub |= _filed(entry["data"])
@@ -243,6 +256,22 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
             raise BadRequest(f"Attachment {name[:80]!r} has neither data nor stub", code="doc_validation")
         parsed[name] = stub
     return parsed
+
+
+def bare(document: Document) -> Document:
+    """The document as it can be written down: files that travel on their own are named in it and not there."""
+    entries = document.get("_attachments")
+    if not isinstance(entries, dict) or not any(isinstance(entry.get("data"), File) for entry in entries.values()):
+        return document
+    return {**document, "_attachments": {name: _named(entry) for name, entry in entries.items()}}
+
+
+def _named(entry: Document) -> Document:
+    file = entry.get("data")
+    if not isinstance(file, File):
+        return entry
+    rest = {key: value for key, value in entry.items() if key != "data"}
+    return {**rest, "digest": file.digest, "length": file.length, "stub": True}
 
 
 def _is_text(value: object) -> bool:

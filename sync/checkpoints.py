@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from random import Random
 
 from sync.peer import Conflict, Document, Peer, Seq
 
 HISTORY_LENGTH = 10
+WARM_FOR = timedelta(minutes=15)
+_REMEMBERED_AT_MOST = 10_000
 
 
 def replication_id(source: str, target: str, doc_ids: Sequence[str] | None) -> str:
@@ -191,6 +193,47 @@ class Checkpoints:
 
     def _time(self) -> str:
         return format_datetime(self.now().astimezone(UTC), usegmt=True)
+
+
+class Memory:
+    """What one process remembers of two databases between runs, so that a small one costs one request and not six.
+
+    For `WARM_FOR` after a run has compared both ends, the next one of its direction goes on where that one ended; a
+    run that carried little leaves its checkpoint to a later one; and what went one way is not offered the other way.
+    What a checkpoint does not cover is asked about again, never lost. Whoever keeps one gives it to each run between
+    these two databases (in one lane), one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Checkpoints, Seq, datetime]] = {}
+        self._at_both: set[tuple[str, str]] = set()
+
+    def take(self, source: Peer, target: Peer, id: str, now: datetime) -> tuple[Checkpoints, Seq, datetime] | None:
+        """Where to go on, and when both ends were compared; None when they have to be compared first. Forgotten until
+        `keep` is called again.
+        """
+        kept = self._kept.pop(id, None)
+        if kept is None or not timedelta(0) <= now - kept[2] < WARM_FOR:
+            # An end may have become another since then.
+            self._at_both.clear()
+            return None
+        # The same databases by other hands.
+        kept[0].source, kept[0].target, kept[0].target_is_empty = source, target, False
+        return kept
+
+    def keep(self, checkpoints: Checkpoints, reached: Seq, compared_at: datetime) -> None:
+        """A run has come to its end at `reached`."""
+        self._kept[checkpoints.id] = (checkpoints, reached, compared_at)
+
+    def arrived(self, revisions: Iterable[tuple[str, str]]) -> None:
+        """These are at both ends now."""
+        if len(self._at_both) > _REMEMBERED_AT_MOST:
+            self._at_both.clear()
+        self._at_both.update(revisions)
+
+    def is_at_both(self, id: str, rev: str) -> bool:
+        """Whether this revision is known to be at both ends."""
+        return (id, rev) in self._at_both
 
 
 def _went_back(now: object, then: object) -> bool:

@@ -12,8 +12,10 @@ import json
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import SystemRandom
@@ -21,7 +23,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import click
 
-from sync.peer import ADMIN_ROLE, COUNTY_ROLE, Peer, PeerError, Unauthorized, Writer
+from sync.following import follow
+from sync.peer import ADMIN_ROLE, COUNTY_ROLE, PeerError, Seq, Unauthorized, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
 from sync.sqlite import FIRST_FIXED_VERSION, several_processes_may_write, which_sqlite
@@ -244,29 +247,48 @@ def basic(known: Callable[[str, str], Writer | None]) -> Callable[[WSGIEnvironme
 @group.command(name="replicate")
 @click.argument("source")
 @click.argument("target")
+@click.option("--continuous", is_flag=True, help="Go on with what is new, until Ctrl-C or SIGTERM.")
 @click.option("--doc-ids", multiple=True, metavar="ID[,ID…]", help="Only these documents (may be given again).")
-@click.option("--json", "as_json", is_flag=True, help="Print one line of figures.")
-def replicate_command(source: str, target: str, doc_ids: tuple[str, ...], as_json: bool) -> None:
-    """Bring TARGET up to date with SOURCE, once. Each is DIR/NAME or http(s)://user:password@host/db."""
+@click.option("--json", "as_json", is_flag=True, help="Print one line of figures (with --continuous: at the end).")
+def replicate_command(source: str, target: str, continuous: bool, doc_ids: tuple[str, ...], as_json: bool) -> None:
+    """Bring TARGET up to date with SOURCE. Each is DIR/NAME or http(s)://user:password@host/db."""
     _collect_seldom()
     ids = [id_ for some in doc_ids for id_ in some.split(",") if id_] or None
     refused: list[str] = []
     close: list[Closable] = []
+    stop = _Stop()
     try:
         source_peer = _peer(source, close, make=False)
         target_peer = _peer(target, close, make=True)
+
+        def run() -> Replicated:
+            return replicate(
+                source_peer,
+                target_peer,
+                now=lambda: datetime.now(UTC),
+                random=SystemRandom(),
+                doc_ids=ids,
+                batch=_BATCH,
+                overlap=True,
+                stop=stop.is_asked,
+                progress=None if as_json or not sys.stderr.isatty() else _show,
+                on_refused=lambda document, reason: refused.append(f"{document['_id']}: {reason}"),
+            )
+
         started = time.monotonic()
-        done = replicate(
-            source_peer,
-            target_peer,
-            now=lambda: datetime.now(UTC),
-            random=SystemRandom(),
-            doc_ids=ids,
-            batch=_BATCH,
-            overlap=True,
-            progress=None if as_json or not sys.stderr.isatty() else _show,
-            on_refused=lambda document, reason: refused.append(f"{document['_id']}: {reason}"),
-        )
+        if continuous:
+            with stop.on_signals():
+                done = follow(
+                    run,
+                    stop.ends(source_peer.wait_for_changes),
+                    stop=stop.is_asked,
+                    sleep=stop.sleep,
+                    monotonic=time.monotonic,
+                    random=SystemRandom(),
+                    on_trouble=_tell_trouble,
+                )
+        else:
+            done = run()
         seconds = time.monotonic() - started
     except PeerError as problem:
         raise click.ClickException(f"{type(problem).__name__}: {problem.reason}") from problem
@@ -282,6 +304,56 @@ def replicate_command(source: str, target: str, doc_ids: tuple[str, ...], as_jso
         )
     for line in refused:
         click.echo(f"refused: {line}", err=True)
+
+
+class _Stop:
+    """Asked to stop by a signal: a run ends after the step that is under way, with its checkpoint."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._waits = False
+
+    def is_asked(self) -> bool:
+        return self._asked.is_set()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not beyond being asked."""
+        self._asked.wait(seconds)
+
+    def ends(self, wait: Callable[[Seq, float], bool]) -> Callable[[Seq, float], bool]:
+        """The same waiting, over when it is asked to stop."""
+
+        def waiting(since: Seq, timeout_s: float) -> bool:
+            self._waits = True
+            try:
+                return wait(since, timeout_s)
+            except KeyboardInterrupt:
+                return True
+            finally:
+                self._waits = False
+
+        return waiting
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """While the block runs, SIGINT and SIGTERM ask."""
+
+        def ask(*_: object) -> None:
+            self._asked.set()
+            if self._waits:
+                # Nothing is under way that would have to come to its end.
+                raise KeyboardInterrupt
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _tell_trouble(problem: PeerError, pause_s: float) -> None:
+    click.echo(f"{type(problem).__name__}: {problem.reason} Tried again in {pause_s:.0f} s.", err=True)
 
 
 def _figures(done: Replicated, remotes: list[RemotePeer], seconds: float) -> dict[str, Any]:
@@ -341,7 +413,7 @@ def check(database: str) -> None:
     click.echo(f"{database}: {info['doc_count']} documents, {info['doc_del_count']} deleted, nothing wrong.")
 
 
-def _peer(place: str, close: list[Closable], *, make: bool) -> Peer:
+def _peer(place: str, close: list[Closable], *, make: bool) -> Store | RemotePeer:
     if place.startswith(("http://", "https://")):
         return RemotePeer(place, quick=True)
     return _store(place, close, make=make)

@@ -22,7 +22,34 @@ PIECE_BYTES: Final = 3 << 16
 Sealed = Callable[[bytes], bytes]
 
 
-class IncomingFile:
+# What is no longer than this travels inside its document; what is longer, on its own and piece by piece.
+INLINE_UP_TO_BYTES: Final = 1 << 16
+
+
+class File:
+    """A file that is to become one at a document, or was. `digest` is CouchDB's, `length` in bytes."""
+
+    digest: str
+    length: int
+
+    def pieces(self) -> Iterator[bytes]:
+        """The file from its beginning, in pieces of `PIECE_BYTES` but the last; as often as asked."""
+        raise NotImplementedError
+
+
+class StoredFile(File):
+    """A file that lies in a database, read when it is wanted."""
+
+    def __init__(self, digest: str, length: int, read: Callable[[str, int, int], Iterator[bytes]]) -> None:
+        self.digest = digest
+        self.length = length
+        self._read = read
+
+    def pieces(self) -> Iterator[bytes]:
+        return self._read(self.digest, 0, self.length)
+
+
+class IncomingFile(File):
     """Part of an open file (a request's body) that is to become a file at a document.
 
     It is read from its beginning as often as asked. `digest` is CouchDB's, `length` in bytes, both of what is

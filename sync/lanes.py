@@ -37,6 +37,10 @@ class Lane:
     def name(self) -> str:
         return f"{self._peer.name}#{self._lane}"
 
+    @property
+    def is_near(self) -> bool:
+        return getattr(self._peer, "is_near", False)
+
     def changes(
         self,
         since: Seq = 0,

@@ -6,14 +6,17 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPException
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import urllib3
 
-from sync.bodies import attachment_digest, envelope_bytes, parse_json
+from sync.bodies import attachment_digest, bare, envelope_bytes, parse_json
+from sync.files import INLINE_UP_TO_BYTES
 from sync.packing import PACK_FROM_BYTES, Unpacker, packed
 from sync.peer import (
     Attachment,
@@ -38,6 +41,8 @@ from sync.peer import (
     Unreachable,
     Written,
 )
+from sync.related import Related
+from sync.remote_files import Half, RemoteFile
 
 MAX_ANSWER_BYTES: Final = 64 << 20
 _PIECE_BYTES: Final = 1 << 16
@@ -136,6 +141,14 @@ class RemotePeer:
             raise Garbled("The answer to _changes is not a changes feed.")
         return Changes(_changes(rows), last_seq, pending if isinstance(pending, int) else None)
 
+    def wait_for_changes(self, since: Seq, timeout_s: float) -> bool:
+        """Whether something has come after `since`, as soon as it has, or when the time is over (a long poll)."""
+        query = {"since": str(since), "feed": "longpoll", "limit": "1", "timeout": str(int(timeout_s * 1000))}
+        rows = self._json("GET", "_changes", query).get("results")
+        if not isinstance(rows, list):
+            raise Garbled("The answer to _changes is not a changes feed.")
+        return bool(rows)
+
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> dict[str, Missing]:
         answer = self._json("POST", "_revs_diff", body={id_: list(asked) for id_, asked in revs.items()})
         found: dict[str, Missing] = {}
@@ -148,13 +161,33 @@ class RemotePeer:
         return found
 
     def bulk_get(self, wanted: Sequence[tuple[str, str]]) -> list[Fetched]:
+        fetched = self._bulk_got(wanted, files=False)
+        short = [
+            place
+            for place, one in enumerate(fetched)
+            if one.document and "_attachments" in one.document and _all_short(one.document["_attachments"])
+        ]
+        if short:
+            # In the document as it is known to all peers; only what is long is worth requests of its own.
+            again = self._bulk_got([wanted[place] for place in short], files=True)
+            for place, one in zip(short, again, strict=True):
+                fetched[place] = one
+        for place, one in enumerate(fetched):
+            if one.document and "_attachments" in one.document and place not in short:
+                self._name_files(one.id, one.rev, one.document["_attachments"])
+        return fetched
+
+    def _bulk_got(self, wanted: Sequence[tuple[str, str]], *, files: bool) -> list[Fetched]:
         body = {"docs": [{"id": id_, "rev": rev} for id_, rev in wanted]}
         before = self.bytes_received
         try:
-            answer = self._json("POST", "_bulk_get", {"revs": "true", "attachments": "true"}, body)
+            answer = self._json(
+                "POST", "_bulk_get", {"revs": "true", **({"attachments": "true"} if files else {})}, body
+            )
         except _Cut as cut:
             came = _found(_whole_rows(cut.data), 0)
-            raise BrokenOff(cut.reason, [came[pair] for pair in wanted if pair in came]) from cut
+            kept = [came[pair] for pair in wanted if pair in came]
+            raise BrokenOff(cut.reason, [one for one in kept if files or not _has_files(one.document)]) from cut
         results = answer.get("results")
         if not isinstance(results, list):
             raise Garbled("The answer to _bulk_get has no results.")
@@ -165,7 +198,49 @@ class RemotePeer:
         lost = Fetched("", "", None, "not_found", "not in the answer")
         return [found.get(pair, lost._replace(id=pair[0], rev=pair[1])) for pair in wanted]
 
+    def _name_files(self, id_: str, rev: str, entries: Document) -> None:
+        """Put the files that these stubs speak of into their place, to be fetched."""
+        for name, stub in entries.items():
+            if isinstance(stub.get("digest"), str) and isinstance(stub.get("length"), int):
+                path = "/".join(quote(part, safe="") for part in (id_, *name.split("/")))
+                download = partial(self._download, path, {"rev": rev})
+                kept = {key: stub[key] for key in ("content_type", "revpos") if key in stub}
+                entries[name] = {**kept, "data": RemoteFile(self.name, stub["digest"], stub["length"], download)}
+
+    def _download(self, path: str, query: Mapping[str, str], half: Half, length: int) -> bool:
+        """Go on with a file where it broke off, or begin again where the server cannot; True if the digest in its stub
+        is that of what was sent.
+        """
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if half.length:
+            headers["Range"] = f"bytes={half.length}-"
+            if half.etag:
+                headers["If-Range"] = half.etag
+        with self._asked("GET", path, query, headers) as response:
+            if response.status >= 300:
+                said = bytearray()
+                self._read(response, said)
+                half.begin_anew()
+                raise _refusal(response.status, response.headers, bytes(said))
+            if response.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
+                raise Garbled("A file came packed in a way that was not offered.")
+            if response.status != 206 or not response.headers.get("Content-Range", "").startswith(
+                f"bytes {half.length}-"
+            ):
+                half.begin_anew()
+            half.etag = response.headers.get("ETag")
+            while half.length <= length and (piece := response.read1(_PIECE_BYTES)):
+                self._received(len(piece))
+                half.add(piece)
+            if half.length != length:
+                got = half.length
+                half.begin_anew()
+                raise Garbled(f"A file has {got} bytes and not the {length} that its document says.")
+            return response.headers.get("Accept-Ranges") == "bytes"
+
     def bulk_docs(self, docs: Sequence[Document], *, new_edits: bool = True) -> list[Written]:
+        if not new_edits and any("_attachments" in doc and bare(doc) is not doc for doc in docs):
+            return self._put_some(docs)
         rows = self._answer("POST", "_bulk_docs", body={"docs": list(docs), "new_edits": new_edits})
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Garbled("The answer to _bulk_docs is not a list.")
@@ -192,6 +267,37 @@ class RemotePeer:
             row = refused.get((id_, rev)) or refused.get((id_, None)) or {}
             written.append(Written(id_, rev, row.get("error"), row.get("reason")))
         return written
+
+    def _put_some(self, docs: Sequence[Document]) -> list[Written]:
+        """Write those that have long files one by one, as multipart/related, and the others together."""
+        written: dict[int, Written] = {}
+        others = [place for place, doc in enumerate(docs) if bare(doc) is doc]
+        if others:
+            answers = self.bulk_docs([docs[place] for place in others], new_edits=False)
+            written.update(zip(others, answers, strict=True))
+        for place, doc in enumerate(docs):
+            if place not in written:
+                written[place] = self._put_with_files(doc)
+        return [written[place] for place in range(len(docs))]
+
+    def _put_with_files(self, doc: Document) -> Written:
+        body = Related(doc)
+        headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "Content-Type": f'multipart/related; boundary="{body.boundary}"',
+            "Content-Length": str(body.length),
+        }
+        data = bytearray()
+        with self._asked("PUT", quote(doc["_id"], safe=""), {"new_edits": "false"}, headers, body.pieces()) as response:
+            self._count_sent(body.length)
+            self._read(response, data)
+        try:
+            if response.status >= 300:
+                raise _refusal(response.status, response.headers, bytes(data))
+        except (Forbidden, BadRequest, TooLarge) as refusal:
+            return Written(doc["_id"], doc["_rev"], refusal.code, refusal.reason)
+        return Written(doc["_id"], doc["_rev"])
 
     def get_local(self, id: str) -> Document | None:
         try:
@@ -248,10 +354,7 @@ class RemotePeer:
     def _exchange(
         self, method: str, path: str, query: Mapping[str, str], body: object, accept: str = "application/json"
     ) -> tuple[int, Mapping[str, str], bytearray]:
-        target = f"{self.url}/{path}" + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": accept, "Accept-Encoding": "gzip", "User-Agent": "yizhan"}
-        if (authorization := self._authorization()) is not None:
-            headers["Authorization"] = authorization
+        headers = {"Accept": accept, "Accept-Encoding": "gzip"}
         payload = None
         if body is not None:
             payload = envelope_bytes(body)
@@ -259,42 +362,69 @@ class RemotePeer:
             if len(payload) >= PACK_FROM_BYTES:
                 payload = packed(payload, quick=self._quick)
                 headers["Content-Encoding"] = "gzip"
-        sent = len(payload or b"") + len(target) + sum(len(k) + len(v) + 4 for k, v in headers.items())
+            headers["Content-Length"] = str(len(payload))
+            self._count_sent(len(payload))
+        data = bytearray()
+        with self._asked(method, path, query, headers, payload) as response:
+            try:
+                self._read(response, data)
+            except (urllib3.exceptions.HTTPError, OSError) as problem:
+                if data and response.status == 200:
+                    raise _Cut(f"The connection broke: {problem}", bytes(data)) from problem
+                raise
+        server = response.headers.get("Server", "")
+        self._commits_at_once = server.startswith(("Yizhan", "CouchDB/3"))
+        if response.status >= 300:
+            raise _refusal(response.status, response.headers, bytes(data))
+        return response.status, response.headers, data
+
+    @contextmanager
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes | Iterator[bytes] | None = None,
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        """One request; the answer is to be read to its end within the block. What the line does is `Unreachable`."""
+        target = f"{self.url}/{path}" + (f"?{urlencode(query)}" if query else "")
+        whole = {**headers, "User-Agent": "yizhan"}
+        if (authorization := self._authorization()) is not None:
+            whole["Authorization"] = authorization
+        parts = urlsplit(target)
+        line = f"{method} {parts.path}{'?' if parts.query else ''}{parts.query} HTTP/1.1"
+        self._count_sent(_head_bytes(line, [("Host", parts.netloc), *whole.items()]))
         with self._counting:
             self.requests += 1
-            self.bytes_sent += sent
         try:
             response = self._pool.request(
                 method,
                 target,
-                body=payload,
-                headers=headers,
+                body=body,
+                headers=whole,
                 timeout=self._timeout,
                 retries=False,
                 redirect=False,
                 preload_content=False,
                 decode_content=False,
             )
-            data = bytearray()
+            self._received(_head_bytes(f"HTTP/1.1 {response.status} {response.reason}", response.headers.items()))
             try:
-                self._read(response, data)
-            except BaseException as problem:
+                yield response
+            except BaseException:
                 # What is left of it must not become the next request's answer.
                 response.close()
-                if data and response.status == 200 and isinstance(problem, urllib3.exceptions.HTTPError | OSError):
-                    raise _Cut(f"The connection broke: {problem}", bytes(data)) from problem
                 raise
             response.release_conn()
         except urllib3.exceptions.ProtocolError as problem:
             raise Unreachable(f"The connection broke: {problem}") from problem
         except (urllib3.exceptions.HTTPError, OSError, HTTPException) as problem:
             raise Unreachable(f"{type(problem).__name__}: {problem}") from problem
-        self._received(sum(len(k) + len(v) + 4 for k, v in response.headers.items()))
-        server = response.headers.get("Server", "")
-        self._commits_at_once = server.startswith(("Yizhan", "CouchDB/3"))
-        if response.status >= 300:
-            raise _refusal(response.status, response.headers, bytes(data))
-        return response.status, response.headers, data
+
+    def _count_sent(self, count: int) -> None:
+        with self._counting:
+            self.bytes_sent += count
 
     def _received(self, count: int) -> None:
         with self._counting:
@@ -328,6 +458,22 @@ class _Cut(Unreachable):
     def __init__(self, reason: str, data: bytes) -> None:
         super().__init__(reason)
         self.data = data
+
+
+def _head_bytes(line: str, headers: Iterable[tuple[str, str]]) -> int:
+    """How many bytes the head of a request or an answer takes."""
+    return len(line) + 2 + sum(len(name) + len(value) + 4 for name, value in headers) + 2
+
+
+def _has_files(document: Document | None) -> bool:
+    return document is not None and "_attachments" in document
+
+
+def _all_short(entries: object) -> bool:
+    return not isinstance(entries, dict) or not any(
+        isinstance(entry, dict) and isinstance(entry.get("length"), int) and entry["length"] > INLINE_UP_TO_BYTES
+        for entry in entries.values()
+    )
 
 
 def _whole_rows(data: bytes) -> list[Any]:

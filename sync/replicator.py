@@ -5,15 +5,28 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Final, NamedTuple, TypeVar
 
-from sync.bodies import json_bytes
-from sync.checkpoints import Checkpoints, Progress, number_of, replication_id
-from sync.peer import BrokenOff, Change, Changes, Document, Fetched, Garbled, Missing, Peer, PeerError, Seq, TooLarge
+from sync.bodies import bare, json_bytes
+from sync.checkpoints import Checkpoints, Memory, Progress, number_of, replication_id
+from sync.peer import (
+    BrokenOff,
+    Change,
+    Changes,
+    Document,
+    Fetched,
+    Garbled,
+    NotFound,
+    Peer,
+    PeerError,
+    Seq,
+    TooLarge,
+)
+from sync.remote_files import RemoteFile
 
 # What a target says of a document that it will not take today nor tomorrow. Anything else may be better next
 # time, so it ends the run before the checkpoint has moved.
@@ -36,6 +49,11 @@ _HEARD_AGAIN: Final = 2
 _OWED_AT_MOST: Final = 50_000
 # How large a document is taken to be before the first one has been seen: a record, and a piece of a file.
 _FIRST_GUESS_BYTES: Final = 1_000
+# A run that goes on from memory and has carried no more than this leaves the checkpoint to a later one.
+_LITTLE: Final = 50
+# So few documents that to ask for them would take more bytes than to send them.
+_FEW: Final = 10
+_FEW_BYTES: Final = 8_000
 _OWED_GUESS_BYTES: Final = 24_000
 
 _T = TypeVar("_T")
@@ -93,6 +111,7 @@ def replicate(
     stop: Callable[[], bool] | None = None,
     progress: Callable[[Replicated], None] | None = None,
     on_refused: OnRefused | None = None,
+    memory: Memory | None = None,
 ) -> Replicated:
     """One run to the end of the source's feed. May be broken off and repeated at any point; raises
     `PeerError`.
@@ -103,10 +122,17 @@ def replicate(
     others begin, and again every `look_again_s` while those are under way; no checkpoint passes one that
     still waits. With `overlap` (for lines that are not thin) the source is read while the target is asked and while
     it writes, and a source of which everything is missing gives its documents in the feed itself.
-    `on_refused(document, reason)` has returned before the checkpoint moves past the document.
+    `on_refused(document, reason)` has returned before the checkpoint moves past the document. With a `memory` that is
+    kept from run to run, small runs that follow one another cost little.
     """
-    checkpoints = Checkpoints(source, target, replication_id(source.name, target.name, doc_ids), now, random)
-    start = checkpoints.start()
+    id_ = replication_id(source.name, target.name, doc_ids)
+    began = now()
+    warm = memory.take(source, target, id_, began) if memory is not None else None
+    if warm is not None:
+        checkpoints, start, began = warm
+    else:
+        checkpoints = Checkpoints(source, target, id_, now, random)
+        start = checkpoints.start()
     run = _Run(
         source=source,
         target=target,
@@ -121,6 +147,8 @@ def replicate(
         on_refused=on_refused,
         overlap=overlap,
         target_is_empty=checkpoints.target_is_empty,
+        memory=memory,
+        warm=warm is not None,
     )
     steps = run.steps()
     if overlap:
@@ -141,10 +169,12 @@ def replicate(
             if stopped:
                 run.done = replace(run.done, complete=False)
                 return run.done
-        if run.has_moved(saved):
+        if run.has_moved(saved) and not (warm is not None and run.done.docs_read <= _LITTLE):
             run.checkpoint(checkpoints)
     finally:
         steps.close()
+    if memory is not None:
+        memory.keep(checkpoints, run.done.last_seq, began)
     return run.done
 
 
@@ -165,6 +195,9 @@ class _Run:
     on_refused: OnRefused | None
     overlap: bool
     target_is_empty: bool
+    memory: Memory | None
+    warm: bool
+    is_sent_unasked: bool = False
     done: Replicated = field(default_factory=Replicated)
     counts: Progress = field(default_factory=Progress)
     _guess: dict[bool, float] = field(default_factory=dict)
@@ -259,11 +292,10 @@ class _Run:
                 following = some[taken].before if taken < len(some) else end
                 if taken == len(some) and len(owed) > len(some):
                     following = owed[len(some)].before
-                try:
-                    yield _Step(self._get(wanted, first=False) if wanted else (), following)
-                except BrokenOff as problem:
-                    yield _Step(problem.fetched, None)
-                    raise
+                if wanted:
+                    for fetched in self._got(wanted, first=False):
+                        yield _Step(fetched, None)
+                yield _Step((), following)
                 if until_look and self.now() >= look_at:
                     break
             del owed[:taken]
@@ -316,13 +348,47 @@ class _Run:
     def _fetch(self, wanted: list[tuple[str, str]], *, first: bool) -> Iterator[list[Fetched]]:
         while wanted:
             size = self._batch_of(first=first)
-            try:
-                yield self._get(wanted[:size], first=first)
-            except BrokenOff as problem:
-                # What came before the break is not asked for again.
-                yield problem.fetched
-                raise
+            yield from self._got(wanted[:size], first=first)
             del wanted[:size]
+
+    def _got(self, wanted: list[tuple[str, str]], *, first: bool) -> Iterator[list[Fetched]]:
+        """What was asked for, in pieces: what came before a break is written and not asked for again, and long files
+        are brought one document at a time.
+        """
+        broken: BrokenOff | None = None
+        try:
+            fetched = self._get(wanted, first=first)
+        except BrokenOff as problem:
+            broken, fetched = problem, problem.fetched
+        light: list[Fetched] = []
+        for one in fetched:
+            if not _remote_files(one.document):
+                light.append(one)
+                continue
+            if light:
+                yield light
+                light = []
+            yield [self._with_files(one)]
+        if light:
+            yield light
+        if broken is not None:
+            raise broken
+
+    def _with_files(self, one: Fetched) -> Fetched:
+        """With its long files here. Those that the target has at any document stay where they are."""
+        assert one.document is not None
+        holds_file = getattr(self.target, "holds_file", None)
+        try:
+            for entry in _remote_files(one.document):
+                file = entry["data"]
+                if holds_file is not None and holds_file(file.digest, file.length):
+                    del entry["data"]
+                    entry |= {"digest": file.digest, "length": file.length, "stub": True}
+                else:
+                    file.fetch()
+        except NotFound as problem:
+            return Fetched(one.id, one.rev, None, problem.code, problem.reason)
+        return one
 
     def _pieces(self, wanted: list[list[tuple[str, str]]], *, first: bool) -> Iterator[int]:
         """Where to cut a list of documents so that each piece fits one request (the guess may learn in
@@ -340,18 +406,33 @@ class _Run:
         return max(1, min(self.batch, int(self.request_bytes / self._guess[first])))
 
     def _missing(self, changes: Sequence[Change]) -> dict[str, list[tuple[str, str]]]:
-        asked = {change.id: change.revs for change in changes}
+        asked: dict[str, Sequence[str]] = {change.id: change.revs for change in changes}
+        if self.memory is not None:
+            known = self.memory.is_at_both
+            news = ((id_, [rev for rev in revs if not known(id_, rev)]) for id_, revs in asked.items())
+            asked = {id_: revs for id_, revs in news if revs}
         if not asked:
             return {}
         # What another run brings at the same time is written twice then, and is there once.
-        answer = (
-            {id_: Missing(list(revs), []) for id_, revs in asked.items()}
-            if self.target_is_empty
-            else self.target.revs_diff(asked)
-        )
+        if self.target_is_empty or self._is_sent_cheaper(asked):
+            missing = {id_: list(revs) for id_, revs in asked.items()}
+        else:
+            missing = {id_: one.missing for id_, one in self.target.revs_diff(asked).items()}
+            if self.memory is not None:
+                self.memory.arrived(
+                    (id_, rev) for id_, revs in asked.items() for rev in revs if rev not in missing.get(id_, ())
+                )
         self.counts.missing_checked += sum(map(len, asked.values()))
-        self.counts.missing_found += sum(len(one.missing) for one in answer.values())
-        return {id_: [(id_, rev) for rev in one.missing] for id_, one in answer.items()}
+        self.counts.missing_found += sum(map(len, missing.values()))
+        return {id_: [(id_, rev) for rev in revs] for id_, revs in missing.items()}
+
+    def _is_sent_cheaper(self, asked: Mapping[str, Sequence[str]]) -> bool:
+        """Whether to send these takes fewer bytes than to ask: a few new ones of ours, over a line that has held."""
+        if not (self.warm and getattr(self.source, "is_near", False)) or len(asked) > _FEW:
+            return False
+        sizes = [one.size for one in self.source.bulk_get([(id_, rev) for id_, revs in asked.items() for rev in revs])]
+        self.is_sent_unasked = all(sizes) and sum(sizes) <= _FEW_BYTES
+        return self.is_sent_unasked
 
     def _get(self, wanted: list[tuple[str, str]], *, first: bool) -> list[Fetched]:
         try:
@@ -424,8 +505,11 @@ class _Run:
         for document, answer in zip(documents, answers, strict=True):
             if answer.error is None:
                 written += 1
+                if self.memory is not None:
+                    self.memory.arrived([(answer.id, answer.rev)])
             elif answer.error in _LASTING_REFUSALS:
-                refused.append(document)
+                if not self._is_there(document):
+                    refused.append(document)
             else:
                 lost = PeerError(f"{answer.id}: {answer.reason}", code=answer.error)
         self.counts.docs_written += written
@@ -452,7 +536,7 @@ class _Run:
                 if one.document is None:
                     raise Garbled(f"The source gave {one.id[:80]} a moment ago, and now it does not.", code="changed")
                 changed = changed or _said(one.document) != _said(first[one.id, one.rev])
-                documents.append(one.document)
+                documents.append(self._with_files(one).document or first[one.id, one.rev])
             taken = 0
             for document, answer in zip(documents, self.target.bulk_docs(documents, new_edits=False), strict=True):
                 if answer.error is None:
@@ -471,6 +555,11 @@ class _Run:
         for pair, document in first.items():
             self._fail(document, reasons[pair])
 
+    def _is_there(self, document: Document) -> bool:
+        """Whether what was refused had been sent without asking, and the target has it from somebody else."""
+        asked = {document["_id"]: [document["_rev"]]}
+        return self.warm and self.is_sent_unasked and not self.target.revs_diff(asked)
+
     def _fail(self, document: Document, reason: str) -> None:
         self.counts.doc_write_failures += 1
         self.done = replace(self.done, doc_write_failures=self.done.doc_write_failures + 1)
@@ -478,7 +567,7 @@ class _Run:
 
     def _refuse(self, document: Document, reason: str) -> None:
         if self.on_refused is not None:
-            self.on_refused(document, reason)
+            self.on_refused(bare(document), reason)
         self.done = replace(self.done, refused=self.done.refused + 1)
 
     def _in_its_place(self, one: Fetched) -> list[Document]:
@@ -493,8 +582,8 @@ class _Run:
         if one.rev in rows[0].revs:
             self._refuse({"_id": one.id, "_rev": one.rev}, f"source: {one.error}: {one.reason}")
             return []
-        heirs = self._get(self._missing(rows).get(one.id, []), first=True)
-        return [heir.document for heir in heirs if heir.document is not None]
+        some = self._got(self._missing(rows).get(one.id, []), first=True)
+        return [heir.document for heirs in some for heir in heirs if heir.document is not None]
 
     def has_moved(self, saved: Seq) -> bool:
         """Whether a new checkpoint is worth its requests: behind the same number peers may vary the rest."""
@@ -512,7 +601,15 @@ class _Run:
 
 def _said(document: Document) -> Document:
     """A document without its history, which comes along on one road and not on another."""
-    return {key: value for key, value in document.items() if key != "_revisions"}
+    return {key: value for key, value in bare(document).items() if key != "_revisions"}
+
+
+def _remote_files(document: Document | None) -> list[Document]:
+    """The entries of files that are not here yet."""
+    entries = document.get("_attachments") if document else None
+    if not isinstance(entries, dict):
+        return []
+    return [entry for entry in entries.values() if isinstance(entry.get("data"), RemoteFile)]
 
 
 def _portions(documents: list[Document], request_bytes: int) -> Iterator[list[Document]]:
@@ -520,7 +617,7 @@ def _portions(documents: list[Document], request_bytes: int) -> Iterator[list[Do
     portion: list[Document] = []
     size = 0
     for document in documents:
-        length = len(json_bytes(document))
+        length = len(json_bytes(bare(document)))
         if portion and size + length > request_bytes:
             yield portion
             portion, size = [], 0

@@ -146,6 +146,9 @@ class Store:
     leaves everything as it was before that write.
     """
 
+    # Reading from it costs no line.
+    is_near = True
+
     def __init__(
         self, path: Path, *, name: str, random: Random, rule: WriteRule | None = None, codec: Codec = PLAIN
     ) -> None:
@@ -255,6 +258,16 @@ class Store:
         """Call with the database's name and its new update sequence after each commit, outside of locks."""
         name = self.database
         self._file.listen(lambda seq: callback(name, seq))
+
+    def wait_for_changes(self, since: Seq, timeout_s: float) -> bool:
+        """Whether something has come after `since`, as soon as it has, or when the time is over. What other processes
+        write is seen within a second.
+        """
+        for _ in range(max(1, int(timeout_s))):
+            if self.changes(since, limit=1).results:
+                return True
+            self.wait_for_commit(1.0)
+        return bool(self.changes(since, limit=1).results)
 
     def wait_for_commit(self, timeout_s: float) -> None:
         """Return at this process's next commit to the file, or when the time is over."""
@@ -374,7 +387,7 @@ class Store:
         return answer
 
     def bulk_get(self, wanted: Sequence[tuple[str, str]]) -> list[Fetched]:
-        """These revisions with `_revisions`, attachments inline."""
+        """These revisions with `_revisions`, short attachments inline, long ones as `sync.files.File`."""
         fetched: list[Fetched] = []
         with self._file.reading() as connection:
             rows = _rows(connection, [id_ for id_, _ in wanted])
@@ -385,9 +398,11 @@ class Store:
                     fetched.append(Fetched(id_, rev, None, "not_found", "missing"))
                     continue
                 more: Document = {"_revisions": revisions_field(row.tree.path(rev))}
+                size = len(found.content) + 200
                 if found.attachments:
-                    more["_attachments"] = self._inlined(connection, found.attachments)
-                fetched.append(Fetched(id_, rev, found.document(more), size=len(found.content) + 200))
+                    more["_attachments"] = self._carried(connection, found.attachments)
+                    size += sum(stub["length"] for stub in found.attachments.values()) * 4 // 3
+                fetched.append(Fetched(id_, rev, found.document(more), size=size))
         return fetched
 
     def bulk_docs(
@@ -398,12 +413,14 @@ class Store:
         writer: Writer | None = None,
         rule: WriteRule | None = None,
     ) -> list[Written]:
-        """Write all that may be written in one transaction; see `Peer.bulk_docs`."""
+        """Write all that may be written in one transaction; see `Peer.bulk_docs`. What keeps its revisions comes from
+        elsewhere, as JSON: NaN is not looked for in it.
+        """
         answers: list[Written | None] = []
         edits: list[_Edit] = []
         for doc in docs:
             try:
-                edits.append(self._edit(doc, new_edits=new_edits))
+                edits.append(self._edit(doc, new_edits=new_edits, from_wire=True))
                 answers.append(None)
             except BadRequest as problem:
                 # An edit of our own clients fails as a whole; one bad document must not stop a replication.
@@ -602,6 +619,20 @@ class Store:
     def _inlined(self, connection: sqlite3.Connection, attachments: dict[str, Document]) -> dict[str, Document]:
         return {name: inline(self._attachment(connection, stub), stub["revpos"]) for name, stub in attachments.items()}
 
+    def _carried(self, connection: sqlite3.Connection, attachments: dict[str, Document]) -> dict[str, Document]:
+        short = {name: stub for name, stub in attachments.items() if stub["length"] <= files.INLINE_UP_TO_BYTES}
+        inlined = self._inlined(connection, short)
+        return {name: inlined.get(name) or self._as_file(stub) for name, stub in attachments.items()}
+
+    def _as_file(self, stub: Document) -> Document:
+        file = files.StoredFile(stub["digest"], stub["length"], self.file)
+        return {"content_type": stub["content_type"], "revpos": stub["revpos"], "data": file}
+
+    def holds_file(self, digest: str, length: int) -> bool:
+        """Whether this file is here already, at whatever document."""
+        with self._file.reading() as connection:
+            return files.length_of(connection, digest) == length
+
     def _token(self, connection: sqlite3.Connection, seq: int) -> str:
         return f"{seq}-{_epoch(connection)}"
 
@@ -627,11 +658,12 @@ class Store:
 
     # Writing, inside.
 
-    def _edit(self, doc: Document, *, new_edits: bool) -> _Edit:
-        first = None if new_edits else first_revision(doc.get("_rev"), doc.get("_revisions"))
-        if first is not None or (new_edits and "_rev" not in doc):
-            content = plain_content(doc)
-            if content is not None:
+    def _edit(self, doc: Document, *, new_edits: bool, from_wire: bool = False) -> _Edit:
+        if from_wire:
+            first = None if new_edits else first_revision(doc.get("_rev"), doc.get("_revisions"))
+            content = plain_content(doc) if first is not None or (new_edits and "_rev" not in doc) else None
+            # An edit may be Python's own making, and NaN would have become null.
+            if content is not None and not (new_edits and b"null" in content):
                 return _Edit(doc["_id"], (first,) if first else (), False, content, None, doc)
         id_ = check_id(doc.get("_id"))
         rev, revisions = doc.get("_rev"), doc.get("_revisions")
@@ -937,6 +969,8 @@ class StorePeer:
         self.put_local = store.put_local
         self.attachment = store.attachment
         self.ensure_full_commit = store.ensure_full_commit
+        self.holds_file = store.holds_file
+        self.is_near = store.is_near
 
     @property
     def name(self) -> str:
@@ -1171,7 +1205,10 @@ class _Fresh:
         """Take one in."""
         self.ids.add(id_)
         if tree_text is None and attachments is None:
-            self._plain += (seq, id_, rev, int(deleted), body)
+            if deleted:
+                self._others.append((seq, id_, rev, 1, None, None, body))
+            else:
+                self._plain += (seq, id_, rev, body)
         else:
             self._others.append((seq, id_, rev, int(deleted), tree_text, attachments, body))
 
@@ -1181,13 +1218,13 @@ class _Fresh:
         if self._plain:
             values, first = self._plain, 0
             for rows in _ROWS_AT_ONCE:
-                while len(values) - first >= rows * 5:
-                    marks = ",".join(["(?,?,?,?,?)"] * rows)
+                while len(values) - first >= rows * 4:
+                    marks = ",".join(["(?,?,?,0,?)"] * rows)
                     self._connection.execute(
                         f"INSERT INTO documents (seq, id, rev, deleted, body) VALUES {marks}",
-                        values[first : first + rows * 5],
+                        values[first : first + rows * 4],
                     )
-                    first += rows * 5
+                    first += rows * 4
             values.clear()
         if self._others:
             self._connection.executemany(

@@ -17,6 +17,7 @@ import click
 import psutil
 
 from tests.bench.replication import replication
+from tests.bench.small_traffic import small_traffic
 from tests.stories.county import HTTP, Account, DemoCounty, free_port_block, until
 from tests.stories.test_first_light import APPLICANT, first_example, photo
 
@@ -27,7 +28,7 @@ GOAL_MEMORY_MIB = 96
 GOAL_START_S = 2.0
 
 
-PARTS = ("node", "replication")
+PARTS = ("node", "replication", "small")
 
 
 @click.command()
@@ -41,6 +42,8 @@ def bench(cases: int, docs: int, rounds: int, only: str | None) -> None:
         node_alone(cases)
     if only in (None, "replication"):
         replication(docs, rounds)
+    if only in (None, "small"):
+        small_traffic()
 
 
 def node_alone(cases: int) -> None:
