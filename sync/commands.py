@@ -9,6 +9,7 @@ import gc
 import glob
 import hmac
 import json
+import logging
 import signal
 import socket
 import sys
@@ -117,7 +118,8 @@ def serve(
     close: list[Closable] = []
     try:
         _hold(folder, close)
-        click.echo(f"{which_sqlite()}. Serving {folder} on http://{host}:{listener.getsockname()[1]}/")
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"{which_sqlite()}. Serving {folder} on http://{shown}:{listener.getsockname()[1]}/")
         if workers == 1:
             _serve(listener, folder, user, password, keys, secret)
         else:
@@ -142,6 +144,8 @@ def _serve(
     from sync.bearer import bearer_or
     from sync.wsgi import CookieSessions, CouchApp
 
+    # A request that waits a moment for a thread is no news.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     databases = Databases(folder, random=SystemRandom())
     known = admin_account(user, password)
     app = CouchApp(
