@@ -241,7 +241,8 @@ class RemotePeer:
     def bulk_docs(self, docs: Sequence[Document], *, new_edits: bool = True) -> list[Written]:
         if not new_edits and any("_attachments" in doc and bare(doc) is not doc for doc in docs):
             return self._put_some(docs)
-        rows = self._answer("POST", "_bulk_docs", body={"docs": list(docs), "new_edits": new_edits})
+        with _short_answer():
+            rows = self._answer("POST", "_bulk_docs", body={"docs": list(docs), "new_edits": new_edits})
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Garbled("The answer to _bulk_docs is not a list.")
         if new_edits:
@@ -289,7 +290,8 @@ class RemotePeer:
             "Content-Length": str(body.length),
         }
         data = bytearray()
-        with self._asked("PUT", quote(doc["_id"], safe=""), {"new_edits": "false"}, headers, body.pieces()) as response:
+        road = self._asked("PUT", quote(doc["_id"], safe=""), {"new_edits": "false"}, headers, body.pieces())
+        with _short_answer(), road as response:
             self._count_sent(body.length)
             self._read(response, data)
         try:
@@ -441,15 +443,30 @@ class RemotePeer:
             self._received(len(piece))
             try:
                 data += unpack.feed(piece) if unpack else piece
+            except TooLarge as problem:
+                raise _LongAnswer(problem.reason) from problem
             except BadRequest as problem:
                 raise Garbled("The answer cannot be unpacked.", code="changed") from problem
             if len(data) > self._max_answer_bytes:
-                raise TooLarge(f"The answer is longer than {self._max_answer_bytes} bytes.")
+                raise _LongAnswer(f"The answer is longer than {self._max_answer_bytes} bytes.")
         if unpack is not None:
             try:
                 unpack.end()
             except BadRequest as problem:
                 raise Garbled("The answer breaks off.", code="cut_short") from problem
+
+
+class _LongAnswer(TooLarge):
+    """The answer is too long, and not what was sent."""
+
+
+@contextmanager
+def _short_answer() -> Iterator[None]:
+    """Whoever answers a write at length is no database: what was written is not too large for that."""
+    try:
+        yield
+    except _LongAnswer as problem:
+        raise Garbled(problem.reason, code="changed") from problem
 
 
 class _Cut(Unreachable):

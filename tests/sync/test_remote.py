@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import socket
 import threading
@@ -165,6 +166,14 @@ def test_a_refusal_without_a_revision_counts_for_its_document() -> None:
     with answering(lambda environ: answer_json([{"id": "a", "error": "forbidden", "reason": "no"}])) as peer:
         written = peer.bulk_docs([{"_id": "a", "_rev": "1-a"}, {"_id": "b", "_rev": "1-b"}], new_edits=False)
     assert [one.error for one in written] == ["forbidden", None]
+
+
+def test_an_endless_answer_to_a_write_does_not_make_the_document_too_large() -> None:
+    def endless(environ: dict[str, Any]) -> Answer:
+        return "200 OK", JSON, itertools.repeat(b" " * 65536)  # type: ignore[return-value]
+
+    with answering(endless, max_answer_bytes=100_000) as peer, pytest.raises(Garbled):
+        peer.bulk_docs([{"_id": "a", "_rev": "1-a"}], new_edits=False)
 
 
 def test_an_endless_answer_is_not_read_to_its_end() -> None:
