@@ -26,6 +26,16 @@ _LOOK_DEEP_BELOW_BYTES = 1 << 16
 # come back.
 _PROTOCOL_FIELDS = frozenset(("_id", "_rev", "_deleted", "_revisions", "_attachments"))
 _ANSWERED_FIELDS = frozenset(("_conflicts", "_deleted_conflicts", "_revs_info", "_local_seq"))
+# Content for all its underscores: what CouchDB's own replicator writes into the documents that it is told by.
+_REPLICATOR_FIELDS = frozenset(
+    (
+        "_replication_id",
+        "_replication_state",
+        "_replication_state_time",
+        "_replication_state_reason",
+        "_replication_stats",
+    )
+)
 
 
 def parse_json(data: bytes | bytearray) -> Any:
@@ -215,10 +225,10 @@ def plain_content(document: Document) -> bytes | None:
 
 
 def _parse_fields(document: Document) -> tuple[bytes, dict[str, Document] | None]:
-    content = {key: value for key, value in document.items() if key[:1] != "_"}
+    content = {key: value for key, value in document.items() if key[:1] != "_" or key in _REPLICATOR_FIELDS}
     if len(content) < len(document):
         for key in document:
-            if key[:1] == "_" and key not in _PROTOCOL_FIELDS and key not in _ANSWERED_FIELDS:
+            if key not in content and key not in _PROTOCOL_FIELDS and key not in _ANSWERED_FIELDS:
                 raise BadRequest(f"Bad special document member: {key[:80]}", code="doc_validation")
         if type(document.get("_deleted", False)) is not bool:
             raise BadRequest("_deleted must be a boolean", code="doc_validation")

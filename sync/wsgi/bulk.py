@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from werkzeug.wrappers import Response
 
 from sync.bodies import json_bytes
-from sync.peer import BadRequest, Document, NotBuilt, Written
+from sync.peer import BadRequest, Document, NotBuilt, PeerError, Written
 from sync.revisions import revisions_field
 from sync.served import Opened
 from sync.wsgi import multipart
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.documents import mixed_parts
+from sync.wsgi.local_documents import check_local_id, write
 from sync.wsgi.pages import in_pages, size_of
 from sync.wsgi.responses import json_answer, stream
 from sync.wsgi.shown import opened, wants_files
@@ -34,9 +35,32 @@ def bulk_docs(call: DatabaseCall) -> Response:
                 doc["_id"] = call.new_id()
     if body.get("all_or_nothing"):
         raise NotBuilt("all_or_nothing is left out here, as in CouchDB 3: each document is written for itself.")
-    written = call.peer().bulk_docs(docs, new_edits=new_edits)
-    rows = [_written_row(row, new_edits=new_edits) for row in written if new_edits or row.error]
+    rows = [_written_row(row, new_edits=new_edits) for row in _written(call, docs, new_edits) if new_edits or row.error]
     return json_answer(201, rows)
+
+
+def _written(call: DatabaseCall, docs: list[Document], new_edits: bool) -> list[Written]:
+    """What became of each, in their order. Local documents may be among them; they are written one by one."""
+    local = {place: id_ for place, id_ in enumerate(map(_local_id, docs)) if id_ is not None}
+    for id_ in local.values():
+        check_local_id(id_)
+    others = [doc for place, doc in enumerate(docs) if place not in local] if local else docs
+    written = iter(call.peer().bulk_docs(others, new_edits=new_edits))
+    return [
+        _written_local(call, local[place], doc) if place in local else next(written) for place, doc in enumerate(docs)
+    ]
+
+
+def _local_id(doc: Document) -> str | None:
+    id_ = doc.get("_id")
+    return id_.removeprefix("_local/") if isinstance(id_, str) and id_.startswith("_local/") else None
+
+
+def _written_local(call: DatabaseCall, id_: str, doc: Document) -> Written:
+    try:
+        return write(call, id_, doc)
+    except PeerError as problem:
+        return Written(f"_local/{id_}", str(doc.get("_rev", "")), problem.code, problem.reason)
 
 
 class _Asked(NamedTuple):

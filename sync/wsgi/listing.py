@@ -107,6 +107,8 @@ def _asked(given: Given, within: tuple[str, str] | None) -> _Listing:
     keys = given(("keys",), None, object)
     if keys is not None and not isinstance(keys, list):
         raise BadRequest("`keys` body member must be an array.")
+    if keys is not None and given(("startkey", "start_key", "endkey", "end_key", "key"), None, object) is not None:
+        raise BadRequest("`keys` is incompatible with `key`, `start_key` and `end_key`", code="query_parse_error")
     descending = given(("descending",), False, bool)
     included = given(("inclusive_end",), True, bool)
     first = given(("startkey", "start_key", "key"), None, object)

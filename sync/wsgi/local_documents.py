@@ -6,7 +6,7 @@ from typing import Final
 
 from werkzeug.wrappers import Response
 
-from sync.bodies import MAX_ID_BYTES
+from sync.bodies import MAX_ID_BYTES, json_bytes
 from sync.peer import BadRequest, Conflict, Document, NotFound, TooLarge, Written
 from sync.wsgi.asked import not_allowed
 from sync.wsgi.call import DatabaseCall
@@ -15,10 +15,21 @@ from sync.wsgi.responses import json_answer, written_answer
 _MEMBERS_LOCAL_BYTES: Final = 64 << 10
 
 
+def check_local_id(id_: str) -> None:
+    """Raises `BadRequest` for an id (without `_local/`) that a local document cannot have."""
+    if not id_:
+        raise BadRequest("Illegal document id `_local/`", code="illegal_docid")
+    try:
+        length = len(id_.encode())
+    except UnicodeEncodeError as problem:
+        raise BadRequest("Document id has a lone surrogate", code="illegal_docid") from problem
+    if length > MAX_ID_BYTES:
+        raise BadRequest("Document id is too long", code="illegal_docid")
+
+
 def local(call: DatabaseCall, id_: str) -> Response:
     """`/db/_local/id`."""
-    if len(id_.encode()) > MAX_ID_BYTES:
-        raise BadRequest("Document id is too long", code="illegal_docid")
+    check_local_id(id_)
     match call.request.method:
         case "GET" | "HEAD":
             doc = call.store.local(id_)
@@ -26,19 +37,27 @@ def local(call: DatabaseCall, id_: str) -> Response:
                 raise NotFound("missing")
             return json_answer(200, doc)
         case "PUT":
-            doc = call.object()
-            if (call.request.content_length or 0) > _MEMBERS_LOCAL_BYTES and not call.is_admin():
-                # The write rule does not see local documents; they are for checkpoints.
-                raise TooLarge(f"A local document has at most {_MEMBERS_LOCAL_BYTES} bytes here.")
-            rev = call.store.put_local(id_, {**doc, **_local_rev(call)})
-            return written_answer(call, Written(f"_local/{id_}", rev), 201)
+            return written_answer(call, write(call, id_, {**call.object(), **_local_rev(call)}), 201)
         case "DELETE":
-            doc = call.store.local(id_)
-            if doc is not None and call.args.get("rev", doc["_rev"]) != doc["_rev"]:
-                raise Conflict("Document update conflict.")
-            call.store.delete_local(id_)
-            return written_answer(call, Written(f"_local/{id_}", "0-0"), 200)
+            return written_answer(call, write(call, id_, {"_deleted": True, **_local_rev(call)}), 200)
     raise not_allowed("DELETE,GET,HEAD,PUT")
+
+
+def write(call: DatabaseCall, id_: str, doc: Document) -> Written:
+    """Write a local document after the revision that it names, or forget it where it says `_deleted`.
+
+    Raises `Conflict`, `NotFound`, `TooLarge`.
+    """
+    if not call.is_admin() and len(json_bytes(doc)) > _MEMBERS_LOCAL_BYTES:
+        # The write rule does not see local documents; they are for checkpoints.
+        raise TooLarge(f"A local document has at most {_MEMBERS_LOCAL_BYTES} bytes here.")
+    if doc.get("_deleted") is not True:
+        return Written(f"_local/{id_}", call.store.put_local(id_, doc))
+    kept = call.store.local(id_)
+    if kept is not None and doc.get("_rev", kept["_rev"]) != kept["_rev"]:
+        raise Conflict("Document update conflict.")
+    call.store.delete_local(id_)
+    return Written(f"_local/{id_}", "0-0")
 
 
 def _local_rev(call: DatabaseCall) -> Document:

@@ -39,11 +39,14 @@ function fromJson(value) {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, fromJson(inner)]));
 }
 
+// What the HTTP adapter throws is no Error, but has the same fields.
+function problemOf({ message, status, name, reason, docId }) {
+  return { message, status, name, reason, docId };
+}
+
 function toJson(value) {
   if (Buffer.isBuffer(value)) return { $bytes: value.toString('base64') };
-  if (value instanceof Error) {
-    return { message: value.message, status: value.status, name: value.name, reason: value.reason, docId: value.docId };
-  }
+  if (value instanceof Error) return problemOf(value);
   if (Array.isArray(value)) return value.map(toJson);
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, toJson(inner)]));
@@ -110,7 +113,7 @@ readline.createInterface({ input: process.stdin }).on('line', async (line) => {
   try {
     told = { call: asked.call, ok: toJson((await answer(asked)) ?? null) };
   } catch (problem) {
-    told = { call: asked.call, problem: toJson(problem instanceof Error ? problem : new Error(JSON.stringify(problem))) };
+    told = { call: asked.call, problem: problemOf(problem) };
   }
   process.stdout.write(JSON.stringify(told) + '\n');
 }).on('close', () => process.exit(0));
