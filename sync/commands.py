@@ -341,7 +341,7 @@ def check(database: str) -> None:
 
 def _peer(place: str, close: list[Closable], *, make: bool) -> Peer:
     if place.startswith(("http://", "https://")):
-        return RemotePeer(place, quick=True)
+        return RemotePeer(place, quick=True, random=SystemRandom())
     return _store(place, close, make=make)
 
 

@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from http.client import HTTPException
+from random import Random
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -41,6 +42,7 @@ from sync.peer import (
 
 MAX_ANSWER_BYTES: Final = 64 << 20
 _PIECE_BYTES: Final = 1 << 16
+_ENDLESS: Final = "endless"
 
 _ERRORS: Final[dict[int, type[PeerError]]] = {
     400: BadRequest,
@@ -63,7 +65,8 @@ class RemotePeer:
     `authorization` gives the `Authorization` header for the next request (it may change: tokens run out). A
     name and password in the URL are used when it is absent, and never shown. `name` stands in checkpoints:
     give it when the same database is reached by several addresses. `quick` is for lines on which time is dearer
-    than bytes: what is sent is packed less thoroughly.
+    than bytes: what is sent is packed less thoroughly. With `random` each request bears an id that a server of ours
+    says again: an answer to another question, late or a second time, is not taken for the one to this.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class RemotePeer:
         name: str | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         quick: bool = False,
+        random: Random | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
@@ -88,6 +92,7 @@ class RemotePeer:
         self._timeout = urllib3.Timeout(connect=min(timeout_s, 10.0), read=timeout_s)
         self._max_answer_bytes = max_answer_bytes
         self._quick = quick
+        self._random = random
         # Several threads may ask at the same time.
         self._counting = threading.Lock()
         self.requests = 0
@@ -166,7 +171,13 @@ class RemotePeer:
         return [found.get(pair, lost._replace(id=pair[0], rev=pair[1])) for pair in wanted]
 
     def bulk_docs(self, docs: Sequence[Document], *, new_edits: bool = True) -> list[Written]:
-        rows = self._answer("POST", "_bulk_docs", body={"docs": list(docs), "new_edits": new_edits})
+        try:
+            rows = self._answer("POST", "_bulk_docs", body={"docs": list(docs), "new_edits": new_edits})
+        except TooLarge as problem:
+            if problem.code == _ENDLESS:
+                # Not the peer's word that it was sent too much.
+                raise Garbled(problem.reason, code=_ENDLESS) from problem
+            raise
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Garbled("The answer to _bulk_docs is not a list.")
         if new_edits:
@@ -252,6 +263,9 @@ class RemotePeer:
         headers = {"Accept": accept, "Accept-Encoding": "gzip", "User-Agent": "yizhan"}
         if (authorization := self._authorization()) is not None:
             headers["Authorization"] = authorization
+        request_id = f"{self._random.getrandbits(40):010x}" if self._random is not None else None
+        if request_id is not None:
+            headers["X-Couch-Request-ID"] = request_id
         payload = None
         if body is not None:
             payload = envelope_bytes(body)
@@ -292,6 +306,10 @@ class RemotePeer:
         self._received(sum(len(k) + len(v) + 4 for k, v in response.headers.items()))
         server = response.headers.get("Server", "")
         self._commits_at_once = server.startswith(("Yizhan", "CouchDB/3"))
+        # CouchDB says an id of its own (before 3.5 in any case): only our own servers are held to it.
+        said = response.headers.get("X-Couch-Request-ID")
+        if request_id is not None and said not in (None, request_id) and server.startswith("Yizhan"):
+            raise Garbled("This is the answer to another question.", code="changed")
         if response.status >= 300:
             raise _refusal(response.status, response.headers, bytes(data))
         return response.status, response.headers, data
@@ -314,7 +332,7 @@ class RemotePeer:
             except BadRequest as problem:
                 raise Garbled("The answer cannot be unpacked.", code="changed") from problem
             if len(data) > self._max_answer_bytes:
-                raise TooLarge(f"The answer is longer than {self._max_answer_bytes} bytes.")
+                raise TooLarge(f"The answer is longer than {self._max_answer_bytes} bytes.", code=_ENDLESS)
         if unpack is not None:
             try:
                 unpack.end()

@@ -20,6 +20,7 @@ _HASHED_ID = re.compile(r".+:([0-9a-f]{32})", re.DOTALL)
 _ONE_REVISION: Final = "Documents here have one revision, whose hash is the one in the id (new_edits=false)."
 _ANOTHER_HASH: Final = "The document is not the one that its id names: its hash is another."
 _NO_CANONICAL_FORM: Final = "The document has no canonical form"
+_TORN_HISTORY: Final = "_rev is not the first of _revisions"
 
 
 def is_county(writer: Writer) -> bool:
@@ -88,8 +89,8 @@ def signed_by_county(rule: WriteRule, is_county_signed: Callable[[Document], boo
 
 
 def refused_for_what_it_is_not(document: Document, reason: str) -> bool:
-    """Whether a target has refused another document than this one: it blames a hash or a revision that is right here."""
-    if not reason.startswith((_ONE_REVISION, _ANOTHER_HASH, _NO_CANONICAL_FORM)):
+    """Whether a target has refused another document than this one: it blames a hash or revision that is right here."""
+    if not reason.startswith((_ONE_REVISION, _ANOTHER_HASH, _NO_CANONICAL_FORM, _TORN_HISTORY)):
         return False
     hashed = _HASHED_ID.fullmatch(str(document.get("_id", "")))
     try:

@@ -417,6 +417,7 @@ class World:
                 authorization=lambda: f"Bearer {machine.code}",
                 name=f"{place}/{database}",
                 max_answer_bytes=LONGEST_ANSWER,
+                random=machine.random,
             )
         self.machines[place.removeprefix("at-")].store(database)
         return self._peers[key]
