@@ -40,7 +40,7 @@ from tests.simulation.disk import Disk, PowerCut
 from tests.simulation.machine import CATALOGUE, HOMES, KINDS, NOTES, PEOPLE, Machine, attachment, seal
 from tests.simulation.network import FAIR, WEATHERS, Network
 
-STEPS = 70
+STEPS = 60
 LANES: dict[str, Callable[[str], bool]] = {
     "text": lambda name: not name.startswith("chunk:"),
     "chunks": lambda name: name.startswith("chunk:"),
