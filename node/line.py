@@ -367,6 +367,7 @@ _STRANGERS = {
     "proxy_error": "线路上有别的东西在应答：中间的网络设备出了错，没有把话传到县中心。",
     "redirected": "线路上有别的东西在应答：它把本站引到别的网址去，本站没有跟去。",
     "cut_short": "县中心的应答在路上断了半截。",
+    "endless": "应答没完没了，不像是县中心说的，已经掐断。",
     "changed": "内容在路上被改动了，或者应答答非所问。",
     "garbled": "线路上有别的东西在应答（可能要先登录上网，或中间设备出错）。",
 }
@@ -379,7 +380,7 @@ def say(error: PeerError) -> str:
     if isinstance(error, Garbled):
         return _STRANGERS.get(error.code, _STRANGERS["garbled"]) + _NOTHING_WRONG
     if isinstance(error, TooLarge):
-        return "应答没完没了，不像是县中心说的，已经掐断。" + _NOTHING_WRONG
+        return _STRANGERS["endless"] + _NOTHING_WRONG
     if isinstance(error, Unauthorized):
         return "县中心没有认出本站的钥匙。请告诉县中心管理员。"
     if isinstance(error, Forbidden):

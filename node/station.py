@@ -193,6 +193,7 @@ class Station:
             timeout_s=REQUEST_TIMEOUT_S,
             # The same county by whatever address: a new port or a relay must not cost the checkpoints.
             name=f"county:{self.folder.county}/{name}",
+            random=self.random,
         )
 
     def arriving(self, name: str) -> Peer:

@@ -419,7 +419,7 @@ def check(database: str) -> None:
 
 def _peer(place: str, close: list[Closable], *, make: bool) -> Store | RemotePeer:
     if place.startswith(("http://", "https://")):
-        return RemotePeer(place, quick=True)
+        return RemotePeer(place, quick=True, random=SystemRandom())
     return _store(place, close, make=make)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPException
+from random import Random
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
@@ -46,6 +47,7 @@ from sync.remote_files import Half, RemoteFile
 
 MAX_ANSWER_BYTES: Final = 64 << 20
 _PIECE_BYTES: Final = 1 << 16
+_ENDLESS: Final = "endless"
 
 _ERRORS: Final[dict[int, type[PeerError]]] = {
     400: BadRequest,
@@ -68,7 +70,8 @@ class RemotePeer:
     `authorization` gives the `Authorization` header for the next request (it may change: tokens run out). A
     name and password in the URL are used when it is absent, and never shown. `name` stands in checkpoints:
     give it when the same database is reached by several addresses. `quick` is for lines on which time is dearer
-    than bytes: what is sent is packed less thoroughly.
+    than bytes: what is sent is packed less thoroughly. With `random` each request bears an id that a server of ours
+    says again: an answer to another question, late or a second time, is not taken for the one to this.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class RemotePeer:
         name: str | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         quick: bool = False,
+        random: Random | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
@@ -93,6 +97,7 @@ class RemotePeer:
         self._timeout = urllib3.Timeout(connect=min(timeout_s, 10.0), read=timeout_s)
         self._max_answer_bytes = max_answer_bytes
         self._quick = quick
+        self._random = random
         # Several threads may ask at the same time.
         self._counting = threading.Lock()
         self.requests = 0
@@ -357,6 +362,9 @@ class RemotePeer:
         self, method: str, path: str, query: Mapping[str, str], body: object, accept: str = "application/json"
     ) -> tuple[int, Mapping[str, str], bytearray]:
         headers = {"Accept": accept, "Accept-Encoding": "gzip"}
+        request_id = f"{self._random.getrandbits(40):010x}" if self._random is not None else None
+        if request_id is not None:
+            headers["X-Couch-Request-ID"] = request_id
         payload = None
         if body is not None:
             payload = envelope_bytes(body)
@@ -376,6 +384,10 @@ class RemotePeer:
                 raise
         server = response.headers.get("Server", "")
         self._commits_at_once = server.startswith(("Yizhan", "CouchDB/3"))
+        # CouchDB says an id of its own (before 3.5 in any case): only our own servers are held to it.
+        said = response.headers.get("X-Couch-Request-ID")
+        if request_id is not None and said not in (None, request_id) and server.startswith("Yizhan"):
+            raise Garbled("This is the answer to another question.", code="changed")
         if response.status >= 300:
             raise _refusal(response.status, response.headers, bytes(data))
         return response.status, response.headers, data
@@ -459,6 +471,9 @@ class RemotePeer:
 class _LongAnswer(TooLarge):
     """The answer is too long, and not what was sent."""
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, code=_ENDLESS)
+
 
 @contextmanager
 def _short_answer() -> Iterator[None]:
@@ -466,7 +481,7 @@ def _short_answer() -> Iterator[None]:
     try:
         yield
     except _LongAnswer as problem:
-        raise Garbled(problem.reason, code="changed") from problem
+        raise Garbled(problem.reason, code=_ENDLESS) from problem
 
 
 class _Cut(Unreachable):

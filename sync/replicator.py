@@ -27,6 +27,7 @@ from sync.peer import (
     TooLarge,
 )
 from sync.remote_files import RemoteFile
+from sync.write_rules import refused_for_what_it_is_not
 
 # What a target says of a document that it will not take today nor tomorrow. Anything else may be better next
 # time, so it ends the run before the checkpoint has moved.
@@ -525,7 +526,8 @@ class _Run:
         """Fetch and send once more what the target will not take: the line may have changed it on the way.
 
         Only what stays the same at the source and is refused each time is refused for good. Raises `Garbled` if
-        the copies differ: then nothing is known yet, and the checkpoint has to wait.
+        the copies differ, or if the target blames what is right here: then nothing is known yet, and the checkpoint
+        has to wait.
         """
         first = {(document["_id"], document["_rev"]): document for document in refused}
         reasons: dict[tuple[str, str], str] = {}
@@ -550,8 +552,8 @@ class _Run:
             )
             if not first:
                 return
-        if changed:
-            raise Garbled("Documents come out of the line changed, and differently each time.", code="changed")
+        if changed or any(refused_for_what_it_is_not(first[pair], reasons[pair]) for pair in first):
+            raise Garbled("Documents come out of the line changed, and or differently each time.", code="changed")
         for pair, document in first.items():
             self._fail(document, reasons[pair])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import rfc8785
 
@@ -14,6 +14,13 @@ from sync.peer import Document, Forbidden, Writer, WriteRule
 # The body behind a true id is checked over these 32 hex, so that a document can have one revision and no
 # rival.
 _HASHED_ID = re.compile(r".+:([0-9a-f]{32})", re.DOTALL)
+
+
+# What a rule says of content that anybody can check for themselves.
+_ONE_REVISION: Final = "Documents here have one revision, whose hash is the one in the id (new_edits=false)."
+_ANOTHER_HASH: Final = "The document is not the one that its id names: its hash is another."
+_NO_CANONICAL_FORM: Final = "The document has no canonical form"
+_TORN_HISTORY: Final = "_rev is not the first of _revisions"
 
 
 def is_county(writer: Writer) -> bool:
@@ -56,9 +63,9 @@ def append_only(
             raise Forbidden("Documents here carry no attachments.")
         ids = document.get("_revisions", {"ids": [hashed[1]]})["ids"]
         if rev != f"1-{hashed[1]}" or ids != [hashed[1]]:
-            raise Forbidden("Documents here have one revision, whose hash is the one in the id (new_edits=false).")
+            raise Forbidden(_ONE_REVISION)
         if content_hash_start(document) != hashed[1]:
-            raise Forbidden("The document is not the one that its id names: its hash is another.")
+            raise Forbidden(_ANOTHER_HASH)
 
     return rule
 
@@ -81,6 +88,21 @@ def signed_by_county(rule: WriteRule, is_county_signed: Callable[[Document], boo
     return pulled
 
 
+def refused_for_what_it_is_not(document: Document, reason: str) -> bool:
+    """Whether a target has refused another document than this one: it blames a hash or revision that is right here."""
+    if not reason.startswith((_ONE_REVISION, _ANOTHER_HASH, _NO_CANONICAL_FORM, _TORN_HISTORY)):
+        return False
+    hashed = _HASHED_ID.fullmatch(str(document.get("_id", "")))
+    try:
+        return (
+            hashed is not None
+            and document.get("_rev") == f"1-{hashed[1]}"
+            and content_hash_start(document) == hashed[1]
+        )
+    except Forbidden:
+        return False
+
+
 def content_hash_start(document: Document) -> str:
     """The first 32 hex digits of the SHA-256 over the canonical JSON of all but `_id` and `_rev`.
 
@@ -90,5 +112,5 @@ def content_hash_start(document: Document) -> str:
     try:
         canonical = rfc8785.dumps(content)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as problem:
-        raise Forbidden(f"The document has no canonical form: {problem}") from problem
+        raise Forbidden(f"{_NO_CANONICAL_FORM}: {problem}") from problem
     return hashlib.sha256(canonical).hexdigest()[:32]

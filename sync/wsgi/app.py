@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,8 @@ MAX_BODY_BYTES: Final = 16 << 20
 Authenticate = Callable[["WSGIEnvironment"], Writer | None]
 Admits = Callable[[Database, Writer], bool]
 MayCreate = Callable[[Writer, str], bool]
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,36}")
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +85,9 @@ class CouchApp:
             _log.exception("%s %s", request.method, request.path[:200])
             response = _problem(500, "internal_server_error", "Something is wrong here; the log says what.")
         response.headers["Server"] = f"Yizhan (CouchDB/{VERSION} API)"
+        if _REQUEST_ID.fullmatch(asked := request.headers.get("X-Couch-Request-ID", "")):
+            # As CouchDB 3.5 does: who asks knows this answer from one to another question.
+            response.headers["X-Couch-Request-ID"] = asked
         response.headers.setdefault("Cache-Control", "must-revalidate")
         pack(request, response)
         return response(environ, start_response)

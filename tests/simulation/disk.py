@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from sync import database_file
 from sync.sqlite import sqlite3
@@ -142,12 +143,13 @@ class _Library:
     def __getattr__(self, name: str) -> Any:
         return getattr(sqlite3, name)
 
-    def connect(self, path: Path | str, **settings: Any) -> Any:
-        if settings.get("uri"):
-            # Read-only: it never writes, whatever fails.
-            return sqlite3.connect(path, **settings)
-        connection = sqlite3.connect(path, factory=SeededConnection, **settings)
-        connection.disk, connection.path = self._disk, Path(path)
+    def connect(self, address: str, **settings: Any) -> Any:
+        parts = urlsplit(address)
+        if parts.query == "mode=ro":
+            # It never writes, whatever fails.
+            return sqlite3.connect(address, **settings)
+        connection = sqlite3.connect(address, factory=SeededConnection, **settings)
+        connection.disk, connection.path = self._disk, Path(unquote(parts.path))
         return connection
 
 

@@ -50,15 +50,17 @@ class Weather:
 
 FAIR = Weather()
 CUT = Weather(down=True)
-THIN = Weather(lost=0.06, answer_lost=0.06, twice=0.03, late=0.03, cut_short=0.05)
+THIN = Weather(lost=0.02, answer_lost=0.03, twice=0.03, late=0.02, cut_short=0.03)
+LIAR = Weather(stale=0.05, lie=0.5)
 STRANGE = Weather(
     lost=0.02, answer_lost=0.02, twice=0.02, late=0.02, cut_short=0.04, garbled=0.08, portal=0.04, proxy=0.03,
-    redirect=0.02, flood=0.01, stale=0.06, lie=0.12,
+    redirect=0.02, flood=0.01, stale=0.06, lie=0.25,
 )  # fmt: skip
 WORST = Weather(
     lost=0.12, answer_lost=0.12, twice=0.06, late=0.06, cut_short=0.1, garbled=0.1, portal=0.05, proxy=0.05,
     redirect=0.03, flood=0.01, stale=0.1, lie=0.1,
 )  # fmt: skip
+WEATHERS = {"fair": FAIR, "thin": THIN, "strange": STRANGE, "lying": LIAR, "worst": WORST, "cut": CUT}
 
 
 @dataclass
@@ -284,7 +286,7 @@ def _changed(message: bytes, random: Random) -> bytes:
     victim = random.choice(documents)
     match random.choice(["body", "body", "revision", "other"]):
         case "body":
-            victim["data"] = "changed on the way"
+            victim["data"] = f"changed on the way ({random.getrandbits(32)})"
         case "revision":
             victim["_rev"] = f"{victim['_rev'][:-4]}beef"
         case "other":

@@ -103,7 +103,7 @@ def anything_may_be_written(patch: pytest.MonkeyPatch) -> None:
         (commits_are_not_synced, ""),
         (refusals_are_believed_at_once, "refused"),
         (a_restored_backup_goes_unnoticed, "the checkpoint says"),
-        (anything_may_be_written, "is not what its id says"),
+        (anything_may_be_written, "is another at"),
     ],
     ids=lambda value: value.__name__ if callable(value) else None,
 )

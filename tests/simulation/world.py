@@ -38,9 +38,9 @@ from tests.casework.county import (
 )
 from tests.simulation.disk import Disk, PowerCut
 from tests.simulation.machine import CATALOGUE, HOMES, KINDS, NOTES, PEOPLE, Machine, attachment, seal
-from tests.simulation.network import CUT, FAIR, STRANGE, THIN, WORST, Network
+from tests.simulation.network import FAIR, WEATHERS, Network
 
-STEPS = 70
+STEPS = 60
 LANES: dict[str, Callable[[str], bool]] = {
     "text": lambda name: not name.startswith("chunk:"),
     "chunks": lambda name: name.startswith("chunk:"),
@@ -157,6 +157,10 @@ class World:
     # What people do.
 
     def _somebody_acts(self, machine: Machine) -> None:
+        for _ in range(self.random.choice([1, 1, 2, 5])):
+            self._act(machine)
+
+    def _act(self, machine: Machine) -> None:
         kind = self.random.choice(["case", "case", "case", "note", "catalogue"])
         if kind == "note":
             self._note(machine)
@@ -276,10 +280,9 @@ class World:
         if machine.is_county:
             return
         for place in self._places(machine):
-            weather = self.random.choices([FAIR, THIN, STRANGE, WORST, CUT], [3, 3, 3, 2, 1])[0]
-            self.network.line(machine.name, place).weather = weather
-            names = {id(FAIR): "fair", id(THIN): "thin", id(STRANGE): "strange", id(WORST): "worst", id(CUT): "cut"}
-            self.log(f"the line {machine.name} > {place} is {names[id(weather)]}")
+            name = self.random.choices([*WEATHERS], [3, 5, 3, 2, 2, 1])[0]
+            self.network.line(machine.name, place).weather = WEATHERS[name]
+            self.log(f"the line {machine.name} > {place} is {name}")
 
     def _something_breaks(self, machine: Machine) -> None:
         broken = self.random.choices(
@@ -414,6 +417,7 @@ class World:
                 authorization=lambda: f"Bearer {machine.code}",
                 name=f"{place}/{database}",
                 max_answer_bytes=LONGEST_ANSWER,
+                random=machine.random,
             )
         self.machines[place.removeprefix("at-")].store(database)
         return self._peers[key]

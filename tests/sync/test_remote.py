@@ -9,11 +9,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 import pytest
+import urllib3
 
 from sync.peer import (
+    COUNTY,
     BadRequest,
     Forbidden,
     Garbled,
@@ -26,6 +29,8 @@ from sync.peer import (
     Unreachable,
 )
 from sync.remote import RemotePeer
+from sync.store import Databases
+from sync.wsgi import CouchApp
 from tests.sync.served import served
 
 Answer = tuple[str, list[tuple[str, str]], list[bytes]]
@@ -225,6 +230,37 @@ def test_nobody_there_is_unreachable() -> None:
 def test_an_answer_that_does_not_come_in_time_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(Unreachable):
         RemotePeer(f"http://127.0.0.1:{listener.getsockname()[1]}/db", timeout_s=0.2).info()
+
+
+@pytest.mark.parametrize(
+    ("server", "said", "believed"),
+    [("Yizhan", "0000000000", False), ("Yizhan", None, True), ("CouchDB/3.4.3", "9f3a2b1c00", True)],
+    ids=["another-question", "older-than-ids", "an-id-of-its-own"],
+)
+def test_an_answer_of_ours_to_another_question_is_garbled(server: str, said: str | None, believed: bool) -> None:
+    def answer(environ: dict[str, Any]) -> Answer:
+        assert len(environ["HTTP_X_COUCH_REQUEST_ID"]) == 10
+        status, headers, body = answer_json({"update_seq": 1})
+        return status, [*headers, ("Server", server), *([("X-Couch-Request-ID", said)] if said else [])], body
+
+    with answering(answer, random=Random(1)) as peer:
+        if believed:
+            assert peer.info() == {"update_seq": 1}
+        else:
+            with pytest.raises(Garbled, match="another question"):
+                peer.info()
+
+
+def test_our_server_says_the_id_of_a_request_again_if_it_is_one(databases: Databases) -> None:
+    databases.open("db").save([{"_id": "a"}])
+    app = CouchApp(databases, authenticate=lambda environ: COUNTY)
+    with served(app) as url:
+        peer = RemotePeer(f"{url}/db", random=Random(1))
+        assert peer.get_local("nothing") is None
+        assert [change.id for change in peer.changes().results] == ["a"]
+        for asked, said in (("abc_DEF-1", "abc_DEF-1"), ("a b", None), ("x" * 37, None)):
+            answer = urllib3.request("GET", f"{url}/db", headers={"X-Couch-Request-ID": asked})
+            assert answer.headers.get("X-Couch-Request-ID") == said
 
 
 def test_credentials_in_the_url_are_used_and_never_shown() -> None:
