@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
 from casework.calendar import Calendar
@@ -20,8 +21,10 @@ from web.cases.casebook import Casebook
 from web.cases.desk import Desk, Reading
 from web.localfile import LocalFile
 
-# A commit announces itself. What does not (another process wrote) is found by looking everywhere, now and then.
-LOOK_EVERY_S = 60.0
+# A commit of this process announces itself; those of others are seen on the files, so often.
+LOOK_EVERY_S = 1.0
+# Who holds this file's lock follows the feeds.
+FOLLOWER = ".follower"
 # After something went wrong, a full disk, say.
 RETRY_AFTER_S = 2.0
 
@@ -80,6 +83,8 @@ class Centre(County):
         self._watched: set[str] = set()
         self._touched: set[str] = set()
         self._changed: set[str] = set()
+        self._stood: dict[str, tuple[int, ...]] = {}
+        self._catalogue_seq: int | None = None
         self._touched_lock = threading.Lock()
         self._follower: threading.Thread | None = None
         self.casebook.on_change(self._note_touched)
@@ -123,9 +128,23 @@ class Centre(County):
     # -- following the feeds -------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Follow the feeds from now on, in a thread of its own, until `close`."""
-        self._follower = threading.Thread(target=self._follow, name="follower", daemon=True)
+        """Follow the feeds from now on, in a thread of its own, until `close`.
+
+        Of several processes one follows, and another takes its place if it dies: two that write receipts would each
+        write one.
+        """
+        self._follower = threading.Thread(target=self._follow_alone, name="follower", daemon=True)
         self._follower.start()
+
+    def _follow_alone(self) -> None:
+        with (self.folder.path / FOLLOWER).open("wb") as turn:
+            while not self._stop.is_set():
+                try:
+                    fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    self._stop.wait(RETRY_AFTER_S)
+                else:
+                    self._follow()
 
     def catch_up(self, databases: Collection[str] | None = None) -> None:
         """Do what the feeds ask for now: rights and rules first, then projections, then the receipts that are due.
@@ -150,6 +169,9 @@ class Centre(County):
         # A receipt may be due since before this start: the process may have ended between the event and it.
         self._note_touched({row.number for row in self.casebook.waiting_cases()})
         databases: Collection[str] | None = None
+        looked_at = self.now()
+        # Before the first look: what others write during it is seen by the next.
+        self._stood = self.databases.stands()
         while not self._stop.is_set():
             try:
                 self.catch_up(databases)
@@ -161,7 +183,11 @@ class Centre(County):
                 continue
             heard = self._news.wait(LOOK_EVERY_S)
             self._news.clear()
-            databases = self._take_changed() if heard else None
+            # Those who are busy themselves must not miss the others.
+            if not heard or abs(self.now() - looked_at) >= timedelta(seconds=LOOK_EVERY_S):
+                looked_at = self.now()
+                self._note_written_by_others()
+            databases = self._take_changed()
 
     def _take_changed(self) -> Collection[str] | None:
         """The databases that were written since the last look; None for all of them when the rights may have changed.
@@ -170,7 +196,12 @@ class Centre(County):
         """
         with self._touched_lock:
             changed, self._changed = self._changed, set()
-        return None if CATALOGUE in changed else changed
+        if CATALOGUE not in changed:
+            return changed
+        # Every station's pull keeps its place there in a local document: that is a commit, and no news.
+        seq = self.catalogue.update_seq
+        news, self._catalogue_seq = seq != self._catalogue_seq, seq
+        return None if news else changed - {CATALOGUE}
 
     def _heed_catalogue(self) -> None:
         """A new key register or calendar may say something else of every case; the register also grants rights.
@@ -192,6 +223,14 @@ class Centre(County):
         with self._touched_lock:
             self._touched |= numbers
         self._news.set()
+
+    def _note_written_by_others(self) -> None:
+        """Note the databases whose files are not as they were when last looked at."""
+        stands = self.databases.stands()
+        for name in stands.keys() | self._stood.keys():
+            if stands.get(name) != self._stood.get(name):
+                self._note_changed(name, 0)
+        self._stood = stands
 
     def _note_changed(self, database: str, _seq: int) -> None:
         with self._touched_lock:

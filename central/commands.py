@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -30,16 +31,23 @@ group.add_command(catalogue)
 @group.command()
 @FOLDER
 @click.option("--listen", default="127.0.0.1:8700", show_default=True, help="HOST:PORT")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="processes on the one port")
 @click.option("--stop-on-eof", is_flag=True, help="end when standard input is closed (for supervisors)")
-def serve(folder: Path, listen: str, stop_on_eof: bool) -> None:
+def serve(folder: Path, listen: str, workers: int, stop_on_eof: bool) -> None:
     """Serve the county until SIGTERM or Ctrl-C."""
     from central.app import create_county_app
     from central.centre import Centre
     from provisioning import ProvisioningError
     from provisioning.folder import CountyFolder
-    from sync.sqlite import which_sqlite
-    from web.serving import Server, end_on_eof, end_on_signals, keep_memory_small
+    from sync.sqlite import FIRST_FIXED_VERSION, several_processes_may_write, which_sqlite
+    from sync.workers import keep_workers
+    from web.serving import Server, end_on_eof, end_on_signals, keep_memory_small, listening, url_of
 
+    if workers > 1 and not several_processes_may_write():
+        raise click.UsageError(
+            f"--workers needs SQLite {'.'.join(map(str, FIRST_FIXED_VERSION))} or newer, and this is"
+            f" {which_sqlite()}: several processes that write would harm a database."
+        )
     keep_memory_small()
     try:
         county_folder = CountyFolder.open(folder)
@@ -47,20 +55,32 @@ def serve(folder: Path, listen: str, stop_on_eof: bool) -> None:
     except ProvisioningError as error:
         raise click.ClickException(str(error)) from error
     with lock:
-        random = SystemRandom()
-        secret = f"{random.getrandbits(256):064x}"
-        centre = Centre(county_folder, version=version("yizhan"), now=lambda: datetime.now(UTC), random=random)
-        server = Server(create_county_app(centre, secret=secret), listen, threads=16)
-        lock.announce(server.url, secret)
-        click.echo(f"{centre.name} {centre.code}: {server.url} ({which_sqlite()})", err=True)
-        end_on_signals()
+        secret = f"{SystemRandom().getrandbits(256):064x}"
+        try:
+            listener = listening(listen)
+        except OSError as error:
+            raise click.ClickException(f"{listen} cannot be listened to: {error}") from error
+
+        def work() -> None:
+            centre = Centre(
+                county_folder, version=version("yizhan"), now=lambda: datetime.now(UTC), random=SystemRandom()
+            )
+            server = Server(create_county_app(centre, secret=secret), listener, threads=16)
+            end_on_signals()
+            centre.start()
+            try:
+                server.run()
+            finally:
+                centre.close()
+
+        lock.announce(url_of(listener), secret)
+        click.echo(f"{county_folder.name} {county_folder.station}: {url_of(listener)} ({which_sqlite()})", err=True)
         if stop_on_eof:
             end_on_eof()
-        centre.start()
-        try:
-            server.run()
-        finally:
-            centre.close()
+        if workers == 1:
+            work()
+        else:
+            keep_workers(workers, work, sleep=time.sleep)
 
 
 @group.group()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -72,15 +73,30 @@ class _Channel(HTTPChannel):
     parser_class = _Parser
 
 
+def listening(listen: str) -> socket.socket:
+    """A socket on HOST:PORT (port 0: a free one), for one server or for several processes."""
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, int(port)), family=family, backlog=1024)
+
+
+def url_of(listener: socket.socket) -> str:
+    """Where it answers."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class Server:
     """An app on one address. Bound when made, so that `url` is true before the first request is answered."""
 
-    def __init__(self, app: Flask, listen: str, *, threads: int = THREADS, largest_body: int = 64 << 20) -> None:
-        host, _, port = listen.rpartition(":")
+    def __init__(
+        self, app: Flask, listen: str | socket.socket, *, threads: int = THREADS, largest_body: int = 64 << 20
+    ) -> None:
+        listener = listening(listen) if isinstance(listen, str) else listen
         self._server = create_server(
             app,
-            host=host.strip("[]") or "127.0.0.1",
-            port=int(port),
+            sockets=[listener],
             threads=threads,
             connection_limit=CONNECTION_LIMIT,
             asyncore_use_poll=True,
@@ -90,7 +106,7 @@ class Server:
         assert isinstance(self._server, BaseWSGIServer), "one address, one socket"
         self._server.channel_class = _Channel
         assert self._server.socket is not None
-        self.url = f"http://{host or '127.0.0.1'}:{self._server.socket.getsockname()[1]}"
+        self.url = url_of(listener)
 
     def run(self) -> None:
         """Answer requests until SIGTERM or SIGINT; what is being answered is finished first."""
