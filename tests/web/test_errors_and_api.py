@@ -70,6 +70,15 @@ def test_pages_carry_the_headers_that_keep_strangers_out(small: SmallApp) -> Non
     assert "http://" not in answer.text.replace("http://www.w3.org", "")
 
 
+def test_what_a_program_reads_is_neither_drawn_nor_kept_and_costs_the_line_little(small: SmallApp) -> None:
+    answer = small.client().get("/api/v1/openapi.json")
+    assert answer.mimetype == "application/json"
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert sum(len(name) + len(value) + 4 for name, value in answer.headers) < 300
+
+
 def test_the_line_is_told_in_words_on_every_page(small: SmallApp) -> None:
     strip = small.client().get("/line-strip").text
     assert "网络中断" in strip
