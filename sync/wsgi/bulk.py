@@ -45,10 +45,27 @@ def _written(call: DatabaseCall, docs: list[Document], new_edits: bool) -> list[
     for id_ in local.values():
         check_local_id(id_)
     others = [doc for place, doc in enumerate(docs) if place not in local] if local else docs
+    if not new_edits:
+        others = [_by_its_history(doc) for doc in others]
     written = iter(call.peer().bulk_docs(others, new_edits=new_edits))
     return [
         _written_local(call, local[place], doc) if place in local else next(written) for place, doc in enumerate(docs)
     ]
+
+
+def _by_its_history(doc: Document) -> Document:
+    """The document under the revision that its `_revisions` name, which is what CouchDB goes by where `_rev` says
+    something else: PouchDB counts wrong when two revisions of one branch have the same hash.
+    """
+    # Step by step, and not as a pattern, which takes five times as long for each of many documents.
+    revisions = doc.get("_revisions")
+    if type(revisions) is dict:
+        ids = revisions.get("ids")
+        if ids and type(ids) is list and type(ids[0]) is str and type(revisions.get("start")) is int:
+            rev = f"{revisions['start']}-{ids[0]}"
+            if doc.get("_rev", rev) != rev:
+                return {**doc, "_rev": rev}
+    return doc
 
 
 def _local_id(doc: Document) -> str | None:

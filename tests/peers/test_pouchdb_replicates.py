@@ -176,6 +176,18 @@ def test_a_conflict_that_people_made_is_settled_for_both(node: Node, ours: Pouch
     assert [rev.partition("-")[0] for rev in gone] == ["3"]
 
 
+def test_a_branch_with_one_hash_twice_arrives_as_far_as_pouchdb_can_tell_it(
+    node: Node, ours: Pouch, theirs: Pouch
+) -> None:
+    # Other people's tests number revisions like this. PouchDB then sends `_rev` 3-c with a history that ends at 2-c;
+    # CouchDB goes by the history.
+    theirs.bulk_docs([revision("a", 3, "c", "c", "a", n=1)], {"new_edits": False})
+    ours.bulk_docs([revision("a", 2, "b", "a", n=2)], {"new_edits": False})
+    assert node.replicate(theirs, ours)["docs_written"] == 1
+    document = ours.get("a", {"conflicts": True})
+    assert (document["n"], document["_rev"], document["_conflicts"]) == (1, "2-c", ["2-b"])
+
+
 def test_deletions_travel_both_ways_and_a_document_can_live_again(node: Node, ours: Pouch, theirs: Pouch) -> None:
     ours.bulk_docs([{"_id": "a"}, {"_id": "b"}, {"_id": "c"}])
     node.replicate(ours, theirs)
