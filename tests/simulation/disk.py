@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from sync import database_file
 from sync.sqlite import sqlite3
@@ -129,7 +129,7 @@ class SeededConnection(sqlite3.Connection):
         return super().execute(statement, *values)
 
     def execute(self, statement: str, *values: Any) -> Any:
-        if statement == "COMMIT" or statement.startswith("PRAGMA wal_checkpoint"):
+        if statement.startswith(("COMMIT", "VACUUM", "PRAGMA wal_checkpoint")):
             return self.disk.write(self, statement)
         return super().execute(statement, *values)
 
@@ -143,13 +143,13 @@ class _Library:
     def __getattr__(self, name: str) -> Any:
         return getattr(sqlite3, name)
 
-    def connect(self, address: str, **settings: Any) -> Any:
-        parts = urlsplit(address)
-        if parts.query == "mode=ro":
+    def connect(self, path: Path | str, **settings: Any) -> Any:
+        place, _, asked = str(path).removeprefix("file:").partition("?")
+        if "mode=ro" in asked:
             # It never writes, whatever fails.
-            return sqlite3.connect(address, **settings)
-        connection = sqlite3.connect(address, factory=SeededConnection, **settings)
-        connection.disk, connection.path = self._disk, Path(unquote(parts.path))
+            return sqlite3.connect(path, **settings)
+        connection = sqlite3.connect(path, factory=SeededConnection, **settings)
+        connection.disk, connection.path = self._disk, Path(unquote(place))
         return connection
 
 
