@@ -78,7 +78,7 @@ class Disk:
         self, name: str, before: tuple[bytes, bytes], after: tuple[bytes, bytes], *, synced: bool
     ) -> dict[str, bytes]:
         (old_file, old_wal), (new_file, new_wal) = before, after
-        if new_file != old_file and self._random.random() < 0.5:
+        if new_file != old_file and (len(new_wal) < len(old_wal) or self._random.random() < 0.5):
             # In the midst of bringing the WAL into the file: that begins when the WAL is whole on the disk, and the
             # WAL is given up only when the file is.
             return {name: self._by_sectors(old_file, new_file, 4096), f"{name}-wal": max(old_wal, new_wal, key=len)}
