@@ -36,6 +36,8 @@ IDLE_INTERVAL_S = 120.0
 FIRST_RETRY_S = 0.5
 # Large lanes wait for the text at most so long at a time: a text round that hangs must not hold up everything.
 GIVE_WAY_S = 60.0
+# While pieces of files go up, the county is asked what it has for us at most so often.
+LOOK_PAUSE = timedelta(seconds=20)
 CHUNK_PREFIX = "chunk:"
 REGISTER_PREFIX = "register:"
 # What a line of 64 kbit/s carries in about three seconds: one chunk in base64. A break costs one such request.
@@ -132,6 +134,8 @@ class Line:
         self._rounds = 0
         # What was known of the catalogue when it was last gone for, with success or not.
         self._catalogue_tried: Seq | None = None
+        self._pieces_travel = False
+        self._looked_at: dict[str, datetime] = {}
         self._active_at: datetime | None = None
         # How far each road has been travelled in this process, so that a quiet road costs nothing.
         self._pushed: dict[tuple[str, str], int] = {}
@@ -308,6 +312,11 @@ class Line:
         known = self._known.get(name)
         if known is None or self._pulled.get((name, lane)) == known:
             return
+        looked_at = self._looked_at.get(name)
+        if lane == "text" and self._pieces_travel and looked_at is not None and self._now() - looked_at < LOOK_PAUSE:
+            # Most of what is new there are the pieces that are just being sent: each look costs a piece its place.
+            return
+        self._looked_at[name] = self._now()
         store = self._site.store(name)
         before = store.update_seq
         try:
@@ -322,6 +331,14 @@ class Line:
         self._note_database(name, trouble=None, pulled_at=self._now())
 
     def _replicate(self, source: Peer, target: Peer, name: str, lane: str, direction: str) -> Replicated | None:
+        self._pieces_travel = self._pieces_travel or lane == "chunks"
+        try:
+            return self._run_of(source, target, name, lane, direction)
+        finally:
+            if lane == "chunks":
+                self._pieces_travel = False
+
+    def _run_of(self, source: Peer, target: Peer, name: str, lane: str, direction: str) -> Replicated | None:
         done = replicate(
             Lane(source, lane, partial(_LANES[lane], name)),
             target,

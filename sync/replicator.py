@@ -553,7 +553,7 @@ class _Run:
             if not first:
                 return
         if changed or any(refused_for_what_it_is_not(first[pair], reasons[pair]) for pair in first):
-            raise Garbled("Documents come out of the line changed, and or differently each time.", code="changed")
+            raise Garbled("Documents come out of the line changed, or differently each time.", code="changed")
         for pair, document in first.items():
             self._fail(document, reasons[pair])
 

@@ -225,6 +225,32 @@ def test_pictures_wait_between_two_requests_while_text_is_under_way(site: Site, 
     assert order.count("picture") == 4
 
 
+def test_while_pictures_go_up_the_county_is_seldom_asked_what_is_new(site: Site, line: Line) -> None:
+    take_in(site)
+    line.make_contact()
+    for lane in ("keys", "text", "catalogue"):
+        line.carry(lane)
+    asked: list[int] = []
+
+    def watch(_database: str, call: str) -> PeerError | None:
+        if call == "bulk_docs":
+            site.fails = lambda _database, _call: None
+            line.make_contact()
+            before = len(site.calls)
+            line.carry("text")
+            asked.append(len(site.calls) - before)
+            site.fails = watch
+        return None
+
+    site.there.open(OURS).update({"_id": "receipt:A", "sig": "county"})
+    site.fails = watch
+    line.carry("chunks")
+    assert asked == [0, 0, 0, 0]
+    site.fails = lambda _database, _call: None
+    round_of(line)
+    assert site.here.open(OURS).get("receipt:A") is not None
+
+
 def test_a_new_catalogue_passes_the_pictures(site: Site, line: Line) -> None:
     documents = take_in(site)
     line.make_contact()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from sync import database_file
 from sync.sqlite import sqlite3
@@ -78,7 +78,7 @@ class Disk:
         self, name: str, before: tuple[bytes, bytes], after: tuple[bytes, bytes], *, synced: bool
     ) -> dict[str, bytes]:
         (old_file, old_wal), (new_file, new_wal) = before, after
-        if new_file != old_file and self._random.random() < 0.5:
+        if new_file != old_file and (len(new_wal) < len(old_wal) or self._random.random() < 0.5):
             # In the midst of bringing the WAL into the file: that begins when the WAL is whole on the disk, and the
             # WAL is given up only when the file is.
             return {name: self._by_sectors(old_file, new_file, 4096), f"{name}-wal": max(old_wal, new_wal, key=len)}
@@ -129,7 +129,7 @@ class SeededConnection(sqlite3.Connection):
         return super().execute(statement, *values)
 
     def execute(self, statement: str, *values: Any) -> Any:
-        if statement == "COMMIT" or statement.startswith("PRAGMA wal_checkpoint"):
+        if statement.startswith(("COMMIT", "VACUUM", "PRAGMA wal_checkpoint")):
             return self.disk.write(self, statement)
         return super().execute(statement, *values)
 
@@ -143,13 +143,13 @@ class _Library:
     def __getattr__(self, name: str) -> Any:
         return getattr(sqlite3, name)
 
-    def connect(self, address: str, **settings: Any) -> Any:
-        parts = urlsplit(address)
-        if parts.query == "mode=ro":
+    def connect(self, path: Path | str, **settings: Any) -> Any:
+        place, _, asked = str(path).removeprefix("file:").partition("?")
+        if "mode=ro" in asked:
             # It never writes, whatever fails.
-            return sqlite3.connect(address, **settings)
-        connection = sqlite3.connect(address, factory=SeededConnection, **settings)
-        connection.disk, connection.path = self._disk, Path(unquote(parts.path))
+            return sqlite3.connect(path, **settings)
+        connection = sqlite3.connect(path, factory=SeededConnection, **settings)
+        connection.disk, connection.path = self._disk, Path(unquote(place))
         return connection
 
 

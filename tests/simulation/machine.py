@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from casework.canonical import Document, canonical
 from casework.signing import Sign
+from sync.checkpoints import Memory
 from sync.peer import COUNTY as COUNTY_WRITER
 from sync.peer import Unauthorized, Writer, WriteRule
 from sync.store import Databases, Store, StorePeer
@@ -91,6 +92,7 @@ class Machine:
     databases: Databases = field(init=False)
     app: CouchApp = field(init=False)
     pens: dict[str, Pen] = field(init=False)
+    memories: dict[tuple[str, str, str | None], Memory] = field(init=False)
     incarnation: str = ""
     starts: int = 0
     backups: list[Path] = field(default_factory=list)
@@ -107,6 +109,7 @@ class Machine:
         )
         self.incarnation = f"{self.name}-{self.starts}-{self.random.getrandbits(32):08x}"
         self.pens = {}
+        self.memories = {}
 
     def pen(self, home: str) -> Pen:
         """The chain of events that this process writes into one home."""

@@ -21,6 +21,7 @@ from casework.fold import Case, fold
 from casework.numbers import case_number
 from casework.rights import may
 from casework.times import CHINA
+from sync.checkpoints import WARM_FOR, Memory
 from sync.lanes import Lane
 from sync.peer import Peer, PeerError
 from sync.remote import RemotePeer
@@ -381,6 +382,7 @@ class World:
                 checkpoint_every_s=self.random.choice([0.0, 0.5, 30.0]),
                 first=self.random.choice([None, LANES["text"]]),
                 look_again_s=self.random.choice([0.0, 4.0]),
+                memory=self._memory(road),
                 on_refused=lambda document, reason: self._refuse(road, document, reason),
             )
         except PeerError as problem:
@@ -392,6 +394,13 @@ class World:
         if done.docs_read:
             self.log(f"  {road}: {done.docs_written} written of {done.docs_read} read")
         return True
+
+    def _memory(self, road: Road) -> Memory | None:
+        """What the process remembers of this road from run to run; sometimes nothing, as after a quarter of an hour."""
+        if self.random.random() < 0.4:
+            return None
+        memories = self.machines[road.machine].memories
+        return memories.setdefault((road.place, road.database, road.lane), Memory())
 
     def _refuse(self, road: Road, document: Document, reason: str) -> None:
         self.log(f"  {road}: refused {document['_id']}: {reason}")
@@ -429,6 +438,7 @@ class World:
     def converge(self) -> None:
         """Whole lines for everybody, until a round brings nothing new."""
         self.log("every line is mended")
+        self.now += 2 * WARM_FOR
         for machine in self.stations():
             for place in self._places(machine):
                 self.network.line(machine.name, place).weather = FAIR
