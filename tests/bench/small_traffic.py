@@ -28,7 +28,7 @@ IDLE_CONTACTS_AN_HOUR = 30
 INTERVAL_S = 3.0
 QUIET_S = 4 * INTERVAL_S
 IDLE_S = 10 * INTERVAL_S
-CASES = 5
+CASES = 3
 
 
 def small_traffic() -> None:

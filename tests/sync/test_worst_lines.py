@@ -144,7 +144,9 @@ def wrong_hash(between: Between, environ: dict[str, Any]) -> Answer:
 
 
 def wrong_revision(between: Between, environ: dict[str, Any]) -> Answer:
-    return changed(between, environ, lambda document: document.update(_rev="1-" + "0" * 32))
+    false = "0" * 32
+    said = {"_rev": f"1-{false}", "_revisions": {"start": 1, "ids": [false]}}
+    return changed(between, environ, lambda document: document.update(said))
 
 
 def changed(between: Between, environ: dict[str, Any], change: Callable[[Document], object]) -> Answer:
