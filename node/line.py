@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from provisioning.contact import Contact
 from provisioning.register import CATALOGUE
-from sync.checkpoints import Memory
+from sync.checkpoints import Memory, number_of
 from sync.lanes import Lane
 from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, Seq, TooLarge, Unauthorized, Unreachable
 from sync.replicator import Replicated, replicate
@@ -158,8 +158,19 @@ class Line:
     def wake(self) -> None:
         """There is something to carry: do not wait for the next contact."""
         self._text_rests.clear()
-        for event in self._wakes.values():
-            event.set()
+        for thread in _THREADS:
+            self._wakes[thread].set()
+        # A contact that comes by itself in a moment brings the news of the receipt; another one would only cost.
+        if not self._is_soon_in_contact():
+            self._wakes["contact"].set()
+
+    def _is_soon_in_contact(self) -> bool:
+        status = self.status()
+        return (
+            status.online
+            and status.next_try_at is not None
+            and status.next_try_at - self._now() <= timedelta(seconds=ACTIVE_INTERVAL_S)
+        )
 
     def try_now(self, within_s: float) -> LineStatus:
         """Start a contact and a text round at once and wait for their end, at most so long (`POST sync`)."""
@@ -171,11 +182,12 @@ class Line:
 
     def seen(self) -> dict[str, Seq]:
         """The county's update sequences up to which both lanes have pulled: it tells us only of what is newer."""
-        return {
-            name: known
-            for name, known in dict(self._known).items()
-            if all(self._pulled.get((name, lane)) == known for lane in lanes_of(name))
-        }
+        found = {}
+        for name in tuple(self._known):
+            reached = {self._pulled.get((name, lane)) for lane in lanes_of(name)}
+            if len(reached) == 1 and (seq := reached.pop()) is not None:
+                found[name] = seq
+        return found
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -303,14 +315,14 @@ class Line:
         at = store.update_seq
         pushed = self._pushed.get((name, lane))
         if pushed is None or any(_LANES[lane](name, row.id) for row in store.changes(pushed).results):
-            done = self._replicate(store, self._site.remote(name), name, lane, "up")
+            done = self._replicate(self._lane(store, name, lane), self._site.remote(name), name, lane, "up")
             if done is None:
                 return
         self._pushed[(name, lane)] = at
 
     def _pull(self, name: str, lane: str) -> None:
-        known = self._known.get(name)
-        if known is None or self._pulled.get((name, lane)) == known:
+        known, stood = self._known.get(name), self._pulled.get((name, lane))
+        if known is None or stood == known:
             return
         looked_at = self._looked_at.get(name)
         if lane == "text" and self._pieces_travel and looked_at is not None and self._now() - looked_at < LOOK_PAUSE:
@@ -319,18 +331,30 @@ class Line:
         self._looked_at[name] = self._now()
         store = self._site.store(name)
         before = store.update_seq
+        source = self._lane(self._site.remote(name), name, lane)
         try:
-            done = self._replicate(self._site.remote(name), self._site.arriving(name), name, lane, "down")
+            done = self._replicate(source, self._site.arriving(name), name, lane, "down")
         finally:
             if store.update_seq != before:
                 # Also if the line broke after that: the next run finds it here, and has nothing to tell of.
                 self._site.arrived({name})
         if done is None:
             return
-        self._pulled[(name, lane)] = known
+        # The feed went on while we came: what has been read need not be told of by the next contact.
+        reached = number_of(done.last_seq)
+        arrived = reached if reached is not None and isinstance(known, int) and reached > known else known
+        self._pulled[(name, lane)] = arrived
+        if stood is not None and not source.left_out:
+            for other in lanes_of(name):
+                if self._pulled.get((name, other)) == stood:
+                    self._pulled[(name, other)] = arrived
         self._note_database(name, trouble=None, pulled_at=self._now())
 
-    def _replicate(self, source: Peer, target: Peer, name: str, lane: str, direction: str) -> Replicated | None:
+    @staticmethod
+    def _lane(peer: Peer, name: str, lane: str) -> Lane:
+        return Lane(peer, lane, partial(_LANES[lane], name))
+
+    def _replicate(self, source: Lane, target: Peer, name: str, lane: str, direction: str) -> Replicated | None:
         self._pieces_travel = self._pieces_travel or lane == "chunks"
         try:
             return self._run_of(source, target, name, lane, direction)
@@ -338,9 +362,9 @@ class Line:
             if lane == "chunks":
                 self._pieces_travel = False
 
-    def _run_of(self, source: Peer, target: Peer, name: str, lane: str, direction: str) -> Replicated | None:
+    def _run_of(self, source: Lane, target: Peer, name: str, lane: str, direction: str) -> Replicated | None:
         done = replicate(
-            Lane(source, lane, partial(_LANES[lane], name)),
+            source,
             target,
             now=self._now,
             random=self._random,

@@ -26,9 +26,13 @@ LOOK_THROUGH = 2000
 
 
 class Lane:
-    """The documents of `peer` whose id is `chosen`; to be replicated from. All else is passed through."""
+    """The documents of `peer` whose id is `chosen`; to be replicated from. All else is passed through.
+
+    `left_out` says whether the feed had a row that was not chosen: if not, whoever takes the rest is as far as this.
+    """
 
     def __init__(self, peer: Peer, lane: str, chosen: Callable[[str], bool]) -> None:
+        self.left_out = False
         self._peer = peer
         self._lane = lane
         self._chosen = chosen
@@ -67,6 +71,8 @@ class Lane:
                     results.append(change)
                     if limit is not None and len(results) == limit:
                         return Changes(results, change.seq, None)
+                else:
+                    self.left_out = True
             if limit is None or len(page.results) < LOOK_THROUGH or page.pending == 0:
                 return Changes(results, page.last_seq, 0)
             since = page.last_seq

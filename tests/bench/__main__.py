@@ -29,6 +29,7 @@ GOAL_START_S = 2.0
 
 
 PARTS = ("node", "replication", "small")
+# Of their own, because they take long: `python -m tests.bench.outage`, `python -m tests.bench.worst_line`.
 
 
 @click.command()
