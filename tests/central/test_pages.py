@@ -85,6 +85,12 @@ def test_every_route_has_roles_or_is_public(county: SmallCentre) -> None:
             assert getattr(county.app.view_functions[rule.endpoint], "roles", None) is not None, rule
 
 
+@pytest.mark.parametrize(("path", "title"), [("/contested", "争议"), ("/cases", "办件"), ("/cases?q=x", "办件")])
+def test_one_entry_of_the_navigation_is_the_page_one_is_on(county: SmallCentre, path: str, title: str) -> None:
+    page = county.sign_in("sun").get(path)
+    assert re.findall(r'aria-current="page">([^<]+)</a>', page.split("<nav", 1)[1].split("</nav>", 1)[0]) == [title]
+
+
 @pytest.mark.parametrize(("username", "entries"), [("sun", 5), ("zhao", 3)])
 def test_every_entry_of_the_navigation_answers(county: SmallCentre, username: str, entries: int) -> None:
     browser = county.sign_in(username)
