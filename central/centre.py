@@ -175,19 +175,18 @@ class Centre(County):
         while not self._stop.is_set():
             try:
                 self.catch_up(databases)
+                heard = self._news.wait(LOOK_EVERY_S)
+                self._news.clear()
+                # Those who are busy themselves must not miss the others.
+                if not heard or abs(self.now() - looked_at) >= timedelta(seconds=LOOK_EVERY_S):
+                    looked_at = self.now()
+                    self._note_written_by_others()
+                databases = self._take_changed()
             except Exception:
                 # What is due stays due, and the pages go on.
                 log.exception("following the feeds")
                 databases = None
                 self._stop.wait(RETRY_AFTER_S)
-                continue
-            heard = self._news.wait(LOOK_EVERY_S)
-            self._news.clear()
-            # Those who are busy themselves must not miss the others.
-            if not heard or abs(self.now() - looked_at) >= timedelta(seconds=LOOK_EVERY_S):
-                looked_at = self.now()
-                self._note_written_by_others()
-            databases = self._take_changed()
 
     def _take_changed(self) -> Collection[str] | None:
         """The databases that were written since the last look; None for all of them when the rights may have changed.

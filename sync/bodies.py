@@ -180,14 +180,20 @@ def check_id(id_: object) -> str:
         raise BadRequest("Document id must not be empty", code="illegal_docid")
     if id_[0] == "_" and not (id_.startswith("_design/") and len(id_) > len("_design/")):
         raise BadRequest("Only reserved document ids may start with underscore.", code="illegal_docid")
-    if not id_.isascii() or len(id_) > MAX_ID_BYTES:
-        try:
-            length = len(id_.encode())
-        except UnicodeEncodeError as problem:
-            raise BadRequest("Document id has a lone surrogate", code="illegal_docid") from problem
-        if length > MAX_ID_BYTES:
-            raise BadRequest("Document id is too long", code="illegal_docid")
+    check_id_bytes(id_)
     return id_
+
+
+def check_id_bytes(id_: str) -> None:
+    """Raises `BadRequest` for an id that is no text or too long, whatever it is an id of."""
+    if id_.isascii() and len(id_) <= MAX_ID_BYTES:
+        return
+    try:
+        length = len(id_.encode())
+    except UnicodeEncodeError as problem:
+        raise BadRequest("Document id has a lone surrogate", code="illegal_docid") from problem
+    if length > MAX_ID_BYTES:
+        raise BadRequest("Document id is too long", code="illegal_docid")
 
 
 def parse_document(document: Document) -> tuple[bytes, dict[str, Document] | None]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from werkzeug.wrappers import Response
 
-from sync.bodies import MAX_ID_BYTES, json_bytes
+from sync.bodies import check_id_bytes, json_bytes
 from sync.peer import BadRequest, Conflict, Document, NotFound, TooLarge, Written
 from sync.wsgi.asked import not_allowed
 from sync.wsgi.call import DatabaseCall
@@ -19,12 +19,7 @@ def check_local_id(id_: str) -> None:
     """Raises `BadRequest` for an id (without `_local/`) that a local document cannot have."""
     if not id_:
         raise BadRequest("Illegal document id `_local/`", code="illegal_docid")
-    try:
-        length = len(id_.encode())
-    except UnicodeEncodeError as problem:
-        raise BadRequest("Document id has a lone surrogate", code="illegal_docid") from problem
-    if length > MAX_ID_BYTES:
-        raise BadRequest("Document id is too long", code="illegal_docid")
+    check_id_bytes(id_)
 
 
 def local(call: DatabaseCall, id_: str) -> Response:

@@ -42,14 +42,19 @@ def listed(head: bytes, rows: Iterable[bytes], tail: bytes, between: bytes = b",
 
 def stream(pieces: Iterator[bytes]) -> Response:
     """Whole with its length when it is short; else piece by piece, never held in memory."""
+    content = _whole_if_short(pieces)
+    return Response(content if isinstance(content, bytes) else _gathered(content), content_type="application/json")
+
+
+def _whole_if_short(pieces: Iterator[bytes]) -> bytes | Iterator[bytes]:
     start: list[bytes] = []
     size = 0
     for piece in pieces:
         start.append(piece)
         size += len(piece)
         if size > _WHOLE_UP_TO_BYTES:
-            return Response(_gathered(itertools.chain(start, pieces)), content_type="application/json")
-    return Response(b"".join(start), content_type="application/json")
+            return itertools.chain(start, pieces)
+    return b"".join(start)
 
 
 def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -80,18 +85,9 @@ def pack(request: Request, response: Response) -> None:
             return
         response.set_data(packed(data))
     else:
-        _set_pieces(response, packed_pieces(response.response))  # type: ignore[arg-type]
+        content = _whole_if_short(packed_pieces(response.response))  # type: ignore[arg-type]
+        if isinstance(content, bytes):
+            response.set_data(content)
+        else:
+            response.response = content
     response.headers["Content-Encoding"] = "gzip"
-
-
-def _set_pieces(response: Response, pieces: Iterator[bytes]) -> None:
-    """These instead of what was there; whole with their length when they are short."""
-    start: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        start.append(piece)
-        size += len(piece)
-        if size > _WHOLE_UP_TO_BYTES:
-            response.response = itertools.chain(start, pieces)
-            return
-    response.set_data(b"".join(start))

@@ -18,7 +18,7 @@ import psutil
 
 from tests.bench.replication import replication
 from tests.bench.small_traffic import small_traffic
-from tests.stories.county import HTTP, Account, DemoCounty, free_port_block, until
+from tests.stories.county import Account, DemoCounty, alive, free_port_block, until
 from tests.stories.test_first_light import APPLICANT, first_example, photo
 
 CASES = 400
@@ -94,7 +94,7 @@ class Node:
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        until(self._answers, 30, "the node answers", every_s=0.02)
+        until(partial(alive, self.url), 30, "the node answers", every_s=0.02)
         return time.monotonic() - began
 
     def stop(self) -> None:
@@ -106,13 +106,6 @@ class Node:
     def memory_mib(self) -> float:
         assert self.process is not None
         return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
-
-    def _answers(self) -> bool:
-        try:
-            return HTTP.request("GET", f"{self.url}/healthz", timeout=1).status == 200
-        except Exception:
-            # Refused until it listens.
-            return False
 
 
 def county_account(county: DemoCounty, url: str) -> Account:

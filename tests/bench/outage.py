@@ -52,7 +52,7 @@ from sync.replicator import replicate
 from sync.store import Store
 from sync.write_rules import append_only, county_only
 from tests.central.county import intake
-from tests.stories.county import HTTP, free_port_block, until
+from tests.stories.county import alive, free_port_block, until
 
 COUNTY = "600101"
 PROCESSES = 4
@@ -298,7 +298,7 @@ def come_back(stations: int, events_each: int, scratch: Path) -> Figures:
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: _answers(url), 60, "the county answers")
+        until(lambda: alive(url), 60, "the county answers")
         context = multiprocessing.get_context("spawn")
         ready, go, outcomes = context.Queue(), context.Event(), context.Queue()
         sealed = {
@@ -357,14 +357,6 @@ def _wait_for_receipts(folder: Path, codes: Sequence[str], events_each: int) -> 
             return bool(db.execute("SELECT count(*) FROM cases WHERE waiting = 0").fetchone()[0] >= wanted)
 
     until(written, 1200, "every case has its receipt", every_s=0.5)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return HTTP.request("GET", f"{url}/healthz", timeout=1).status == 200
-    except Exception:
-        # Refused until it listens.
-        return False
 
 
 @click.command()

@@ -18,7 +18,7 @@ from uuid import uuid4
 import click
 
 from provisioning.relay import Relay
-from tests.stories.county import HTTP, Account, DemoCounty, free_port_block, until
+from tests.stories.county import Account, DemoCounty, alive, free_port_block, until
 from tests.stories.test_first_light import APPLICANT, first_example
 
 GOAL_CASE_BYTES = 3_000
@@ -111,15 +111,8 @@ def _serving(package: str, folder: str, port: int, *more: str) -> Iterator[None]
     ]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def answers() -> bool:
-        try:
-            return HTTP.request("GET", f"http://127.0.0.1:{port}/healthz", timeout=1).status == 200
-        except Exception:
-            # Refused until it listens.
-            return False
-
     try:
-        until(answers, 60, f"{package} answers")
+        until(partial(alive, f"http://127.0.0.1:{port}"), 60, f"{package} answers")
         yield
     finally:
         process.terminate()

@@ -262,6 +262,33 @@ def test_one_broken_turn_does_not_end_the_follower(county: SmallCentre, monkeypa
     until(lambda: receipts(county, number))
 
 
+def test_a_look_at_the_files_that_fails_does_not_end_the_follower(
+    county: SmallCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+    stands = county.centre.databases.stands
+
+    def once() -> dict[str, tuple[int, ...]]:
+        if len(looks) == 1 and not failed.is_set():
+            failed.set()
+            raise OSError("the disk does not answer")
+        looks.append(1)
+        return stands()
+
+    looks: list[int] = []
+    monkeypatch.setattr("central.centre.LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr("central.centre.RETRY_AFTER_S", 0.05)
+    monkeypatch.setattr(county.centre.databases, "stands", once)
+    county.centre.start()
+    assert failed.wait(5)
+    village = county.enrol(VILLAGE)
+    number = village.take_in()
+    county.centre.databases.open(f"station-{VILLAGE}").save(
+        village.cases.range("event:", "event;"), writer=village.writer
+    )
+    until(lambda: receipts(county, number))
+
+
 def until(true: Callable[[], object], within_s: float = 10) -> None:
     end = time.monotonic() + within_s
     while not true():

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -24,6 +23,7 @@ from sync.remote import RemotePeer
 from sync.replicator import replicate
 from sync.sqlite import several_processes_may_write
 from tests.central.county import VILLAGE, SmallCentre, SmallStation
+from tests.stories.county import alive, until
 
 pytestmark = [
     pytest.mark.processes,
@@ -70,18 +70,18 @@ def test_what_one_process_takes_another_follows_also_when_the_one_that_followed_
 ) -> None:
     parent, url = served
     with urllib3.PoolManager() as pool:
-        until(lambda: answers(pool, url))
+        until(lambda: alive(url), 30, "the county answers")
         assert len(parent.children()) == WORKERS
         first = take_in(village)
         assert goes_up(village, pool, url)
-        until(lambda: receipted(village, pool, url, first))
+        until(lambda: receipted(village, pool, url, first), 30, "the receipt")
         held = [child for child in parent.children() if follows(child)]
         assert len(held) == 1, "one process follows"
         os.kill(held[0].pid, signal.SIGKILL)
         second = take_in(village)
-        until(lambda: goes_up(village, pool, url))
-        until(lambda: receipted(village, pool, url, second))
-        until(lambda: len(parent.children()) == WORKERS)
+        until(lambda: goes_up(village, pool, url), 30, "another process takes it")
+        until(lambda: receipted(village, pool, url, second), 30, "another process follows")
+        until(lambda: len(parent.children()) == WORKERS, 30, "the killed one is replaced")
     ids = [document["_id"] for document in village.cases.range("receipt:", "receipt;")]
     assert len(ids) == len({id_.split(":")[1] for id_ in ids}) == 2, "one receipt for each case"
 
@@ -110,20 +110,6 @@ def receipted(village: SmallStation, pool: urllib3.PoolManager, url: str, number
     return bool(village.cases.range(f"receipt:{number}", f"receipt:{number};"))
 
 
-def answers(pool: urllib3.PoolManager, url: str) -> bool:
-    try:
-        return pool.request("GET", f"{url}/healthz", timeout=2, retries=False).status == 200
-    except urllib3.exceptions.HTTPError:
-        return False
-
-
 def follows(process: psutil.Process) -> bool:
     locks = Path("/proc/locks").read_text("ascii")
     return any("FLOCK" in line and f" {process.pid} " in line for line in locks.splitlines())
-
-
-def until(true: Callable[[], object], within_s: float = 30) -> None:
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)

@@ -149,6 +149,15 @@ def until(true: Callable[[], Any], within_s: float, what: str, every_s: float = 
         time.sleep(every_s)
 
 
+def alive(url: str) -> bool:
+    """Whether a service answers there."""
+    try:
+        return HTTP.request("GET", f"{url}/healthz", timeout=1).status == 200
+    except urllib3.exceptions.HTTPError:
+        # Refused, or the connection of the process that was killed.
+        return False
+
+
 def free_port_block() -> int:
     """A first port such that all the ports the demo derives from it are free."""
     for first in range(21000, 60000, 97):

@@ -10,10 +10,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import urllib3
 from PIL import Image, ImageDraw
 
-from tests.stories.county import HTTP, Account, DemoCounty, until
+from tests.stories.county import Account, DemoCounty, alive, until
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("demo")]
 
@@ -225,14 +224,6 @@ def test_the_demo_ends_with_everything_it_started_and_goes_on_with_the_same_data
 def sees(account: Account, number: str) -> bool:
     status, _ = account.fetch(f"cases/{number}")
     return status == 200
-
-
-def alive(url: str) -> bool:
-    try:
-        return HTTP.request("GET", f"{url}/healthz", timeout=1).status == 200
-    except urllib3.exceptions.HTTPError:
-        # Refused, or the connection of the process that was killed.
-        return False
 
 
 def exists(pid: int) -> bool:

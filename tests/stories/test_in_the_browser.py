@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.stories.county import DemoCounty, until
-from tests.stories.test_first_light import alive, photo
+from tests.stories.county import DemoCounty, alive, until
+from tests.stories.test_first_light import photo
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("demo")]
 

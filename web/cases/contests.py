@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,22 +47,22 @@ def settleable(services: CaseServices, user: User, case: Case) -> frozenset[str]
 def contests(services: CaseServices, user: User) -> list[Contest]:
     """Every contested point of the cases that this user may see, those first that were touched last."""
     found = []
-    for row in services.casebook.troubled(services.scope_of(user)):
-        case = services.casebook.case(row.number)
-        if case is not None:
-            mine = settleable(services, user, case)
-            found += [Contest(row, point, point["id"] in mine) for point in case["contested"]]
+    for row, case in _troubled(services, user):
+        mine = settleable(services, user, case)
+        found += [Contest(row, point, point["id"] in mine) for point in case["contested"]]
     return found
 
 
 def kept_aside(services: CaseServices, user: User) -> list[Aside]:
     """Every case that this user may see in which a record does not count."""
-    found = []
+    return [Aside(row, case["quarantined"]) for row, case in _troubled(services, user) if case["quarantined"]]
+
+
+def _troubled(services: CaseServices, user: User) -> Iterator[tuple[CaseRow, Case]]:
     for row in services.casebook.troubled(services.scope_of(user)):
         case = services.casebook.case(row.number)
-        if case is not None and case["quarantined"]:
-            found.append(Aside(row, case["quarantined"]))
-    return found
+        if case is not None:
+            yield row, case
 
 
 def settle(services: CaseServices, user: User, point: str, value: Any, reason: str) -> str:
