@@ -13,6 +13,7 @@ from typing import Any
 
 from casework.canonical import Document
 from casework.documents import chunk
+from casework.flow import accepted_at_the_counter
 from casework.forms import received_materials, tidy_applicant, validate_intake
 from casework.identifiers import tidy_id_number
 from casework.numbers import case_number
@@ -96,7 +97,9 @@ class Intake:
                 self._casebook.next_serial(self._desk.station, self._today()),
                 self._random,
             )
-            acts, chunks = [Act("received", received), Act("accepted")], []
+            acts, chunks = [Act("received", received)], []
+            if accepted_at_the_counter(item["terms"]):
+                acts.append(Act("accepted"))
             for file in files:
                 pieces, manifest = chunk.cut(number, file.content)
                 entry = {"name": file.name, "type": file.content_type, **manifest}

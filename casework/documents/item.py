@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from casework.canonical import Document, NotCanonical, canonical
 from casework.documents.document_type import (
@@ -14,6 +14,7 @@ from casework.documents.document_type import (
     shape,
     text,
 )
+from casework.flow import FLOW_SCHEMA
 from casework.signing import Sign, sign_document
 
 LEVELS = {"village": "村（社区）级", "township": "镇（乡、街道）级", "county": "县级"}
@@ -31,7 +32,10 @@ WITHDRAW_UNTIL = {
     "accepted": "受理前可以撤回",
     "decided": "作出决定前可以撤回",
 }
-"""Until which step a withdrawal is accepted at the counter: one rule of the item (domain.md, 2)."""
+"""Until which step a withdrawal is accepted at the counter: one rule of the item (domain.md, 2); `step:ID` is until
+that step of its flow begins."""
+
+_WITHDRAW_UNTIL = {"type": "string", "pattern": f"^({'|'.join(WITHDRAW_UNTIL)}|step:[a-z0-9][a-z0-9_-]{{0,39}})$"}
 
 CODE = r"[0-9A-Za-z][0-9A-Za-z.-]{0,63}"
 
@@ -69,11 +73,12 @@ _TERMS_FIELDS = {
     "case_type": {"enum": list(CASE_TYPES)},
     "promised": _LIMIT,
     "legal": _LIMIT,
-    "withdraw_until": {"enum": list(WITHDRAW_UNTIL)},
+    "withdraw_until": _WITHDRAW_UNTIL,
     "form_version": {"type": "integer", "minimum": 1},
+    "flow": nullable(FLOW_SCHEMA),
 }
 
-TERMS_SCHEMA = shape(_TERMS_FIELDS)
+TERMS_SCHEMA = shape(_TERMS_FIELDS, optional=frozenset({"flow"}))
 """The shape of `terms`."""
 
 _CONTENT_FIELDS: dict[str, Any] = {
@@ -125,13 +130,14 @@ _CONTENT_FIELDS: dict[str, Any] = {
     "form_version": {"type": "integer", "minimum": 1},
     "proxy_allowed": {"type": "boolean"},
     "proxy_reason": _TEXT,
-    "withdraw_until": {"enum": list(WITHDRAW_UNTIL)},
+    "withdraw_until": _WITHDRAW_UNTIL,
+    "flow": nullable(FLOW_SCHEMA),
     "note": _TEXT,
     "provenance": {"type": "string", "maxLength": 200},
 }
 
 _OPTIONAL_CONTENT = frozenset(
-    {"type_code", "limit_basis", "proxy_reason", "note", "provenance", "hints", "also_called", "faq", "where"}
+    {"flow", "type_code", "limit_basis", "proxy_reason", "note", "provenance", "hints", "also_called", "faq", "where"}
 )
 
 CONTENT_SCHEMA = shape(_CONTENT_FIELDS, optional=_OPTIONAL_CONTENT)
@@ -189,6 +195,7 @@ class Terms(TypedDict):
     legal: Limit | None
     withdraw_until: str
     form_version: int
+    flow: NotRequired[dict[str, Any] | None]
 
 
 def item_id(code: str) -> str:
@@ -197,8 +204,8 @@ def item_id(code: str) -> str:
 
 
 def terms(item: Document) -> Terms:
-    """The terms of an item that has its `release`."""
-    return Terms(
+    """The terms of an item that has its `release`. An item without a flow of its own has none in its terms."""
+    agreed = Terms(
         item=item["code"],
         name=item["name"],
         release=item["release"],
@@ -213,6 +220,9 @@ def terms(item: Document) -> Terms:
         withdraw_until=item["withdraw_until"],
         form_version=item["form_version"],
     )
+    if item.get("flow") is not None:
+        agreed["flow"] = item["flow"]
+    return agreed
 
 
 def terms_payload(signed_terms: Any) -> bytes:

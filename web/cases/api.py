@@ -138,9 +138,9 @@ def case_api(services: CaseServices) -> Blueprint:
         user = current_user()
         services.visible(number, user)
         body = json_body(_EVENT_REQUEST)
-        if body["kind"] in {"received", "accepted", "material_added"}:
-            # These come with a form, a receipt or a file, and have a road of their own that checks those too.
-            raise Problem(422, "not_this_way", "收件和交材料不从这里登记。", fields={"kind": "请用收件页或材料页。"})
+        if body["kind"] == "material_added" and "file" in body["data"]:
+            # A file comes with its chunks, and has a road of its own that checks those too.
+            raise Problem(422, "not_this_way", "附件不从这里登记。", fields={"data.file": "请用材料页上传附件。"})
         services.desk.write(number, [Act(body["kind"], body["data"])], services.person_of(user))
         return case_for_api(services, *services.visible(number, user)), 201
 
