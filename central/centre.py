@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from casework.calendar import Calendar
+from central.carrying import Carrier
 from central.monitor import Monitor
 from central.receipts import Receipts
 from provisioning.county import County, county_rule
@@ -77,6 +78,7 @@ class Centre(County):
             key=lambda: self.key,
             clock=self.clock,
         )
+        self.carrier = Carrier(casebook=self.casebook, store=self.database_of, register=self.register)
         self.monitor = Monitor(fleet=lambda: self.fleet, register=self.register, now=now)
         self._stop = threading.Event()
         self._news = threading.Event()
@@ -122,8 +124,11 @@ class Centre(County):
         """Where the receipts of a case go; None for a number that names no station of ours: an event may say
         anything.
         """
-        station = number.split("-", 1)[0]
-        return self.home_of(number) if self.station(station) is not None else None
+        return self.database_of(number.split("-", 1)[0])
+
+    def database_of(self, station: str) -> Store | None:
+        """A station's database; None for a station that is none of ours."""
+        return self.databases.open(station_database(station)) if self.station(station) is not None else None
 
     # -- following the feeds -------------------------------------------------------------------------------------
 
@@ -161,6 +166,7 @@ class Centre(County):
             touched, self._touched = self._touched, set()
         try:
             self.receipts.settle(touched)
+            self.carrier.settle(touched)
         except BaseException:
             self._note_touched(touched)
             raise
