@@ -647,8 +647,11 @@ class Store:
         number, _, token = since.partition("-")
         if not (number.isascii() and number.isdigit() and len(number) < 19):
             raise BadRequest(f"Malformed sequence supplied in 'since' parameter: {since[:80]!r}")
-        if not token or number == "0":
-            return int(number)
+        if number == "0":
+            return 0
+        if not token:
+            # Given back, one that never was would let whoever goes on from it miss what comes until then.
+            return min(int(number), _last_seq(connection))
         begun = connection.execute("SELECT number FROM epochs WHERE token = ?", (token,)).fetchone()
         if begun is None:
             # Of another file, or of a life of this one that a restored backup has wiped out.
@@ -775,7 +778,10 @@ class Store:
     ) -> tuple[tuple[str, ...], dict[str, Document] | None]:
         """The path of the revision that an edit makes, and its attachments as stubs. Raises `Conflict`."""
         if not new_edits:
-            return edit.path, self._filed(connection, edit.attachments or {}, {}, edit.path[0])
+            parsed = edit.attachments or {}
+            packed = any("unpacked_length" in entry for entry in parsed.values())
+            known = self._files_before(connection, head, edit.path) if packed and head is not None else {}
+            return edit.path, self._filed(connection, parsed, known, edit.path[0])
         parent = edit.path[0] if edit.path else None
         if parent is None and head is None and not edit.attachments:
             return (_revision_after(None, edit, []),), None
@@ -798,6 +804,12 @@ class Store:
         # Written a moment ago in this same batch and not yet in its table.
         return row or head
 
+    def _files_before(self, connection: sqlite3.Connection, head: Row, path: Sequence[str]) -> dict[str, Document]:
+        """The files of the nearest revision on this path that is kept here."""
+        row = self._whole(connection, head)
+        kept = (self._revision_of(connection, row, rev) for rev in path[1:])
+        return next((one.attachments for one in kept if one is not None), {})
+
     def _filed(
         self,
         connection: sqlite3.Connection,
@@ -817,6 +829,9 @@ class Store:
             else:
                 before = known.get(name, {})
                 digest = entry["digest"] or before.get("digest")
+                if before and (before["revpos"], before["length"]) == (entry["revpos"], entry.get("unpacked_length")):
+                    # As CouchDB finds the file of a stub, by name and generation: its digest says nothing here.
+                    digest = before["digest"]
                 known_length = files.length_of(connection, digest)
                 if known_length is None:
                     raise BadRequest(

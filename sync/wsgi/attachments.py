@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from werkzeug.http import parse_range_header
 from werkzeug.wrappers import Response
 
 from sync.files import IncomingFile
 from sync.peer import BadRequest, Conflict, Document, NotFound, PeerError
-from sync.wsgi.asked import checked, not_allowed
+from sync.wsgi.asked import checked, location, not_allowed
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.multipart import safe_type
 from sync.wsgi.responses import written_answer
+
+_ONE_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})")
 
 
 def attachment(call: DatabaseCall, id_: str, name: str) -> Response:
@@ -59,7 +64,11 @@ def _range(call: DatabaseCall, length: int, etag: str) -> tuple[int, int] | None
     """From where to where (exclusive) a file is wanted; None for all of it, as for what is no single range
     (RFC 9110, section 14.2). Raises 416.
     """
-    asked = parse_range_header(call.request.headers.get("Range"))
+    header = call.request.headers.get("Range", "")
+    backward = _ONE_RANGE.fullmatch(header)
+    if backward is not None and int(backward[1]) > int(backward[2]):
+        raise RangeNotSatisfiable(length)
+    asked = parse_range_header(header)
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return None
     if_range = call.request.if_range
@@ -103,7 +112,9 @@ def _write(call: DatabaseCall, id_: str, name: str) -> Response:
     doc = {key: value for key, value in before.items() if key != "_attachments"}
     if files:
         doc["_attachments"] = files
-    return written_answer(call, call.edit(doc), 200 if deletes else 201)
+    if deletes:
+        return written_answer(call, call.edit(doc), 200)
+    return written_answer(call, call.edit(doc), 201, at=location(call.request))
 
 
 def _incoming(call: DatabaseCall) -> Document:
