@@ -155,6 +155,8 @@ class CouchApp:
                 return server.dbs_info(request, self._visible(writer), self._databases, self._max_body_bytes)
             case ["_uuids"]:
                 return server.uuids(request, self._databases)
+            case [name] if request.method == "PUT" and name not in server.SYSTEM_DATABASES:
+                return server.create(request, self._databases, name)
         raise server.left_out(path[0])
 
     def _visible(self, writer: Writer) -> list[str]:

@@ -13,6 +13,8 @@ from sync.wsgi.asked import body, flag, integer, location, only, parameter, pars
 from sync.wsgi.responses import json_answer
 
 VERSION: Final = "3.4.3"
+# The only databases of CouchDB whose names begin with an underscore.
+SYSTEM_DATABASES: Final = frozenset(("_users", "_replicator", "_global_changes"))
 _MOST_UUIDS: Final = 1000
 _MOST_INFOS: Final = 100
 

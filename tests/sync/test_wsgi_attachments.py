@@ -237,8 +237,8 @@ def test_a_multipart_body_without_a_boundary_or_too_long_is_refused(call: Caller
 
 
 def test_a_stub_named_by_the_digest_of_its_package_is_the_file_of_the_revision_before(call: Caller) -> None:
-    """CouchDB keeps texts packed. When it pushes the next revision it sends a stub with the digest of the package, which
-    is not the digest that the file has here; refused, it would wait two seconds and send every file again.
+    """CouchDB keeps texts packed. When it pushes the next revision it sends a stub with the digest of the package, and
+    not the one that the file has here; refused, it would wait two seconds and send every file again.
     """
     packed = gzip.compress(b"hello")
     kept_packed = {"encoding": "gzip", "encoded_length": len(packed), "digest": "md5-of-the-package", "revpos": 1}
@@ -247,7 +247,11 @@ def test_a_stub_named_by_the_digest_of_its_package_is_the_file_of_the_revision_b
     again = {"stub": True, "content_type": "text/plain", "length": 5, **kept_packed}
 
     def after(rev: str, **entry: object) -> Any:
-        doc = {"_rev": rev, "_revisions": {"start": 2, "ids": [rev[2:], "a"]}, "_attachments": {"x": {**again, **entry}}}
+        doc = {
+            "_rev": rev,
+            "_revisions": {"start": 2, "ids": [rev[2:], "a"]},
+            "_attachments": {"x": {**again, **entry}},
+        }
         return call("PUT", "/private/doc?new_edits=false", doc)
 
     assert after("2-b").status_code == 201

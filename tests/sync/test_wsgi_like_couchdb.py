@@ -129,6 +129,15 @@ def test_what_cannot_be_meant_is_told_in_couchdbs_words(
     assert (answer.status_code, answer.json) == (400, {"error": "bad_request", "reason": reason})
 
 
+def test_a_database_name_that_begins_with_an_underscore_is_none(call: Caller) -> None:
+    answer = call("PUT", "/_db")
+    assert (answer.status_code, answer.json["error"]) == (400, "illegal_database_name")
+    assert answer.json["reason"].startswith("Name: '_db'. Only lowercase characters (a-z), ")
+    # These may be such names elsewhere, and are left out here.
+    for name in ("_users", "_replicator", "_global_changes"):
+        assert call("PUT", f"/{name}").status_code == 501
+
+
 def test_one_bad_entry_of_a_bulk_get_is_a_row_and_the_others_are_answered(call: Caller, databases: Databases) -> None:
     databases.open("private").bulk_docs([kept("a", "1-a", n=1)], new_edits=False)
     docs = [{"id": "a"}, 1, {}, {"rev": "1-a"}, {"id": "a", "rev": "odd"}, {"id": "_odd"}]
