@@ -779,8 +779,8 @@ class Store:
         """The path of the revision that an edit makes, and its attachments as stubs. Raises `Conflict`."""
         if not new_edits:
             parsed = edit.attachments or {}
-            packed = any("unpacked_length" in entry for entry in parsed.values())
-            known = self._files_before(connection, head, edit.path) if packed and head is not None else {}
+            by_place = any(entry["digest"] is None or "unpacked_length" in entry for entry in parsed.values())
+            known = self._files_before(connection, head, edit.path) if by_place and head is not None else {}
             return edit.path, self._filed(connection, parsed, known, edit.path[0])
         parent = edit.path[0] if edit.path else None
         if parent is None and head is None and not edit.attachments:
@@ -828,10 +828,7 @@ class Store:
                 files.keep(connection, digest, pieces, length=length, seal=self._codec.seal, unseal=self._codec.open)
             else:
                 before = known.get(name, {})
-                digest = entry["digest"] or before.get("digest")
-                if before and (before["revpos"], before["length"]) == (entry["revpos"], entry.get("unpacked_length")):
-                    # As CouchDB finds the file of a stub, by name and generation: its digest says nothing here.
-                    digest = before["digest"]
+                digest = _digest_of(entry, before)
                 known_length = files.length_of(connection, digest)
                 if known_length is None:
                     raise BadRequest(
@@ -841,6 +838,7 @@ class Store:
                     )
                 length = known_length
                 entry["revpos"] = before.get("revpos") or entry["revpos"]
+                entry["content_type"] = entry["content_type"] or before.get("content_type", "application/octet-stream")
             stubs[name] = {
                 "content_type": entry["content_type"],
                 "revpos": entry["revpos"] or generation,
@@ -1205,6 +1203,18 @@ def _changed(
         (0 if descending else start, before or 1 << 62, -1 if limit is None else limit),
     ):
         yield Row(*row)
+
+
+def _digest_of(stub: Document, before: Document) -> str | None:
+    """Which file a stub means, its own name for it or, as CouchDB finds it, the one that has its place in the revision
+    `before` (or `{}`): where it has no digest, and where that is the digest of a package.
+    """
+    digest: str | None = stub["digest"]
+    if digest is None:
+        in_place = stub["revpos"] in (None, before.get("revpos"))
+    else:
+        in_place = (before.get("revpos"), before.get("length")) == (stub["revpos"], stub.get("unpacked_length", -1))
+    return before.get("digest") if in_place else digest
 
 
 def _revision_after(parent: str | None, edit: _Edit, names: Sequence[str]) -> str:

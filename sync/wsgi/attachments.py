@@ -39,7 +39,7 @@ def _read(call: DatabaseCall, id_: str, name: str) -> Response:
     if stub is None:
         raise NotFound("Document is missing attachment")
     etag = stub["digest"].removeprefix("md5-")
-    if etag in call.request.if_none_match:
+    if call.request.if_none_match.contains_weak(etag):
         return Response(status=304, headers={"ETag": f'"{etag}"'})
     length = stub["length"]
     part = _range(call, length, etag)
@@ -53,6 +53,8 @@ def _read(call: DatabaseCall, id_: str, name: str) -> Response:
     response.set_etag(etag)
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{length}"
+    else:
+        response.headers["Content-MD5"] = etag
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["X-Content-Type-Options"] = "nosniff"
     # A file of somebody's making must not run as a page of this site.

@@ -51,7 +51,7 @@ def _read(call: DatabaseCall, id_: str) -> Response:
     if one.deleted and rev is None:
         raise NotFound("deleted")
     more = _beside(call, one, *history)
-    if not more and one.rev in call.request.if_none_match:
+    if not more and call.request.if_none_match.contains_weak(one.rev):
         return Response(status=304, headers={"ETag": f'"{one.rev}"'})
     if not (one.attachments and wants_files(call)):
         response = Response(one.bytes(more), content_type="application/json")

@@ -232,3 +232,52 @@ def test_the_timeout_of_a_feed_is_counted_from_its_last_line(app: CouchApp, data
     lines = [line for line in got[0].split(b"\n") if line]
     assert len(lines) == 5
     assert b'"pending":0' in lines[-1]
+
+
+# What CouchDB's own tests (test/elixir) ask besides.
+
+
+def test_a_tag_that_is_weak_is_known_too(call: Caller) -> None:
+    rev = call("PUT", "/private/doc/x.txt", b"hello").json["rev"]
+    assert call("GET", "/private/doc", If_None_Match=f'W/"{rev}"').status_code == 304
+    tag = call("GET", "/private/doc/x.txt").headers["ETag"]
+    assert call("GET", "/private/doc/x.txt", If_None_Match=f"W/{tag}").status_code == 304
+    assert call("GET", "/private/doc/x.txt", If_None_Match="*").status_code == 304
+
+
+def test_a_stub_needs_to_say_no_more_than_that_it_is_one(call: Caller) -> None:
+    rev = call("PUT", "/private/doc/x.txt", b"hello", Content_Type="text/plain").json["rev"]
+    files = {"x.txt": {"stub": True}}
+    second = call("PUT", "/private/doc", {"_rev": rev, "_attachments": files}).json["rev"]
+    assert call("GET", "/private/doc/x.txt").content_type == "text/plain"
+    assert call("GET", "/private/doc").json["_attachments"]["x.txt"]["revpos"] == 1
+    # Kept revisions are found the same way.
+    path = {"start": 3, "ids": ["c", second[2:], rev[2:]]}
+    kept_doc = {"_rev": "3-c", "_revisions": path, "_attachments": files}
+    assert call("PUT", "/private/doc?new_edits=false", kept_doc).status_code == 201
+    assert call("GET", "/private/doc/x.txt?rev=3-c").content_type == "text/plain"
+    for entry in ({"stub": True, "revpos": 10}, {"stub": True, "revpos": 10, "digest": "md5-nothing"}):
+        refused = call("PUT", "/private/doc", {"_rev": "3-c", "_attachments": {"x.txt": entry}})
+        assert (refused.status_code, refused.json["error"]) == (412, "missing_stub")
+
+
+def test_a_file_tells_its_digest_as_a_header(call: Caller) -> None:
+    call("PUT", "/private/doc/x.txt", b"foo bar", Content_MD5="MntvB0NYESObxH4VRDUycw==")
+    assert call("GET", "/private/doc/x.txt").headers["Content-MD5"] == "MntvB0NYESObxH4VRDUycw=="
+    assert call("HEAD", "/private/doc/x.txt").headers["Content-MD5"] == "MntvB0NYESObxH4VRDUycw=="
+    assert "Content-MD5" not in call("GET", "/private/doc/x.txt", Range="bytes=0-2").headers
+
+
+@pytest.mark.parametrize("path", ["_local", "_local/", "_local%2F", "_local/foo/bar"])
+def test_a_local_document_has_a_name_of_one_piece(call: Caller, path: str) -> None:
+    answer = call("PUT", f"/private/{path}", {})
+    assert (answer.status_code, answer.json["error"]) == (400, "bad_request")
+
+
+def test_what_the_query_of_a_list_says_goes_before_what_the_body_says(call: Caller) -> None:
+    for id_ in "abc":
+        call("PUT", f"/private/{id_}", {})
+    rows = call("POST", "/private/_all_docs?limit=1", {"limit": 2}).json["rows"]
+    assert [row["id"] for row in rows] == ["a"]
+    both = call("POST", "/private/_all_docs/queries?limit=1", {"queries": [{"limit": 2}, {}]}).json["results"]
+    assert [len(one["rows"]) for one in both] == [2, 1]
