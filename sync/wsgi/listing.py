@@ -85,7 +85,7 @@ Given = Callable[[Sequence[str], Any, type], Any]
 
 
 def _given(call: DatabaseCall, body: Mapping[str, Any], *, goes_first: bool = False) -> Given:
-    """A parameter of the query, else of the body, by any of its names; the body before the query where it `goes_first`."""
+    """A parameter by any of its names, of the query, else of the body, which `goes_first` among several queries."""
 
     def given(names: Sequence[str], default: Any, kind: type) -> Any:
         if not goes_first and any(name in call.args for name in names):
