@@ -98,7 +98,7 @@ def _write(call: DatabaseCall, id_: str, name: str) -> Response:
     before = call.store.get(id_, named.get("_rev"))
     if before is None:
         if named:
-            raise Conflict("Document update conflict.")
+            raise PeerError("missing_rev", code="not_found", status=409)
         if deletes:
             raise NotFound("missing")
         before = {"_id": id_}

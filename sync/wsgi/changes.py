@@ -110,7 +110,8 @@ class _Walk:
         since = call.request.headers.get("Last-Event-ID") or call.args.get("last-event-id") or call.args.get("since")
         self.since: int | str = (since or "0").strip('"')
         self.before: int | str | None = None
-        self.pending: int | None = 0
+        self.pending = 0
+        self.walked = 0
         # A bad `since` is answered as such, not in the middle of a list.
         self.page = self._next()
 
@@ -129,13 +130,16 @@ class _Walk:
             before=self.before,
         )
         if self.descending:
+            info = self.call.store.info()
             if found.results:
                 self.since = self.before = found.results[-1].seq
             elif self.before is None:
-                self.since = found.last_seq
-            self.pending = 0
+                self.since = info["update_seq"]
+            self.walked += len(found.results)
+            there_are = info["doc_count"] + info["doc_del_count"] if self.wanted.doc_ids is None else 0
+            self.pending = max(0, there_are - self.walked)
         else:
-            self.since, self.pending = found.last_seq, found.pending
+            self.since, self.pending = found.last_seq, found.pending or 0
         self.full = len(found.results) == size
         return found.results
 
@@ -150,7 +154,7 @@ class _Walk:
                 self.left -= 1
                 if self.left <= 0:
                     self.since = change.seq
-                    self.pending = 0 if self.descending else (self.pending or 0) + len(page) - number
+                    self.pending += len(page) - number
                     return
             if not self.full:
                 return

@@ -281,3 +281,22 @@ def test_what_the_query_of_a_list_says_goes_before_what_the_body_says(call: Call
     assert [row["id"] for row in rows] == ["a"]
     both = call("POST", "/private/_all_docs/queries?limit=1", {"queries": [{"limit": 2}, {}]}).json["results"]
     assert [len(one["rows"]) for one in both] == [2, 1]
+
+
+def test_a_file_for_a_revision_that_is_not_here_is_told_apart_from_a_conflict(call: Caller) -> None:
+    call("PUT", "/private/doc/x.txt", b"hello")
+    for method, path in (("PUT", "none/x.txt"), ("PUT", "doc/x.txt"), ("DELETE", "doc/x.txt")):
+        answer = call(method, f"/private/{path}?rev=4-a", b"x" if method == "PUT" else None)
+        assert (answer.status_code, answer.json) == (409, {"error": "not_found", "reason": "missing_rev"})
+    assert call("PUT", "/private/doc/x.txt", b"x").json["error"] == "conflict"
+
+
+def test_a_feed_walked_back_counts_what_it_leaves_out(call: Caller, databases: Databases) -> None:
+    docs = [kept("a", "1-a"), kept("b", "1-a"), kept("c", "2-b", "a", deleted=True)]
+    databases.open("private").bulk_docs(docs, new_edits=False)
+    forward = call("GET", "/private/_changes").json
+    oldest, newest = forward["results"][0]["seq"], forward["last_seq"]
+    for limit, pending, last_seq in ((0, 3, newest), (1, 2, newest), (3, 0, oldest), (9, 0, oldest)):
+        answer = call("GET", f"/private/_changes?descending=true&limit={limit}").json
+        assert (len(answer["results"]), answer["pending"]) == (min(limit, 3), pending)
+        assert answer["last_seq"] == last_seq
