@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Batch:
-    """What of a batch makes the chain; `problem` is what its own check said."""
+    """What of a batch makes the chain; `problem` is what its own check said of the entry `problem_at`."""
 
     id: str
     serial: int
@@ -40,6 +40,7 @@ class Batch:
     before: str
     last: str
     problem: str | None = None
+    problem_at: int = 0
 
     @property
     def end(self) -> int:
@@ -90,7 +91,7 @@ def examine_batches(batches: Iterable[Batch]) -> list[Finding]:
     for batch in batches:
         by_serial.setdefault(batch.serial, []).append(batch)
         if batch.problem:
-            found.append(Finding(batch.position, batch.problem))
+            found.append(Finding(batch.problem_at, batch.problem))
     before: Batch | None = None
     for serial in sorted(by_serial):
         rivals = sorted(by_serial[serial], key=lambda batch: batch.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from web.localfile import LocalFile
 
 AUDIT, TRAIL = "audit.sqlite3", "audit-trail.sqlite3"
 READ_AT_ONCE = 500
+NEWEST = 2**62
 
 _ENTRIES = {
     "id": int,
@@ -50,6 +51,7 @@ _BATCHES = {
     "before": str,
     "last": str,
     "problem": str,
+    "problem_at": int,
 }
 _FINDINGS = {"station": str, "incarnation": str, "found_by": str, "position": int, "sentence": str}
 
@@ -88,7 +90,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Found:
-    """A line of the log; `intact` is whether it still fits what it is chained to."""
+    """A line of the log; `intact` is whether it fits what it is chained to, and nothing else was found about it."""
 
     station: str
     position: int
@@ -170,13 +172,15 @@ class Trail:
 
     def _take(self, db: Any, document: Document, database: str) -> tuple[str, str]:
         """Note a batch, and its entries if they have the shape of such."""
-        if not is_batch_shaped(document):
+        hashes = _hashes(document)
+        if hashes is None:
             # Whoever may write may write anything under this name. It is said, and shows nothing.
             station = document["_id"].split(":")[1][:12]
             batch = Batch(document["_id"], 0, None, 0, 0, "", "", "有一批记录不合格式，不能读。")
             self._note_batch(db, station, "", batch)
             return station, ""
         station, incarnation = document["station"], document["incarnation"]
+        problem = self._problem(document, database)
         batch = Batch(
             document["_id"],
             document["serial"],
@@ -185,36 +189,36 @@ class Trail:
             len(document["entries"]),
             document["before"],
             document["last"],
-            self._problem(document, database),
+            problem.sentence if problem is not None else None,
+            problem.position if problem is not None else 0,
         )
         self._note_batch(db, station, incarnation, batch)
         before = document["before"]
         if db.execute("SELECT 1 FROM entries WHERE batch = ? LIMIT 1", (document["_id"],)).fetchone() is None:
-            for place, (entry, hash_) in enumerate(zip(document["entries"], hashes_of(document), strict=True)):
+            for place, (entry, hash_) in enumerate(zip(document["entries"], hashes, strict=True)):
                 row = Row(document["position"] + place, entry, hash_)
                 self._note_entry(db, station, incarnation, document["_id"], row, before)
                 before = hash_
         return station, incarnation
 
-    def _problem(self, document: Document, database: str) -> str | None:
+    def _problem(self, document: Document, database: str) -> Finding | None:
         key = self._register().key(str(document["key"]))
-        try:
-            at_home = database == station_database(str(document["station"]))
-            if key is None or not at_home or not batch_holds(document, key):
-                end = document["position"] + len(document["entries"]) - 1
-                return f"第 {document['position']} 条到第 {end} 条的签名对不上，不是这一站送来的，或被改过。"
-            altered = altered_at(document)
-        except NotCanonical:
-            return f"第 {document['position']} 条起有不能核对的内容。"
+        at_home = database == station_database(str(document["station"]))
+        if key is None or not at_home or not batch_holds(document, key):
+            end = document["position"] + len(document["entries"]) - 1
+            sentence = f"第 {document['position']} 条到第 {end} 条的签名对不上，不是这一站送来的，或被改过。"
+            return Finding(document["position"], sentence)
+        altered = altered_at(document)
         if altered is None:
             return None
-        return f"{told(altered, document['entries'][altered - document['position']])}被改过，和当时记下的对不上。"
+        which = told(altered, document["entries"][altered - document["position"]])
+        return Finding(altered, f"{which}被改过，和当时记下的对不上。")
 
     def _note_batch(self, db: Any, station: str, incarnation: str, batch: Batch) -> None:
         db.execute(
-            f"INSERT OR REPLACE INTO batches ({', '.join(_BATCHES)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT OR REPLACE INTO batches ({', '.join(_BATCHES)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             (batch.id, station, incarnation, batch.serial, batch.prev, batch.position, batch.count, batch.before,
-             batch.last, batch.problem),
+             batch.last, batch.problem, batch.problem_at),
         )  # fmt: skip
 
     def _note_entry(self, db: Any, station: str, incarnation: str, batch: str, row: Row, before: str) -> None:
@@ -294,8 +298,8 @@ class Trail:
                 found.append(Finding(batch.position, f"{which}的签名原件在县里不见了，不能再核对。"))
                 continue
             problem = self._problem(document, database)
-            if problem is not None and problem != batch.problem:
-                found.append(Finding(batch.position, problem))
+            if problem is not None and problem.sentence != batch.problem:
+                found.append(problem)
             here = {
                 row["position"]: as_entry(row)
                 for row in self._file.rows("SELECT * FROM entries WHERE batch = ?", (batch.id,))
@@ -345,16 +349,20 @@ class Trail:
 
     # -- reading -----------------------------------------------------------------------------------------------
 
-    def search(self, search: Search, *, page: int, limit: int) -> list[Found]:
-        """Entries that fit, the newest first; one more than `limit` when there is another page."""
+    def search(self, search: Search, *, page: int, limit: int, up_to: int = NEWEST) -> list[Found]:
+        """Entries that fit, the newest first; one more than `limit` when there is another page. Of those
+        whose id here is no greater than `up_to`.
+        """
         with self._lock:
             self._take_own()
         condition, values = search.condition()
         rows = self._file.rows(
-            f"SELECT * FROM entries WHERE {condition} ORDER BY at DESC, id DESC LIMIT :limit OFFSET :skip",  # noqa: S608
-            {**values, "limit": limit + 1, "skip": page * limit},
+            f"SELECT * FROM entries WHERE {condition} AND id <= :up_to "  # noqa: S608
+            "ORDER BY at DESC, id DESC LIMIT :limit OFFSET :skip",
+            {**values, "up_to": up_to, "limit": limit + 1, "skip": page * limit},
         )
-        return [_found(row) for row in rows]
+        suspected = {(trouble.station, trouble.finding.position) for trouble in self.troubles()}
+        return [_found(row, suspected) for row in rows]
 
     def count(self, search: Search) -> int:
         condition, values = search.condition()
@@ -363,8 +371,10 @@ class Trail:
 
     def every(self, search: Search) -> Iterator[Found]:
         """All that fit, the newest first, read piece by piece."""
-        page = 0
-        while found := self.search(search, page=page, limit=READ_AT_ONCE):
+        row = self._file.row("SELECT max(id) AS id FROM entries")
+        # What comes meanwhile would move the pages, and show an entry twice.
+        up_to, page = int(row["id"] or 0) if row is not None else 0, 0
+        while found := self.search(search, page=page, limit=READ_AT_ONCE, up_to=up_to):
             yield from found[:READ_AT_ONCE]
             if len(found) <= READ_AT_ONCE:
                 return
@@ -408,6 +418,15 @@ class Trail:
         self._file.close()
 
 
-def _found(row: dict[str, Any]) -> Found:
+def _hashes(document: Document) -> list[str] | None:
+    """The hashes of a batch's entries; None for what only bears its name."""
+    try:
+        return hashes_of(document) if is_batch_shaped(document) else None
+    except NotCanonical:
+        return None
+
+
+def _found(row: dict[str, Any], suspected: Set[tuple[str, int]]) -> Found:
     entry = as_entry(row)
-    return Found(row["station"], row["position"], entry, chained(row["before"], entry) == row["hash"])
+    fits = chained(row["before"], entry) == row["hash"]
+    return Found(row["station"], row["position"], entry, fits and (row["station"], row["position"]) not in suspected)

@@ -126,7 +126,7 @@ class Batches:
                 return 0
             before = months_before(now, months)
             old = self._log.file.rows(
-                "SELECT id, last FROM batches WHERE body IS NULL AND last > ? AND at < ? ORDER BY serial",
+                "SELECT id, last FROM batches WHERE body IS NULL AND last > ? AND at < ? ORDER BY serial LIMIT 200",
                 (self._log.pruned, Hlc(milliseconds(before), 0, self._station).text()),
             )
             self._pruned_at = now

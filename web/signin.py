@@ -203,7 +203,7 @@ class SignIn:
         if request.method not in SAFE_METHODS and g.session.by_cookie:
             _check_csrf(csrf_token())
         if not set(roles) & set(g.session.user.roles):
-            self._audit.note(_actor(g.session.user), "refused", what=request.endpoint)
+            self._audit.note(_actor(g.session.user), "refused", what=f"没有权限：{request.url_rule}")
             raise Problem(403, "not_allowed", "您的账号不能做这一步。需要的话，请找有权限的同事。")
         return None
 

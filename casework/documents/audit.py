@@ -52,7 +52,8 @@ MOST_ENTRIES = 1000
 
 _INCARNATION = r"[0-9A-Za-z_-]{1,64}"
 
-_ENTRY = shape(
+# No other fields, unlike in other documents: what is chained is what is shown. A new one comes to the county first.
+_ENTRY = {"additionalProperties": False} | shape(
     {
         "at": text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
         "account": text(most=100),
@@ -178,8 +179,9 @@ def is_batch_shaped(document: Document) -> bool:
 def _is_entry(entry: object) -> bool:
     return (
         isinstance(entry, dict)
-        and all(isinstance(entry.get(name), str) and len(entry[name]) <= 200 for name in _ENTRY_TEXTS)
-        and (entry.get("case") is None or isinstance(entry["case"], str))
+        and entry.keys() == _ENTRY["properties"].keys()
+        and all(isinstance(entry[name], str) and len(entry[name]) <= 200 for name in _ENTRY_TEXTS)
+        and (entry["case"] is None or isinstance(entry["case"], str))
     )
 
 

@@ -132,7 +132,7 @@ def _cells(centre: Centre, found: Found) -> tuple[str, ...]:
         entry["case"] or "",
         entry["what"],
         str(found.position),
-        "完好" if found.intact else "被改过",
+        "完好" if found.intact else "对不上",
     )
 
 

@@ -172,6 +172,6 @@ def test_signing_in_and_out_is_written_down_and_so_is_what_was_refused(small: Sm
         ("wang", "refused", "密码不对"),
         ("", "refused", "没有这个账号"),  # once a minute: no disk is filled by trying names
         ("wang", "signed_in", ""),
-        ("wang", "refused", "small.secret"),
+        ("wang", "refused", "没有权限：/secret"),
         ("wang", "signed_out", ""),
     ]
