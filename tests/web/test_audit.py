@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -128,6 +130,19 @@ def test_entries_go_when_they_are_old_and_not_before(clock: Clock, log: AuditLog
 )
 def test_months_are_those_of_the_calendar_and_six_at_least(now: datetime, months: int, then: datetime) -> None:
     assert months_before(now, months) == then
+
+
+def test_a_reading_costs_a_page_less_than_a_millisecond_of_work(log: AuditLog) -> None:
+    log.write([log.entry(WANG, "opened", CASE) for _ in range(20_000)])
+    costs = []
+    for _ in range(500):
+        # Of this thread alone: how busy the machine is otherwise does not matter.
+        began = time.thread_time()
+        log.note(WANG, "opened", CASE)
+        log.has("wang", "opened", CASE, since=NOON)
+        costs.append(time.thread_time() - began)
+    print(f"{statistics.median(costs) * 1000:.3f} ms")
+    assert statistics.median(costs) < 0.001
 
 
 def test_a_full_disk_keeps_nobody_from_reading_and_forgets_no_reading(
