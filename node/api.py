@@ -36,8 +36,22 @@ _INTAKE = {
                 "phone": {"type": ["string", "null"]},
                 "phone_reason": {"type": "string"},
                 "address": {"type": "string"},
+                "signed": {"type": "string", "enum": ["signature", "thumbprint"]},
             },
         },
+        "people": {
+            "type": "object",
+            "description": "present {role, name?, relation?}, guardian, proxy with its power of attorney, witness",
+            "properties": {role: {"type": "object"} for role in ("present", "guardian", "proxy", "witness")},
+        },
+        "situation": {
+            "type": "object",
+            "description": "the item's `situations`: id of the question → id of the answer",
+            "additionalProperties": {"type": "string"},
+        },
+        "handled_by": {"type": "string", "description": "code of the township, when it is not the one above"},
+        "happened_at": {"type": "string", "description": "RFC 3339, for a case that was taken in on paper"},
+        "number": {"type": "string", "description": "a number that this station reserved for it"},
         "form": {"type": "object"},
         "materials": {
             "type": "array",
@@ -47,6 +61,10 @@ _INTAKE = {
                 "properties": {
                     "name": {"type": "string"},
                     "state": {"type": "string", "enum": ["received", "missing", "later"]},
+                    "kind": {"type": "string", "enum": ["original", "copy"]},
+                    "copies": {"type": "integer"},
+                    "later_on": {"type": "string", "description": "the day by which it comes, with later"},
+                    "from_case": {"type": "string", "description": "the case with which it was handed in before"},
                 },
             },
         },

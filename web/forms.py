@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
-from casework.forms import sum_of
+from casework.form_rules import sum_of
 
 Schema = Mapping[str, Any]
 Problems = Mapping[str, str]

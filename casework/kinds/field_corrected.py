@@ -10,8 +10,9 @@ from casework.canonical import Document
 from casework.case import Case
 from casework.documents.document_type import shape, text
 from casework.fields import can_set, overlap, set_value
-from casework.forms import check_applicant, validate_form
+from casework.forms import validate_form
 from casework.kinds.kind import Kind
+from casework.people import check_applicant
 
 PATH = r"(applicant|form)(\.[^.\x00-\x1f]{1,60}){1,6}"
 
