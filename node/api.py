@@ -57,8 +57,9 @@ _INTAKE = {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["name", "state"],
+                "required": ["state"],
                 "properties": {
+                    "id": {"type": "string", "description": "or its name"},
                     "name": {"type": "string"},
                     "state": {"type": "string", "enum": ["received", "missing", "later"]},
                     "kind": {"type": "string", "enum": ["original", "copy"]},
