@@ -31,7 +31,7 @@ ON_PAPER = ("number", "happened_on", "happened_time")
 UNSIGNED = "unsigned"
 """What the page says of a power of attorney that is written and not signed yet; the case says nothing then."""
 
-MOST_NEXT = 5
+MOST_NEXT = 4
 
 _MATERIAL_PATH = re.compile(r"materials\.(\d+)(?:\.(\w+))?")
 

@@ -86,6 +86,9 @@ def test_what_does_not_apply_is_neither_asked_for_nor_kept(village: SmallNode, a
     assert "old_land_area" not in case["current"]["fields"]["form"]
     assert old["name"] not in [material["name"] for material in case["materials"]]
     assert case["current"]["fields"]["situation"] == {"how": "new"}
+    page = agent.get(f"/cases/{number}")
+    assert "怎么建 新址新建" in plain(page)
+    assert f'href="/intake?from={number}"' in page
 
 
 def test_a_situation_that_was_not_chosen_is_asked_for(village: SmallNode, agent: Desk) -> None:
@@ -146,6 +149,7 @@ def test_a_power_of_attorney_is_kept_whole_and_a_missing_one_only_warns(village:
         "from": "2026-09-16",
         "until": "2026-12-31",
     }
+    assert "开证明、领证明；代为提交和补正材料、签收文书；" in plain(agent.get(f"/cases/{number}"))
 
 
 def test_the_stations_own_agent_is_one_box(village: SmallNode, agent: Desk) -> None:
@@ -164,6 +168,7 @@ def test_a_thumbprint_has_a_witness(village: SmallNode, agent: Desk) -> None:
     fields = fields_of(village, number)
     assert fields["applicant"]["signed"] == "thumbprint"
     assert fields["people"]["witness"] == {"name": "何某某"}
+    assert "按手印的见证人 何某某" in plain(agent.get(f"/cases/{number}"))
 
 
 def test_every_fault_of_the_people_leads_to_its_field(village: SmallNode, agent: Desk) -> None:
@@ -204,6 +209,9 @@ def test_original_or_copy_how_many_and_until_when(village: SmallNode, agent: Des
     received = village.api().get(f"cases/{number}")["events"][0]["data"]["materials"]
     assert received[0] | {"name": ""} == {"id": "m01", "name": "", "state": "received", "kind": "copy", "copies": 2}
     assert received[1] | {"name": ""} == {"id": "m02", "name": "", "state": "later", "later_on": "2026-09-30"}
+    page = plain(agent.get(f"/cases/{number}"))
+    assert "复印件 2 份" in page
+    assert "9月30日前补齐" in page
 
 
 # -- the same person again -------------------------------------------------------------------------------------------

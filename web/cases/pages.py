@@ -15,6 +15,7 @@ from web.cases.api import EVERYBODY, HANDLERS
 from web.cases.contests import contests, kept_aside, settleable
 from web.cases.desk import Act
 from web.cases.files import checked_upload, file_answer
+from web.cases.roles import paper_in_words, people_rows, situation_rows
 from web.cases.services import CaseServices
 from web.cases.telling import MATERIAL_STATES, field_in_words, form_rows, state_in_words, tell, tell_point
 from web.errors import Problem
@@ -141,6 +142,10 @@ def _page(services: CaseServices, number: str, problems: Mapping[str, str], kind
         station=services.station_name(row.station),
         road=tell(events, case, services.station_name, schema),
         form=form_rows(schema, case["fields"].get("form") or {}),
+        people=people_rows(case["fields"]),
+        situation=situation_rows(item, case["fields"]),
+        paper_in_words=paper_in_words,
+        again=services.again(number) if services.again is not None else None,
         photos=_photos(services, case),
         here=services.casebook.chunks_present(number),
         material_states=MATERIAL_STATES,

@@ -81,6 +81,7 @@
         part.innerHTML = await answer.text();
         const before = document.getElementById("before");
         if (before) before.replaceChildren(...part.content.querySelector("[data-before]").childNodes);
+        for (const cap of before?.querySelectorAll("[data-key] kbd") ?? []) cap.textContent = `Alt+${cap.textContent}`;
         const found = new Map([...part.content.querySelectorAll("[data-at]")].map((one) => [one.dataset.at, one.firstElementChild]));
         for (const id of told) if (!found.has(id)) { put(id, null); told.delete(id); }
         for (const [id, why] of found) { put(id, why); told.add(id); }
