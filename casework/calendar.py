@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -11,6 +11,10 @@ from casework.canonical import Document
 
 SATURDAY = 5
 _DAY = timedelta(days=1)
+
+
+Stops = Sequence[tuple[date, date]]
+"""Days that a limit does not count: those after the first date up to and including the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,41 +53,61 @@ class Calendar:
             return True
         return day.weekday() < SATURDAY and day not in self._off
 
-    def add_working_days(self, start: date, n: int) -> Deadline:
+    def add_working_days(self, start: date, n: int, *, without: Stops = ()) -> Deadline:
         """The last day of a limit of `n` working days that begins on `start`.
 
-        The day itself is not counted (民法典 201); 0 means 即办: due the same day. Raises ValueError when n <
-        0.
+        The day itself is not counted (民法典 201); 0 means 即办: due the same day. `without` are stops (see
+        `due`). Raises ValueError when n < 0.
         """
         if n < 0:
             raise ValueError(f"a limit has 0 days or more, not {n}")
         day, left = start, n
         while left:
             day += _DAY
-            left -= self.is_working_day(day)
+            left -= self.is_working_day(day) and not _stopped(day, without)
         return Deadline(day, n > 0 and not self._knows(start + _DAY, day))
 
-    def add_natural_days(self, start: date, n: int) -> Deadline:
+    def add_natural_days(self, start: date, n: int, *, without: Stops = ()) -> Deadline:
         """The last day of a limit of `n` natural days (自然日) that begins on `start`.
 
         The day itself is not counted (民法典 201); a last day on a day off rolls on to the next working day
-        (203). Raises ValueError when n < 0.
+        (203). `without` are stops (see `due`). Raises ValueError when n < 0.
         """
         if n < 0:
             raise ValueError(f"a limit has 0 days or more, not {n}")
         if n == 0:
             return Deadline(start, provisional=False)
-        last = day = start + n * _DAY
+        last, left = start, n
+        while left:
+            last += _DAY
+            left -= not _stopped(last, without)
+        day = last
         while not self.is_working_day(day):
             day += _DAY
         # Only the end meets holidays here: the days before count whatever they are.
         return Deadline(day, not self._knows(last, day))
 
-    def due(self, start: date, limit: Mapping[str, Any]) -> Deadline:
-        """The last day of an item's limit `{n, unit}`, unit 工作日 or 自然日."""
-        if limit["unit"] == "自然日":
-            return self.add_natural_days(start, limit["n"])
-        return self.add_working_days(start, limit["n"])
+    def due(self, start: date, limit: Mapping[str, Any], *, more: int = 0, without: Stops = ()) -> Deadline:
+        """The last day of an item's limit `{n, unit}`, unit 工作日 or 自然日, extended by `more` of them.
+
+        `without` are stops as (from, to): the days after `from` up to and including `to` are not counted.
+        """
+        add = self.add_natural_days if limit["unit"] == "自然日" else self.add_working_days
+        return add(start, limit["n"] + more, without=without)
+
+    def left(self, start: date, limit: Mapping[str, Any], on: date, *, more: int = 0, without: Stops = ()) -> int:
+        """How many days of the limit remain after `on`; below 0 when it was over before."""
+        natural = limit["unit"] == "自然日"
+        used = 0
+        day = start
+        while day < on:
+            day += _DAY
+            used += (natural or self.is_working_day(day)) and not _stopped(day, without)
+        return int(limit["n"]) + more - used
 
     def _knows(self, first: date, last: date) -> bool:
         return all(year in self.years for year in range(first.year, last.year + 1))
+
+
+def _stopped(day: date, stops: Stops) -> bool:
+    return any(start < day <= end for start, end in stops)

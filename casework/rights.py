@@ -1,4 +1,4 @@
-"""Who may do what: role, kind of station, whose decision the item is, and where the case was taken in."""
+"""Who may do what: role, kind of station, whose decision the item is, and which way the case has come."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from casework.documents.register import COUNTY, TOWNSHIP, VILLAGE, Register
-from casework.numbers import parse_case_number
-from casework.transitions import TRANSITIONS, UNRECEIVED, can_follow, why_not
+from casework.flow import step_of
+from casework.transitions import TRANSITIONS, Standing, obstacle
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,107 +32,169 @@ class Actor:
     department: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a case is at home and which way it has come: what reaches are measured against.
+
+    `home` took it in; `handler` is the township that handles it (the one above `home`, or `home` itself, unless intake
+    or a forwarding named another); `department` is the county department that it was forwarded to (None: the one that
+    its terms name); `stations` and `departments` are all that have had a part in it.
+    """
+
+    home: str
+    handler: str
+    department: str | None = None
+    stations: frozenset[str] = frozenset()
+    departments: frozenset[str] = frozenset()
+
+
 OWN = "own"
 """The case was taken in at the actor's station."""
 UNDER = "under"
-"""… or, for a township, at a village under it."""
+"""… or, for a township, at a village under it, or elsewhere for it to handle."""
+ACCEPTS = "accepts"
+"""The item's flow says that the actor accepts it; without a flow, whoever is at the counter."""
 DECIDES = "decides"
 """The item says that the actor decides it."""
+STEP = "step"
+"""The item's flow says that this step is the actor's."""
+PART = "part"
+"""The actor's station or department has had a part in the case."""
 ANYWHERE = "anywhere"
 
 STATION_ITSELF = "station"
 """The role of a station that acts by itself, once the county has told it the time: no person did anything. No account
 has it."""
 
-_COUNTER = (
-    ("agent", frozenset({VILLAGE, TOWNSHIP}), OWN),
-    ("township", frozenset({TOWNSHIP}), UNDER),
-    ("reviewer", frozenset({COUNTY}), DECIDES),
-)
+HEAD = "head"
+"""The head of a township's centre (中心负责人): what its windows may, in every department, and the second signature."""
+
+_BOTH = frozenset({VILLAGE, TOWNSHIP})
+_T = frozenset({TOWNSHIP})
+_C = frozenset({COUNTY})
+
+_COUNTER = (("agent", _BOTH, OWN), ("township", _T, UNDER), ("reviewer", _C, DECIDES))
+_DECIDERS = (("agent", _BOTH, DECIDES), ("township", _T, DECIDES), ("reviewer", _C, DECIDES))
+_ACCEPTERS = (("agent", _BOTH, ACCEPTS), ("township", _T, ACCEPTS), ("reviewer", _C, ACCEPTS))
+_STEPS = (("agent", _BOTH, STEP), ("township", _T, STEP), ("reviewer", _C, STEP))
+_PARTS = (("agent", _BOTH, PART), ("township", _T, PART), ("reviewer", _C, PART))
+_ROUTERS = (("township", _T, UNDER), ("reviewer", _C, DECIDES), ("admin", _C, ANYWHERE))
 
 RIGHTS: dict[str, tuple[tuple[str, frozenset[str], str], ...]] = {
-    "received": (
-        ("agent", frozenset({VILLAGE, TOWNSHIP}), OWN),
-        ("township", frozenset({TOWNSHIP}), OWN),
-    ),
-    "accepted": _COUNTER,
+    "received": (("agent", _BOTH, OWN), ("township", _T, OWN)),
+    "correction_requested": _ACCEPTERS,
+    "corrected": _COUNTER,
+    "accepted": _ACCEPTERS,
+    "not_accepted": _ACCEPTERS,
     "material_added": _COUNTER,
     "field_corrected": _COUNTER,
-    "decided": (
-        ("agent", frozenset({VILLAGE, TOWNSHIP}), DECIDES),
-        ("township", frozenset({TOWNSHIP}), DECIDES),
-        ("reviewer", frozenset({COUNTY}), DECIDES),
-    ),
+    "proxy_appointed": _COUNTER,
+    "proxy_ended": _COUNTER,
+    "forwarded": (("agent", _BOTH, OWN), *_ROUTERS),
+    "sent_back": _ROUTERS,
+    "handed_over": _PARTS,
+    "taken_over": _PARTS,
+    "step_started": _STEPS + _DECIDERS,
+    "step_done": _STEPS,
+    "step_skipped": _DECIDERS,
+    "suspended": _DECIDERS,
+    "resumed": _DECIDERS,
+    "extended": _DECIDERS,
+    "fee_noticed": _DECIDERS,
+    "fee_paid": _COUNTER,
+    "decided": _DECIDERS,
+    "decision_corrected": _DECIDERS,
+    "decision_revoked": _DECIDERS,
+    "returned": (*_ACCEPTERS, *_DECIDERS),
     "withdrawn": _COUNTER,
+    "voided": _COUNTER,
+    "closed": _COUNTER,
+    "delivered": _COUNTER,
+    "filed": _COUNTER,
+    "rated": _COUNTER,
+    "paper_issued": _PARTS,
     "clock_corrected": (
         *_COUNTER,
         (STATION_ITSELF, frozenset({VILLAGE}), OWN),
-        (STATION_ITSELF, frozenset({TOWNSHIP}), UNDER),
-        ("admin", frozenset({COUNTY}), ANYWHERE),
+        (STATION_ITSELF, _T, UNDER),
+        ("admin", _C, ANYWHERE),
     ),
     "settled": _COUNTER,
+    "admitted": (("admin", _C, ANYWHERE),),
 }
 """By event kind: (role, kinds of station, reach), any one of which is enough."""
 
 _ROLE_NAMES = {
     "agent": "代办员",
     "township": "乡镇窗口",
+    HEAD: "中心负责人",
     "reviewer": "县部门审批人员",
     "admin": "县管理员",
     STATION_ITSELF: "站点",
 }
 
 
+def place_of(number: str, register: Register, *, handled_by: str | None = None) -> Place:
+    """The place of a case that has only been taken in. A number that is none is at home nowhere."""
+    home = number.partition("-")[0]
+    handler = handled_by or township_of(home, register) or home
+    return Place(home, handler, stations=frozenset({home, handler}))
+
+
 def entitled(
     kind: str,
     actor: Actor,
-    number: str,
+    place: Place,
     terms: Mapping[str, Any] | None,
     *,
     register: Register,
     data: Mapping[str, Any] | None = None,
 ) -> Refusal | None:
-    """Whether this person at this station may do this at all, whatever state the case is in.
-
-    `terms` are the case's (None while its intake is not here). Unknown kinds pass: a newer station knows
+    """Whether the actor may ever do this to the case, whatever its state. Unknown kinds pass: a newer station knows
     them.
     """
     rows = RIGHTS.get(kind)
     if rows is None:
         return None
     title = TRANSITIONS[kind].title
-    home = parse_case_number(number).station
-    reaches = [reach for role, kinds, reach in rows if role == actor.role and actor.station_kind in kinds]
+    as_role = "township" if actor.role == HEAD else actor.role
+    reaches = [reach for role, kinds, reach in rows if role == as_role and actor.station_kind in kinds]
     if not reaches:
         role = _ROLE_NAMES.get(actor.role, actor.role)
         return Refusal(403, "not_entitled", f"{role}不能{title}。{_whose(kind, terms)}")
-    if DECIDES in reaches and terms is None:
+    if terms is None and {DECIDES, STEP} >= set(reaches):
         return Refusal(403, "no_terms", f"收件记录还没有到，看不出该由谁{title}。等下次联系后再试。")
-    if not any(_reached(reach, actor, home, terms, register) for reach in reaches):
+    if not any(_reached(reach, actor, place, terms, data or {}) for reach in reaches):
         return Refusal(403, "not_entitled", _out_of_reach(kind, title, terms))
     if kind == "clock_corrected" and actor.station_kind != COUNTY:
         return _clock_right(actor, register, data)
     return None
 
 
-def decides(actor: Actor, home: str, terms: Mapping[str, Any], register: Register) -> bool:
-    """Whether the item of a case taken in at `home` is the actor's to decide.
+def decides(actor: Actor, place: Place, terms: Mapping[str, Any]) -> bool:
+    """Whether the item of this case is the actor's to decide.
 
-    A village item is decided where it was taken in; a township's by that township, for itself and its
-    villages; a county's by the department that the item names (by name, such as 民政).
+    A village item is decided where it was taken in; a township's by the township that handles it, in the window of the
+    item's department (站所) or in one that has none; a county's by the department that the item names (by name, such as
+    民政) or that the case was forwarded to.
     """
-    level = terms["decides"]["level"]
+    level, department = terms["decides"]["level"], terms["decides"]["department"]
     if level == "village":
-        return actor.role in {"agent", "township"} and actor.station == home
+        return actor.role in {"agent", "township", HEAD} and actor.station == place.home
     if level == "township":
-        return (
-            actor.role == "township"
-            and actor.station_kind == TOWNSHIP
-            and actor.station in (home, township_of(home, register))
-        )
+        return _at_township(actor, place, department)
     return (
-        actor.role == "reviewer" and actor.station_kind == COUNTY and actor.department == terms["decides"]["department"]
+        actor.role == "reviewer"
+        and actor.station_kind == COUNTY
+        and actor.department == (place.department or department)
     )
+
+
+def _at_township(actor: Actor, place: Place, department: str | None) -> bool:
+    if actor.station_kind != TOWNSHIP or actor.station != place.handler:
+        return False
+    window = actor.role == "township" and (actor.department is None or department in (None, actor.department))
+    return actor.role == HEAD or window
 
 
 def township_of(station: str, register: Register) -> str | None:
@@ -141,7 +203,7 @@ def township_of(station: str, register: Register) -> str | None:
     """
     key = register.station(station)
     if key is not None:
-        return key.parent
+        return key.parent if key.kind == VILLAGE else None
     township = station[:9] + "000"
     return township if township != station else None
 
@@ -167,29 +229,41 @@ def may(
         return Refusal(422, "unknown_kind", "没有这种操作，请从页面上的按钮里选。")
     if case is None and kind != "received":
         return Refusal(404, "no_such_case", "没有这个编号的办件。请核对编号后两段。")
-    terms = case["item"] if case is not None else None
     # Without a number yet, the case is of the station that gives it one.
-    on = case["number"] if case is not None else number or f"{station}-20000101-0001-00000"
+    new = number or f"{station}-20000101-0001-00000"
+    place = place_in(case) if case is not None else place_of(new, register)
     actor = Actor(role, station, station_kind, department)
-    refusal = entitled(kind, actor, on, terms, register=register, data=data)
+    terms = case["item"] if case is not None else None
+    refusal = entitled(kind, actor, place, terms, register=register, data=data)
     if refusal is not None:
         return refusal
-    state = case["state"] if case is not None else UNRECEIVED
-    if not can_follow(kind, state, terms):
-        return Refusal(409, "not_now", why_not(kind, state, terms))
+    sentence = obstacle(kind, Standing.of(case), data or {})
+    if sentence is not None:
+        return Refusal(409, "not_now", sentence)
     if kind == "settled" and case is not None and data is not None:
         return _settle_right(actor, case, data, register)
     return None
 
 
+def place_in(case: Mapping[str, Any]) -> Place:
+    """The place of a folded case."""
+    return Place(
+        home=case["number"].partition("-")[0],
+        handler=case["handler"],
+        department=case["department"],
+        stations=frozenset(part["value"] for part in case["parts"] if part["kind"] == "station"),
+        departments=frozenset(part["value"] for part in case["parts"] if part["kind"] == "department"),
+    )
+
+
 def may_settle(
-    topic: str, actor: Actor, number: str, terms: Mapping[str, Any] | None, register: Register
+    topic: str, actor: Actor, place: Place, terms: Mapping[str, Any] | None, register: Register
 ) -> Refusal | None:
     """Whether the actor may settle a point of this topic: the outcome is the decider's, a field anyone's who
     may
     correct it."""
     as_kind = "decided" if topic == "outcome" else "field_corrected"
-    refusal = entitled(as_kind, actor, number, terms, register=register)
+    refusal = entitled(as_kind, actor, place, terms, register=register)
     if refusal is None:
         return None
     whose = _whose("decided", terms) if topic == "outcome" else "请由收件的站点、所属乡镇或决定机关来定。"
@@ -200,17 +274,52 @@ def _settle_right(actor: Actor, case: Mapping[str, Any], data: Mapping[str, Any]
     point = next((point for point in case["contested"] if point["id"] == data.get("point")), None)
     if point is None:
         return Refusal(409, "no_such_point", "没有这个争议点，可能已经有人定过了。刷新后再看。")
-    return may_settle(point["topic"], actor, case["number"], case["item"], register)
+    return may_settle(point["topic"], actor, place_in(case), case["item"], register)
 
 
-def _reached(reach: str, actor: Actor, home: str, terms: Mapping[str, Any] | None, register: Register) -> bool:
-    if reach == ANYWHERE:
-        return True
-    if reach == DECIDES:
-        return terms is not None and decides(actor, home, terms, register)
-    if actor.station == home:
-        return True
-    return reach == UNDER and actor.station == township_of(home, register)
+def _reached(reach: str, actor: Actor, place: Place, terms: Mapping[str, Any] | None, data: Mapping[str, Any]) -> bool:
+    match reach:
+        case "anywhere":
+            return True
+        case "part":
+            return actor.station in place.stations or (
+                actor.department is not None and actor.department in place.departments
+            )
+        case "decides":
+            return terms is not None and decides(actor, place, terms)
+        case "accepts":
+            return _accepts(actor, place, terms)
+        case "step":
+            return terms is not None and _has_step(actor, place, terms, str(data.get("step", "")))
+        case _:
+            return actor.station == place.home or (reach == UNDER and actor.station == place.handler)
+
+
+def _accepts(actor: Actor, place: Place, terms: Mapping[str, Any] | None) -> bool:
+    flow = terms.get("flow") if terms is not None else None
+    who = flow["accepts"] if flow is not None else "counter"
+    if terms is not None and (who == "county" or actor.role == "reviewer"):
+        return decides(actor, place, terms)
+    if terms is not None and who == "township":
+        return _at_township(actor, place, terms["decides"]["department"]) or decides(actor, place, terms)
+    return actor.station == place.home or (actor.role in {"township", HEAD} and actor.station == place.handler)
+
+
+def _has_step(actor: Actor, place: Place, terms: Mapping[str, Any], identifier: str) -> bool:
+    step = step_of(terms.get("flow"), identifier)
+    if step is None:
+        # Whoever may act at all is told that there is no such step.
+        return decides(actor, place, terms)
+    who = step["who"]
+    if who.get("role") and who["role"] != actor.role:
+        return False
+    match who["level"]:
+        case "village":
+            return actor.station == place.home
+        case "township":
+            return _at_township(actor, place, who.get("department"))
+        case _:
+            return actor.station_kind == COUNTY and actor.department == who.get("department")
 
 
 def _clock_right(actor: Actor, register: Register, data: Mapping[str, Any] | None) -> Refusal | None:
@@ -223,10 +332,14 @@ def _clock_right(actor: Actor, register: Register, data: Mapping[str, Any] | Non
 
 
 def _whose(kind: str, terms: Mapping[str, Any] | None) -> str:
-    if kind in {"decided", "settled"} and terms is not None:
-        return f"这件由{terms['decides']['office']}决定。"
     if kind == "received":
         return "请由代办员或乡镇窗口收件。"
+    if kind == "admitted":
+        return "请由县管理员核实。"
+    if terms is not None and any(reach == DECIDES for _, _, reach in RIGHTS[kind][:1]):
+        return f"这件由{terms['decides']['office']}决定。"
+    if kind == "settled" and terms is not None:
+        return f"这件由{terms['decides']['office']}决定。"
     return "请由收件的站点、所属乡镇或决定机关来办。"
 
 
@@ -235,4 +348,6 @@ def _out_of_reach(kind: str, title: str, terms: Mapping[str, Any] | None) -> str
         return "只能用本站的编号收件。"
     if kind == "decided":
         return f"这件不由您{title}。{_whose(kind, terms)}"
+    if kind in {"step_started", "step_done"}:
+        return "这个环节不由您办，请看流程里写的是谁。"
     return f"这件不是您这里收的，也不由您决定，不能{title}。{_whose(kind, terms)}"

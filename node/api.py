@@ -141,7 +141,9 @@ def station_api(station: Station, services: CaseServices) -> Blueprint:
         if not 1 <= len(key) <= 200:
             raise Problem(400, "no_idempotency_key", "请求里要有 Idempotency-Key（1 到 200 个字符），重发时用同一个。")
         opened = station.intake.open_case(json_body(_INTAKE), services.person_of(user), idempotency_key=key)
-        answer = case_for_api(services, *services.visible(opened.number, user))
+        # The same key again writes nothing, and shows the case all the same.
+        look = services.visible if opened.created else services.read
+        answer = case_for_api(services, *look(opened.number, user))
         return {**answer, "warnings": opened.warnings}, 201 if opened.created else 200
 
     @api.get("/sync")

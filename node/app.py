@@ -42,6 +42,7 @@ def create_station_app(station: Station) -> Flask:
         line=lambda: line_state(station),
         accounts=station.account,
         database=station.local,
+        audit=station.audit,
         now=station.now,
         random=station.random,
         version=station.version,

@@ -14,6 +14,7 @@ from typing import Any
 from casework.canonical import Document
 from casework.documents import chunk
 from casework.documents.register import TOWNSHIP, Register
+from casework.flow import accepted_at_the_counter
 from casework.forms import check_happened_at, facts_of, kept_form, received_materials, validate_intake
 from casework.identifiers import tidy_id_number
 from casework.numbers import case_number
@@ -127,7 +128,9 @@ class Intake:
             item = self._known_item(intake)
             received = _received(item, intake)
             number = intake.get("number") or self._next_number()
-            acts, chunks = [Act("received", received), Act("accepted")], []
+            acts, chunks = [Act("received", received)], []
+            if accepted_at_the_counter(item["terms"]):
+                acts.append(Act("accepted"))
             for file in files:
                 pieces, manifest = chunk.cut(number, file.content)
                 entry = {"name": file.name, "type": file.content_type, **manifest}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from casework.canonical import Document, NotCanonical, canonical
 from casework.conditions import CONDITION_SCHEMA
@@ -15,6 +15,7 @@ from casework.documents.document_type import (
     shape,
     text,
 )
+from casework.flow import FLOW_SCHEMA
 from casework.signing import Sign, sign_document
 
 LEVELS = {"village": "村（社区）级", "township": "镇（乡、街道）级", "county": "县级"}
@@ -32,7 +33,10 @@ WITHDRAW_UNTIL = {
     "accepted": "受理前可以撤回",
     "decided": "作出决定前可以撤回",
 }
-"""Until which step a withdrawal is accepted at the counter: one rule of the item (domain.md, 2)."""
+"""Until which step a withdrawal is accepted at the counter: one rule of the item (domain.md, 2); `step:ID` is until
+that step of its flow begins."""
+
+_WITHDRAW_UNTIL = {"type": "string", "pattern": f"^({'|'.join(WITHDRAW_UNTIL)}|step:[a-z0-9][a-z0-9_-]{{0,39}})$"}
 
 CODE = r"[0-9A-Za-z][0-9A-Za-z.-]{0,63}"
 
@@ -80,11 +84,12 @@ _TERMS_FIELDS = {
     "case_type": {"enum": list(CASE_TYPES)},
     "promised": _LIMIT,
     "legal": _LIMIT,
-    "withdraw_until": {"enum": list(WITHDRAW_UNTIL)},
+    "withdraw_until": _WITHDRAW_UNTIL,
     "form_version": {"type": "integer", "minimum": 1},
+    "flow": nullable(FLOW_SCHEMA),
 }
 
-TERMS_SCHEMA = shape(_TERMS_FIELDS)
+TERMS_SCHEMA = shape(_TERMS_FIELDS, optional=frozenset({"flow"}))
 """The shape of `terms`."""
 
 _CONTENT_FIELDS: dict[str, Any] = {
@@ -137,13 +142,15 @@ _CONTENT_FIELDS: dict[str, Any] = {
     "form_version": {"type": "integer", "minimum": 1},
     "proxy_allowed": {"type": "boolean"},
     "proxy_reason": _TEXT,
-    "withdraw_until": {"enum": list(WITHDRAW_UNTIL)},
+    "withdraw_until": _WITHDRAW_UNTIL,
+    "flow": nullable(FLOW_SCHEMA),
     "note": _TEXT,
     "provenance": {"type": "string", "maxLength": 200},
 }
 
 _OPTIONAL_CONTENT = frozenset(
     {
+        "flow",
         "type_code",
         "limit_basis",
         "proxy_reason",
@@ -212,6 +219,7 @@ class Terms(TypedDict):
     legal: Limit | None
     withdraw_until: str
     form_version: int
+    flow: NotRequired[dict[str, Any] | None]
 
 
 def item_id(code: str) -> str:
@@ -220,8 +228,8 @@ def item_id(code: str) -> str:
 
 
 def terms(item: Document) -> Terms:
-    """The terms of an item that has its `release`."""
-    return Terms(
+    """The terms of an item that has its `release`. An item without a flow of its own has none in its terms."""
+    agreed = Terms(
         item=item["code"],
         name=item["name"],
         release=item["release"],
@@ -236,6 +244,9 @@ def terms(item: Document) -> Terms:
         withdraw_until=item["withdraw_until"],
         form_version=item["form_version"],
     )
+    if item.get("flow") is not None:
+        agreed["flow"] = item["flow"]
+    return agreed
 
 
 def terms_payload(signed_terms: Any) -> bytes:

@@ -12,15 +12,16 @@ from casework.documents.document_type import shape, text
 from casework.fields import can_set, overlap, set_value
 from casework.forms import validate_form
 from casework.kinds.kind import Kind
-from casework.people import check_applicant
+from casework.kinds.shapes import prose
+from casework.people import check_applicant, check_people
 
-PATH = r"(applicant|form)(\.[^.\x00-\x1f]{1,60}){1,6}"
+PATH = r"(applicant|people|form|situation)(\.[^.\x00-\x1f]{1,60}){1,6}"
 
 SCHEMA = shape(
     {
-        "path": text(PATH),
-        "value": {},
-        "reason": {"type": "string", "maxLength": 2000},
+        "path": {"title": "哪一栏", **text(PATH)},
+        "value": {"title": "改成"},
+        "reason": prose("原因"),
     },
     optional=frozenset({"reason"}),
 )
@@ -36,8 +37,13 @@ def _demands(case: Case | None, data: Mapping[str, Any], item: Document | None) 
     set_value(fields, path, data["value"])
     if path.startswith("applicant."):
         wrong = check_applicant(fields["applicant"])[0]
+    elif path.startswith("form"):
+        wrong = validate_form(item["form"] if item is not None else {}, fields["form"], fields)
+    elif path.startswith("people."):
+        found = check_people(fields["people"], fields["applicant"], item or {})[0]
+        wrong = {at.removeprefix("people."): sentence for at, sentence in found.items()}
     else:
-        wrong = validate_form(item["form"] if item is not None else {}, fields["form"])
+        wrong = {}
     inner = path.split(".", 1)[1]
     # What else may be wrong with the case does not keep this one field from being put right.
     said = [sentence for at, sentence in wrong.items() if overlap(at, inner)]

@@ -13,7 +13,7 @@ from casework.canonical import Document
 from casework.case import Act, Case
 from casework.documents.event import By
 from casework.rights import RIGHTS
-from casework.times import civil_date, rfc3339
+from casework.times import civil_date, parse_rfc3339, rfc3339
 from casework.transitions import TRANSITIONS
 
 Demands = Callable[[Case | None, Mapping[str, Any], Document | None], dict[str, str]]
@@ -69,6 +69,31 @@ class Kind:
         """
         wrong = schemas.problems(self.schema, data, compiled=self._validator)
         return wrong or dict(sorted(self.demands(case, data, item).items()))
+
+
+HAPPENED_AT = {
+    "title": "实际时间",
+    "type": "string",
+    "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$",
+}
+"""When it really happened, RFC 3339, for what was done on paper first (补录)."""
+
+
+def happened(event: Document, at: datetime) -> datetime:
+    """When the act took effect: the moment that its data names, else when it was entered. Never after it was entered:
+    a clock that ran ahead must not lengthen anybody's limit."""
+    named = event["data"].get("happened_at")
+    if named is None:
+        return at
+    try:
+        return min(parse_rfc3339(named), at)
+    except ValueError:
+        return at
+
+
+def when(moment: datetime) -> tuple[str, str]:
+    """A moment as deadlines have it: RFC 3339 UTC, and the date at +08:00."""
+    return rfc3339(moment), civil_date(moment).isoformat()
 
 
 def act_of(event: Document, at: datetime) -> Act:

@@ -24,6 +24,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         scope = services.scope_of(user)
         open_cases = station.casebook.latest(scope, states=OPEN_STATES, by_due=True, limit=50)
         mine = [row for row in open_cases if _decides(services, user, row)]
+        services.note(user, "listed", what="工作台")
         return render_template(
             "station/workbench.html",
             often=OFTEN_ASKED,

@@ -65,7 +65,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         draft, item = _opened(station, draft_id)
         if draft.case is not None:
             return _to("cases.show", number=draft.case)
-        return _page(station, draft, item, {})
+        return _page(station, services, draft, item, {})
 
     @intake.post("/intake/<draft_id>/keep")
     @allow("agent", "township")
@@ -87,7 +87,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         return render_template(
             "station/intake_check.html",
             problems={path: sentence for path, sentence in problems.items() if path in touched},
-            before=_before(station, item, typed),
+            before=_before(station, services, item, typed),
             draft=draft,
         )
 
@@ -101,7 +101,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         do = request.form.get("do", "")
         try:
             if row_asked(request.form):
-                return _page(station, draft, item, {}, add_to=row_to_add(request.form))
+                return _page(station, services, draft, item, {}, add_to=row_to_add(request.form))
             if do == "save":
                 return _save(station, services, draft, item, typed)
             if do == "park":
@@ -110,15 +110,15 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             if do == "refresh":
                 return _to("intake.form", draft_id=draft.id, _anchor="s2")
             if do == "carry":
-                _carry(station, draft, item, typed)
+                _carry(station, services, draft, item, typed)
                 return _to("intake.form", draft_id=draft.id, _anchor="carried")
-            _papers(station, draft, item, do)
+            _papers(station, services, draft, item, do)
             return _to("intake.form", draft_id=draft.id, _anchor="s3")
         except Problem as problem:
             if problem.status not in (409, 413, 415, 422):
                 raise
             fields = {} if problem.status == 409 else _at_its_photo(problem, do)
-            return _page(station, draft, item, fields, typed=typed, clash=_clash(problem)), problem.status
+            return _page(station, services, draft, item, fields, typed=typed, clash=_clash(problem)), problem.status
 
     @intake.get("/intake/<draft_id>/files/<file_id>")
     @allow("agent", "township")
@@ -145,7 +145,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
 
 def _choice(station: Station, services: CaseServices, problems: Mapping[str, str]) -> str:
     number = request.values.get("from", "")
-    again = services.visible(number, current_user())[0] if number else None
+    again = services.read(number, current_user(), what="同一个人再办一件")[0] if number else None
     items = station.catalogue.items()
     return render_template(
         "station/choose.html",
@@ -181,7 +181,7 @@ def _begin(station: Station, services: CaseServices, codes: list[str], of: str) 
     assert item is not None
     content: dict[str, Any] = {"next": codes[1:]} if codes[1:] else {}
     if of:
-        _row, case = services.visible(of, current_user())
+        _row, case = services.read(of, current_user(), what="带到新草稿")
         before = of_case(case, station.catalogue.item, item)
         content = carried(content, before) if before is not None else content
     return station.drafts.begin(current_user().username, item["code"], item["name"], content)
@@ -241,7 +241,7 @@ def _files_that_apply(station: Station, draft: Draft, item: Document, typed: Map
     return [file for file in station.drafts.files(draft) if file.material in asked]
 
 
-def _papers(station: Station, draft: Draft, item: Document, do: str) -> None:
+def _papers(station: Station, services: CaseServices, draft: Draft, item: Document, do: str) -> None:
     """`photo:<material>` keeps the files of that material's input, `drop:<material>:<file>` takes one out,
     `reuse:<material>` takes the paper that came with an earlier case, `anew:<material>` not.
     """
@@ -260,7 +260,7 @@ def _papers(station: Station, draft: Draft, item: Document, do: str) -> None:
             # Whoever photographs a paper has it in hand.
             station.drafts.keep(draft, {**content, "materials": {**content["materials"], rest: "received"}})
     elif what in ("reuse", "anew"):
-        before = _before(station, item, content)
+        before = _before(station, services, item, content)
         found = before.papers.get(rest) if before is not None and what == "reuse" else None
         if what == "anew" or found is not None:
             paper = {**content["papers"][rest], "from_case": found.number if found else ""}
@@ -275,15 +275,18 @@ def _papers(station: Station, draft: Draft, item: Document, do: str) -> None:
             )
 
 
-def _carry(station: Station, draft: Draft, item: Document, typed: Mapping[str, Any]) -> None:
-    before = _before(station, item, typed)
+def _carry(station: Station, services: CaseServices, draft: Draft, item: Document, typed: Mapping[str, Any]) -> None:
+    before = _before(station, services, item, typed)
     if before is not None:
         station.drafts.keep(draft, carried(typed, before))
 
 
-def _before(station: Station, item: Document, typed: Mapping[str, Any]) -> Earlier | None:
-    """What the person with the number that was typed brought before."""
-    return earlier(station.casebook, station.catalogue.item, item, typed["applicant"]["id_number"])
+def _before(station: Station, services: CaseServices, item: Document, typed: Mapping[str, Any]) -> Earlier | None:
+    """What the person with the number that was typed brought before; whoever is shown it has read of that case."""
+    before = earlier(station.casebook, station.catalogue.item, item, typed["applicant"]["id_number"])
+    if before is not None:
+        services.note_refresh(current_user(), "opened", before.number)
+    return before
 
 
 def _at_its_photo(problem: Problem, do: str) -> dict[str, str]:
@@ -309,6 +312,7 @@ def _opened(station: Station, draft_id: str) -> tuple[Draft, Document]:
 
 def _page(
     station: Station,
+    services: CaseServices,
     draft: Draft,
     item: Document,
     problems: Mapping[str, str],
@@ -337,7 +341,7 @@ def _page(
         states=content["materials"],
         options=STATES,
         files={material["id"]: [f for f in files if f.material == material["id"]] for material in item["materials"]},
-        before=_before(station, item, content),
+        before=_before(station, services, item, content),
         carried=content.get("carried"),
         following=[found["name"] for code in content.get("next", []) if (found := station.catalogue.item(code))],
         problems=dict(problems),

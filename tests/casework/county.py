@@ -181,19 +181,61 @@ def item_content(**changes: Any) -> Document:
     return {**content, **changes}
 
 
+FLOW: Document = {
+    "accepts": "township",
+    "steps": [
+        {
+            "id": "visit",
+            "title": "现场踏勘",
+            "kind": "inspection",
+            "who": {"level": "township"},
+            "days": {"n": 5, "unit": "工作日"},
+        },
+        {
+            "id": "notice",
+            "title": "村内公示",
+            "kind": "public_notice",
+            "who": {"level": "village"},
+            "days": {"n": 7, "unit": "自然日"},
+            "after": ["visit"],
+            "skippable": True,
+        },
+        {
+            "id": "land",
+            "title": "自然资源部门会审",
+            "kind": "cohandling",
+            "who": {"level": "county", "department": "残联"},
+            "days": {"n": 3, "unit": "工作日"},
+            "after": ["visit"],
+        },
+        {
+            "id": "moved",
+            "title": "异地新建核查",
+            "kind": "handling",
+            "who": {"level": "township"},
+            "when": {"form.reason": ["异地新建"]},
+            "after": ["visit"],
+        },
+    ],
+    "extension": {"most": 10},
+}
+"""A flow with an inspection, two parallel steps after it, and one that applies only where one builds elsewhere."""
+
+
 @cache
-def _item(level: str, withdraw_until: str, days: int) -> Document:
+def _item(level: str, withdraw_until: str, days: int, flow: bool) -> Document:
     office = {"county": "县民政局", "township": "河口镇人民政府", "village": "村民委员会"}[level]
     content = item_content(
         decides={"level": level, "department": "民政", "office": office},
         withdraw_until=withdraw_until,
         promised=None if days < 0 else {"n": days, "unit": "工作日"},
+        flow=FLOW if flow else None,
     )
     return item_type.build(content, release=1, key=f"{COUNTY}:1", sign=sign_as(f"{COUNTY}:1"))
 
 
-def item(*, level: str = "county", withdraw_until: str = "decided", days: int = 20) -> Document:
-    return _item(level, withdraw_until, days)
+def item(*, level: str = "county", withdraw_until: str = "decided", days: int = 20, flow: bool = False) -> Document:
+    return _item(level, withdraw_until, days, flow)
 
 
 def intake_data(of: Document | None = None, **changes: Any) -> Document:

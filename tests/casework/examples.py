@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casework.canonical import Document
-from casework.documents import account, chunk, receipt, release, station
+from casework.documents import account, audit, chunk, receipt, release, station
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import Hlc, milliseconds, rfc3339
@@ -13,6 +13,7 @@ from tests.casework.county import (
     COUNTY,
     MORNING,
     NUMBER,
+    OTHER_TOWNSHIP,
     TOWNSHIP,
     VILLAGE,
     agent,
@@ -65,14 +66,64 @@ def documents() -> dict[str, Document]:
             station.build(code=VILLAGE, name="柳树湾村便民服务站", kind="village", parent=TOWNSHIP)
         ),
         "calendar": calendars[1],
+        "audit": batch(),
     }
+
+
+def batch() -> Document:
+    entry = audit.Entry(
+        at=rfc3339(MORNING), account="wang", name="王某某", role="agent", act="opened", case=NUMBER, what=""
+    )
+    key = f"{VILLAGE}:1"
+    return audit.compose(
+        station=VILLAGE,
+        incarnation="0123456789abcdef",
+        serial=1,
+        prev=None,
+        position=1,
+        before=audit.BEGINNING,
+        entries=[entry],
+        hashes=[audit.chained(audit.BEGINNING, entry)],
+        at=Hlc(milliseconds(MORNING), 0, VILLAGE),
+        key=key,
+        sign=sign_as(key),
+    )
 
 
 def kinds() -> dict[str, dict[str, Any]]:
     earlier = agent().write("received", intake_data())["_id"]
     return {
         "received": intake_data(channel="counter"),
-        "accepted": {},
+        "correction_requested": {
+            "points": [{"text": "身份证复印件看不清，重新复印一份", "material": "m01"}],
+            "days": 15,
+        },
+        "corrected": {"note": "材料当面补齐"},
+        "accepted": {"happened_at": "2026-09-15T02:00:00.000Z"},
+        "not_accepted": {"reason": "不属于本机关职权", "basis": "行政许可法第三十二条第一款第二项"},
+        "proxy_appointed": {
+            "name": "王某某",
+            "agent": True,
+            "matters": ["提交材料", "领取结果"],
+            "authority": "代为提交材料、领取结果",
+            "from": "2026-09-16",
+            "until": "2026-12-31",
+            "signed": "thumbprint",
+            "witness": "李某某",
+        },
+        "proxy_ended": {"reason": "办完了"},
+        "forwarded": {"to_station": OTHER_TOWNSHIP, "reason": "户籍在青山乡"},
+        "sent_back": {"to_station": VILLAGE, "reason": "户主姓名和户口簿不一致"},
+        "handed_over": {"slip": "LZ-20260916-01", "to": "河口镇便民服务中心", "papers": ["m01", "m02"]},
+        "taken_over": {"handover": earlier, "at": "河口镇便民服务中心", "missing": ["m02"], "extra": []},
+        "step_started": {"step": "inspect", "planned_on": "2026-09-20", "text": "上午九点到现场"},
+        "step_done": {"step": "inspect", "result": "conditional", "text": "四至要按图纸"},
+        "step_skipped": {"step": "notice", "reason": "原址翻建，不用公示"},
+        "suspended": {"procedure": "hearing", "reason": "邻居申请听证", "days": 20},
+        "resumed": {"note": "听证开完了"},
+        "extended": {"days": 10, "reason": "相邻关系复杂", "approved_by": "刘某某"},
+        "fee_noticed": {"amount": 1000, "basis": "工本费标准"},
+        "fee_paid": {"amount": 1000, "voucher": "No.0012345"},
         "material_added": {
             "material": "m01",
             "file": {
@@ -86,7 +137,21 @@ def kinds() -> dict[str, dict[str, Any]]:
         },
         "field_corrected": {"path": "applicant.phone", "value": "13000000002", "reason": "换了号"},
         "decided": {"outcome": "refused", "reason": "收入超过标准", "basis": "社会救助暂行办法第九条"},
+        "decision_corrected": {"said": "姓名写错一个字", "certificate": "兹证明王某某……"},
+        "decision_revoked": {"reason": "申请人隐瞒收入", "basis": "行政许可法第六十九条第二款"},
+        "returned": {"reason": "逾期没有补正"},
         "withdrawn": {"reason": "不办了"},
+        "voided": {"reason": "收错了事项", "instead": f"{VILLAGE}-20260916-0008-AAAAA"},
+        "closed": {"note": "当场办结"},
+        "delivered": {
+            "to": {"who": "proxy", "name": "王某某"},
+            "proof": "signature",
+            "papers": ["农村宅基地批准书"],
+        },
+        "filed": {"volume": "2026-宅基地-0007", "retention": "permanent"},
+        "rated": {"level": 2},
+        "paper_issued": {"paper": "correction", "number": f"{NUMBER}-BZ", "version": 1, "about": earlier},
         "clock_corrected": {"events": [earlier], "offset": 86_400_000, "how": "办事人确认日期"},
+        "admitted": {"event": earlier, "reason": "电话核实，确是本人所写"},
         "settled": {"point": "c" * 32, "value": earlier, "reason": "电话核实"},
     }

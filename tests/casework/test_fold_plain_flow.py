@@ -37,9 +37,18 @@ def test_a_village_takes_in_and_the_county_grants() -> None:
         "received_on": "2026-09-16",
         "accepted_at": "2026-09-16T01:21:02.000Z",
         "accepted_on": "2026-09-16",
+        "corrected_on": None,
+        "answer_by": "2026-09-22",
+        "answer_provisional": False,
         "due_on": "2026-10-20",  # mid-autumn and the national holidays lie between
         "provisional": False,
+        "legal_on": case["deadlines"]["legal_on"],
+        "legal_provisional": False,
+        "stops": [],
+        "stopped_since": None,
+        "left": None,
     }
+    assert case["deadlines"]["legal_on"] > "2026-10-20"
 
 
 @pytest.mark.parametrize("kind", ["decided", "withdrawn"])

@@ -198,7 +198,7 @@ def test_what_is_aside_keeps_its_place_in_the_history() -> None:
 
 
 def test_unknown_kinds_and_fields_pass_through() -> None:
-    newer = agent(incarnation="2").write("rated", {"stars": 5}, [RECEIVED])
+    newer = agent(incarnation="2").write("celebrated", {"stars": 5}, [RECEIVED])
     newer = rewritten(newer, signed_by=newer["key"], weather="雨")
     after = agent(incarnation="3").write("accepted", {"note": "x"}, [newer])
     case = read(RECEIVED, newer, after)

@@ -9,7 +9,7 @@ import pytest
 from casework.case import Case
 from casework.kinds import KINDS
 from casework.rights import Refusal, may
-from casework.transitions import STATES, can_follow, why_not
+from casework.transitions import STATES, Standing, can_follow, obstacle
 from tests.casework.county import (
     COUNTY,
     NEIGHBOUR,
@@ -154,7 +154,9 @@ def test_until_when_one_may_withdraw_is_the_items_rule(until: str, before: bool,
 def test_every_impossible_act_has_a_sentence(kind: str) -> None:
     for state in STATES:
         if not can_follow(kind, state, item()["terms"]):
-            assert why_not(kind, state, item()["terms"]).endswith("。")
+            sentence = obstacle(kind, Standing(state=state, terms=item()["terms"]), {})
+            assert sentence is not None
+            assert sentence.endswith("。")
 
 
 @pytest.mark.parametrize(

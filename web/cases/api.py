@@ -77,13 +77,14 @@ def case_api(services: CaseServices) -> Blueprint:
             limit=limit,
         )
         following = str(rows[-1].touched) if len(rows) == limit else None
+        services.note(current_user(), "listed", what=f"{len(rows)} 件")
         return {"results": [row_for_api(row) for row in rows], "next": following}
 
     @api.get("/cases/<number>")
     @allow(*EVERYBODY)
     @operation(summary="One case, folded from its events", tag="cases", parameters=[_NUMBER], responses={200: _CASE})
     def read_case(number: str) -> dict[str, Any]:
-        return case_for_api(services, *services.visible(number, current_user()))
+        return case_for_api(services, *services.read(number, current_user()))
 
     @api.get("/cases/<number>/materials/<wanted>")
     @allow(*EVERYBODY)
@@ -97,8 +98,7 @@ def case_api(services: CaseServices) -> Blueprint:
         responses={200: None},
     )
     def read_file(number: str, wanted: str) -> Response:
-        services.visible(number, current_user())
-        return file_answer(*services.desk.file(number, wanted))
+        return file_answer(*services.read_file(number, wanted, current_user()))
 
     @api.get("/contested")
     @allow(*EVERYBODY)
@@ -108,7 +108,10 @@ def case_api(services: CaseServices) -> Blueprint:
         responses={200: _CASES},
     )
     def list_contested() -> dict[str, Any]:
-        return {"results": [point_for_api(one) for one in contests(services, current_user())], "next": None}
+        found = contests(services, current_user())
+        for number in {one.row.number for one in found}:
+            services.note(current_user(), "listed_in_full", number)
+        return {"results": [point_for_api(one) for one in found], "next": None}
 
     @api.post("/contested/<point>/settle")
     @allow(*HANDLERS)
@@ -138,9 +141,9 @@ def case_api(services: CaseServices) -> Blueprint:
         user = current_user()
         services.visible(number, user)
         body = json_body(_EVENT_REQUEST)
-        if body["kind"] in {"received", "accepted", "material_added"}:
-            # These come with a form, a receipt or a file, and have a road of their own that checks those too.
-            raise Problem(422, "not_this_way", "收件和交材料不从这里登记。", fields={"kind": "请用收件页或材料页。"})
+        if body["kind"] == "material_added" and "file" in body["data"]:
+            # A file comes with its chunks, and has a road of its own that checks those too.
+            raise Problem(422, "not_this_way", "附件不从这里登记。", fields={"data.file": "请用材料页上传附件。"})
         services.desk.write(number, [Act(body["kind"], body["data"])], services.person_of(user))
         return case_for_api(services, *services.visible(number, user)), 201
 

@@ -35,6 +35,7 @@ BATCH = 500
 
 log = logging.getLogger(__name__)
 
+_CASE_TABLES = ("events", "chunks", "receipts")
 _EVENT_COLUMNS = {
     "id": str,
     "db": str,
@@ -465,6 +466,15 @@ class Casebook:
     def receipts(self, number: str) -> list[Document]:
         with self._read_lock:
             return self._documents(self._read_db, "receipts", number)
+
+    def documents_of(self, number: str) -> dict[str, Store]:
+        """Every event, chunk and receipt of this case by id, with a database that it lies in."""
+        found = self._all(
+            " UNION ALL ".join(f"SELECT id, db FROM {table} WHERE case_number = :number" for table in _CASE_TABLES),  # noqa: S608
+            {"number": number},
+        )
+        stores = {row["db"]: self._store(row["db"]) for row in found}
+        return {row["id"]: store for row in found if (store := stores[row["db"]]) is not None}
 
     def stations_events(self, number: str) -> set[str]:
         """The ids of the events of this case that are not the county's own: the ones that a receipt is for."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from casework.case import Case, Point, Quarantined
-from casework.rights import Actor, may_settle
+from casework.rights import Actor, may_settle, place_in
 from web.cases.casebook import CaseRow
 from web.cases.desk import Act
 from web.cases.services import CaseServices
@@ -40,7 +40,7 @@ def settleable(services: CaseServices, user: User, case: Case) -> frozenset[str]
     return frozenset(
         point["id"]
         for point in case["contested"]
-        if may_settle(point["topic"], actor, case["number"], case["item"], register) is None
+        if may_settle(point["topic"], actor, place_in(case), case["item"], register) is None
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 from casework.canonical import Document, NotCanonical, canonical
 from casework.case import Case, CaseFile
 from casework.documents import chunk, event
+from casework.documents.audit import WROTE
 from casework.documents.event import By, Clock, is_event_shaped
 from casework.documents.register import Register
 from casework.kinds import KINDS
@@ -18,6 +20,7 @@ from casework.rights import may
 from casework.times import Hlc, milliseconds, rfc3339
 from sync.peer import StorageFull, Writer
 from sync.store import Store
+from web.audit import AuditLog
 from web.cases.casebook import Casebook
 from web.errors import Problem
 
@@ -86,10 +89,12 @@ class Desk:
         casebook: Casebook,
         register: Callable[[], Register],
         clock: Callable[[], Reading],
+        audit: AuditLog,
     ) -> None:
         self.station = station
         self.kind = kind
         self.casebook = casebook
+        self.audit = audit
         self._key = key
         self._incarnation = incarnation
         self._writer = writer
@@ -170,7 +175,14 @@ class Desk:
                 documents.append(document)
                 seen, prev = [document["_id"]], document["_id"]
                 case = self.casebook.preview([*events, *documents], ours=documents)
-            home.save([*beside, *documents], locals=notes or {}, writer=self._writer)
+            # Written down first, and durably: no road leads to an event that the log of acts does not know.
+            self.audit.write([self.audit.entry(by, WROTE + act.kind, number) for act in acts], durable=True)
+            try:
+                home.save([*beside, *documents], locals=notes or {}, writer=self._writer)
+            except BaseException:
+                with suppress(StorageFull):
+                    self.audit.note(by, "not_saved", number)
+                raise
             self._last[home.database] = (serial, documents[-1]["_id"])
             if reading.how == "unknown":
                 self._unsure.setdefault(number, []).extend(documents)
@@ -267,6 +279,8 @@ class Desk:
             data=data,
         )
         if refusal is not None:
+            if refusal.status == 403:
+                self.audit.note(by, "refused", number if case is not None else None, KINDS[act.kind].title)
             raise Problem(refusal.status, refusal.code, refusal.sentence)
         problems = KINDS[act.kind].problems(case, data)
         if problems:

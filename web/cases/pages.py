@@ -12,12 +12,13 @@ from casework.case import Case
 from casework.fields import can_set
 from casework.transitions import OPEN_STATES, STATES
 from web.cases.api import EVERYBODY, HANDLERS
-from web.cases.contests import contests, kept_aside, settleable
+from web.cases.contests import Contest, contests, kept_aside, settleable
 from web.cases.desk import Act
 from web.cases.files import checked_upload, file_answer
+from web.cases.masking import masked_case, masked_event, masked_point
 from web.cases.roles import paper_in_words, people_rows, situation_rows
 from web.cases.services import CaseServices
-from web.cases.telling import MATERIAL_STATES, field_in_words, form_rows, state_in_words, tell, tell_point
+from web.cases.telling import MATERIAL_STATES, PointTold, field_in_words, form_rows, state_in_words, tell, tell_point
 from web.errors import Problem
 from web.papers import qr_svg
 from web.signin import User, allow, current_user
@@ -41,6 +42,7 @@ def case_pages(services: CaseServices) -> Blueprint:
         rows = services.casebook.latest(
             services.scope_of(current_user()), states=[state] if state in STATES else [], text=text, limit=100
         )
+        services.note(current_user(), "listed", what=f"{len(rows)} 件")
         return render_template("cases/listing.html", rows=rows, text=text, state=state, states=STATES,
                                station_name=services.station_name)  # fmt: skip
 
@@ -48,13 +50,12 @@ def case_pages(services: CaseServices) -> Blueprint:
     @allow(*EVERYBODY)
     def contested() -> str:
         user = current_user()
+        found, aside = contests(services, user), kept_aside(services, user)
+        services.note(user, "listed", what=f"{len(found) + len(aside)} 件")
         return render_template(
             "cases/contested.html",
-            contests=[
-                (contest, tell_point(contest.point, (services.item(contest.row.item) or {}).get("form", {})))
-                for contest in contests(services, user)
-            ],
-            aside=kept_aside(services, user),
+            contests=[(contest, _in_words(services, contest)) for contest in found],
+            aside=aside,
             station_name=services.station_name,
         )
 
@@ -63,18 +64,23 @@ def case_pages(services: CaseServices) -> Blueprint:
     def show(number: str) -> str:
         return _page(services, number, {})
 
+    @pages.post("/cases/<number>/reveal")
+    @allow(*EVERYBODY)
+    def reveal(number: str) -> str:
+        return _page(services, number, {}, revealed=True)
+
     @pages.get("/cases/<number>/facts")
     @allow(*EVERYBODY)
     def facts(number: str) -> str:
         row, case = services.visible(number, current_user())
+        services.note_refresh(current_user(), "opened", number)
         return render_template("cases/facts.html", row=row, case=case, state=state_in_words(case),
                                photos=_photos(services, case))  # fmt: skip
 
     @pages.get("/cases/<number>/files/<wanted>")
     @allow(*EVERYBODY)
     def file(number: str, wanted: str) -> Response:
-        services.visible(number, current_user())
-        return file_answer(*services.desk.file(number, wanted))
+        return file_answer(*services.read_file(number, wanted, current_user()))
 
     @pages.post("/cases/<number>/acts/<kind>")
     @allow(*HANDLERS)
@@ -109,6 +115,7 @@ def case_pages(services: CaseServices) -> Blueprint:
         if paper not in PAPERS or case["item"] is None:
             raise Problem(404, "no_such_paper", "没有这种文书。")
         services.ready_to_print()
+        services.note(current_user(), "printed", number, PAPERS[paper])
         item = services.item(row.item) or {}
         return render_template(
             f"cases/paper_{paper}.html",
@@ -127,20 +134,31 @@ def case_pages(services: CaseServices) -> Blueprint:
     return pages
 
 
-def _page(services: CaseServices, number: str, problems: Mapping[str, str], kind: str = "") -> str:
+def _page(
+    services: CaseServices, number: str, problems: Mapping[str, str], kind: str = "", *, revealed: bool = False
+) -> str:
+    """The case's page: numbers masked, unless somebody has just asked to see them."""
     user = current_user()
-    row, case = services.visible(number, user)
+    row, whole = services.visible(number, user)
     item = services.item(row.item) or {}
     schema = item.get("form", {})
-    events = services.events_in_order(case)
+    events = services.events_in_order(whole)
+    case = whole if revealed else masked_case(whole, schema)
+    services.note(user, "revealed" if revealed else "opened", number, durable=revealed)
     return render_template(
         "cases/show.html",
         row=row,
         case=case,
         terms=case["item"],
+        hidden=None if revealed else case["fields"] != whole["fields"] or case["contested"] != whole["contested"],
         state=state_in_words(case),
         station=services.station_name(row.station),
-        road=tell(events, case, services.station_name, schema),
+        road=tell(
+            events if revealed else [masked_event(event, schema) for event in events],
+            case,
+            services.station_name,
+            schema,
+        ),
         form=form_rows(schema, case["fields"].get("form") or {}),
         people=people_rows(case["fields"]),
         situation=situation_rows(item, case["fields"]),
@@ -161,6 +179,11 @@ def _page(services: CaseServices, number: str, problems: Mapping[str, str], kind
         open=row.state in OPEN_STATES,
         may_add_files=services.may_add_files and row.state in OPEN_STATES,
     )
+
+
+def _in_words(services: CaseServices, contest: Contest) -> PointTold:
+    schema = (services.item(contest.row.item) or {}).get("form", {})
+    return tell_point(masked_point(contest.point, schema), schema)
 
 
 def _possible(services: CaseServices, user: User, case: Case) -> frozenset[str]:

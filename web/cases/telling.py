@@ -9,7 +9,7 @@ from typing import Any
 from casework.canonical import Document
 from casework.kinds import KINDS
 from casework.kinds.decided import OUTCOMES
-from casework.transitions import STATES
+from casework.transitions import STATES, TRANSITIONS
 from web.cases.services import event_time
 from web.wording import size, yuan
 
@@ -116,7 +116,7 @@ class PointTold:
 def tell_point(point: Mapping[str, Any], schema: Mapping[str, Any]) -> PointTold:
     """The point as both sides read it: the field's own name, outcomes in words."""
     if point["topic"] == "outcome":
-        words = {**OUTCOMES, "withdrawn": "撤回"}
+        words = {**{kind: row.title for kind, row in TRANSITIONS.items()}, **OUTCOMES}
         return PointTold("结果", {side["event"]: words.get(str(side["value"]), "") for side in point["sides"]})
     path = point["topic"].removeprefix("fields.")
     part = _part(path, schema)

@@ -17,6 +17,7 @@ from sync.replicator import replicate
 from sync.store import Databases, Store
 from sync.write_rules import append_only
 from tests.casework.county import CALENDAR, COUNTY, MORNING, VILLAGE, intake_data, item, register, sign_as
+from web.audit import AuditLog
 from web.cases.casebook import Casebook
 from web.cases.desk import Act, Desk, Person, Reading
 
@@ -72,6 +73,7 @@ class Place:
             casebook=self.casebook,
             register=register,
             clock=lambda: Reading(self.now, self.offset_ms, self.how),
+            audit=AuditLog(self.folder / "audit.sqlite3", now=lambda: self.now, random=Random(1)),
         )
         self.receipts = Receipts(
             county=COUNTY,
