@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flask import Flask
+from flask import Flask, url_for
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from casework.times import parse_rfc3339
@@ -62,6 +62,7 @@ def create_station_app(station: Station) -> Flask:
         now=station.now,
         may_add_files=True,
         ready_to_print=lambda: ready_to_print(station),
+        again=lambda number: f"{url_for('intake.choose')}?from={number}",
     )
     app.register_blueprint(station_api(station, services))
     app.register_blueprint(case_api(services))

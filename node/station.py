@@ -24,6 +24,7 @@ from node.guides import Catalogue
 from node.intake import Intake
 from node.line import Line, Road
 from node.refused import RefusedList
+from node.reserved import ReservedNumbers
 from provisioning.contact import Contact, Ledger, StationReport
 from provisioning.folder import StationFolder
 from provisioning.line import poster
@@ -132,11 +133,21 @@ class Station:
             clock=self.clock.reading,
             audit=self.audit,
         )
+        self.reserved = ReservedNumbers(
+            self.local,
+            station=self.code,
+            next_serial=lambda on: self.casebook.next_serial(self.code, on),
+            taken=lambda number: self.casebook.row(number) is not None,
+            now=self.now,
+            random=random,
+        )
         self.intake = Intake(
             desk=self.desk,
             casebook=self.casebook,
             home=lambda: self.store(station_database(self.code)),
             item=self.catalogue.item,
+            reserved=self.reserved,
+            register=lambda: self._register,
             random=random,
         )
         self.drafts = Drafts(self.local, now=self.now, random=random)

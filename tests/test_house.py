@@ -103,6 +103,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         sent.add("photo.m01", (io.BytesIO(photo()), "b.jpg"))
         assert desk.client.post(draft, data=sent, content_type="multipart/form-data").status_code == 303
     clerk.take_in(OLD_AGE)
+    for desk in (agent, clerk):
+        desk.send("/numbers", {"count": "2", "on": "20260916"}, to="/numbers")
     carry(township, county, TOWNSHIP)
     carry(township, county, VILLAGE)
     assert county.centre.casebook.contested() == 1
@@ -136,8 +138,7 @@ class Ways(HTMLParser):
                 self.asked.add(said[name])
         if "data-search" in said:
             self.asked.add(f"{said['data-search']}?part=1&q=x")
-        if "data-draft" in said:
-            self.sent.add(said["data-draft"])
+        self.sent |= {said[name] for name in ("data-draft", "data-check") if name in said}
         if tag == "form":
             (self.sent if said.get("method") == "post" else self.asked).add(said.get("action") or self.path)
 
@@ -290,6 +291,7 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
         "station": COUNTY,
         "username": "sun",
         "code": VILLAGE,
+        "on": "2026-09-16",
     }
     if app == "county":
         return found

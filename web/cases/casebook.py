@@ -521,6 +521,13 @@ class Casebook:
         )
         return _case_row(found) if found is not None else None
 
+    def cases_of(self, id_number: str, *, limit: int) -> list[CaseRow]:
+        """This person's cases that are here, the last taken in first."""
+        found = self._all(
+            "SELECT * FROM cases WHERE person = ? ORDER BY received_at DESC, number DESC LIMIT ?", (id_number, limit)
+        )
+        return [_case_row(row) for row in found]
+
     def next_serial(self, station: str, on: date) -> int:
         """The running number of a station's next case of the day; what makes the number unique is its random tail."""
         day = f"{station}-{on:%Y%m%d}-"
@@ -627,7 +634,7 @@ class Casebook:
         database.table("cases").create(_CASE_COLUMNS, pk="number", if_not_exists=True)
         for table in ("events", "chunks", "receipts"):
             database.table(table).create_index(["case_number"], if_not_exists=True)
-        for columns in (["touched"], ["state", "due_on"], ["item", "person"]):
+        for columns in (["touched"], ["state", "due_on"], ["item", "person"], ["person", "received_at"]):
             database.table("cases").create_index(columns, if_not_exists=True)
         with self._writing() as db:
             db.execute("INSERT OR REPLACE INTO layout (name, version) VALUES ('casebook', ?)", (LAYOUT,))

@@ -16,6 +16,7 @@ from web.cases.contests import Contest, contests, kept_aside, settleable
 from web.cases.desk import Act
 from web.cases.files import checked_upload, file_answer
 from web.cases.masking import masked_case, masked_event, masked_point
+from web.cases.roles import paper_in_words, people_rows, situation_rows
 from web.cases.services import CaseServices
 from web.cases.telling import MATERIAL_STATES, PointTold, field_in_words, form_rows, state_in_words, tell, tell_point
 from web.errors import Problem
@@ -159,6 +160,10 @@ def _page(
             schema,
         ),
         form=form_rows(schema, case["fields"].get("form") or {}),
+        people=people_rows(case["fields"]),
+        situation=situation_rows(item, case["fields"]),
+        paper_in_words=paper_in_words,
+        again=services.again(number) if services.again is not None else None,
         photos=_photos(services, case),
         here=services.casebook.chunks_present(number),
         material_states=MATERIAL_STATES,

@@ -32,6 +32,8 @@ class CaseServices:
     may_add_files: bool
     # Raises `Problem` while nobody knows what day it is: a paper that bears a date must bear the right one.
     ready_to_print: Callable[[], None] = lambda: None
+    # Where another case begins for the person of this one; none where no cases are taken in.
+    again: Callable[[str], str] | None = None
 
     def visible(self, number: str, user: User) -> tuple[CaseRow, Case]:
         """The case, if it is there and this user may see it; what one may not see is as if it were not there."""
