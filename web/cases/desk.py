@@ -18,7 +18,7 @@ from casework.rights import may
 from casework.times import Hlc, milliseconds, rfc3339
 from sync.peer import StorageFull, Writer
 from sync.store import Store
-from web.cases.casebook import Casebook
+from web.cases.casebook import Casebook, Preview
 from web.errors import Problem
 
 # A correction smaller than this changes no date that anybody reads.
@@ -147,6 +147,7 @@ class Desk:
             seen = case["heads"] if case is not None else []
             serial, prev = self._last.get(home.database, (0, None))
             reading = self._clock()
+            preview: Preview | None = None
             for act in acts:
                 self._admit(act, by, case, number)
                 self._hlc = Hlc.tick(milliseconds(reading.corrected), self._hlc, self.station)
@@ -169,13 +170,15 @@ class Desk:
                 )
                 documents.append(document)
                 seen, prev = [document["_id"]], document["_id"]
-                case = self.casebook.preview([*events, *documents], ours=documents)
+                preview = self.casebook.preview([*events, *documents], after=preview)
+                case = preview.case
             home.save([*beside, *documents], locals=notes or {}, writer=self._writer)
             self._last[home.database] = (serial, documents[-1]["_id"])
             if reading.how == "unknown":
                 self._unsure.setdefault(number, []).extend(documents)
             try:
-                self.casebook.follow([home.database])
+                # How the case reads with all of it was found out just now.
+                self.casebook.follow([home.database], expected=preview)
             except StorageFull as full:
                 raise Problem(
                     507,
