@@ -48,8 +48,10 @@ __all__ = ["CaseRow", "Casebook", "Page", "Preview", "Scope", "Wanted"]
 
 # Another number, and the tables are dropped and built anew from the feeds.
 LAYOUT = 2
-# So many documents are read, and then committed, at a time: the most that lie in memory, and that a page waits for.
-BATCH = 500
+# So many documents are read, and then committed, at a time: the most that lie in memory, and that an act waits for.
+BATCH = 200
+# So many cases are folded anew at a time.
+REFOLDED = 50
 # How many documents go by between two words of progress.
 TOLD_EVERY = 10_000
 
@@ -97,6 +99,10 @@ CREATE TABLE IF NOT EXISTS items (item TEXT, name TEXT, PRIMARY KEY (item, name)
 _DERIVED = ("followed", "events", "chunks", "receipts", "cases", "folds", "parts", "words", "items", "stamps")
 
 
+# What was read a moment ago, by (database, id): under one id, another database may hold something else.
+AtHand = Mapping[tuple[str, str], Document]
+
+
 @dataclass(frozen=True)
 class Preview:
     """A case as it would stand with events that are not stored yet, and what that reading rests on.
@@ -113,9 +119,10 @@ class Preview:
 
 @dataclass(frozen=True)
 class _News:
-    """What one batch of a feed has brought, and up to where."""
+    """What one batch of a feed has brought, from where and up to where."""
 
     touched: set[str]
+    since: int
     seq: int
     at_end: bool
 
@@ -186,21 +193,19 @@ class Casebook:
         if numbers is None:
             numbers = [row["case_number"] for row in self._all("SELECT DISTINCT case_number FROM events")]
         waiting = list(numbers)
-        for first in range(0, len(waiting), BATCH):
+        for first in range(0, len(waiting), REFOLDED):
             with self._lock, self._writing() as db:
-                for number in waiting[first : first + BATCH]:
+                for number in waiting[first : first + REFOLDED]:
                     self._project(db, number, {})
-            self._tell("refolded", first, first + BATCH, len(waiting))
+            self._tell("refolded", first, first + REFOLDED, len(waiting))
 
     def _follow_one(self, store: Store, expected: Preview | None) -> set[str]:
         touched: set[str] = set()
-        before, news = 0, self._follow_some(store, expected)
-        while news:
+        while news := self._follow_some(store, expected):
             touched |= news.touched
             if news.at_end:
                 break
-            self._tell(f"read of {store.database}", before, news.seq, store.update_seq)
-            before, news = news.seq, self._follow_some(store, None)
+            self._tell(f"read of {store.database}", news.since, news.seq, store.update_seq)
         return touched
 
     def _follow_some(self, store: Store, expected: Preview | None) -> _News | None:
@@ -215,7 +220,7 @@ class Casebook:
             changes = store.changes_since(since, BATCH)
             if not changes:
                 return None
-            at_hand = {document_id: document for _seq, document_id, deleted, document in changes if not deleted}
+            at_hand = {(store.database, id_): document for _seq, id_, deleted, document in changes if not deleted}
             numbers: set[str] = set()
             told_anew: set[str] = set()
             with self._writing() as db:
@@ -235,7 +240,7 @@ class Casebook:
                     "ON CONFLICT (db) DO UPDATE SET identity = excluded.identity, seq = excluded.seq",
                     (store.database, identity, changes[-1][0]),
                 )
-            return _News(numbers, changes[-1][0], at_end=len(changes) < BATCH)
+            return _News(numbers, since, changes[-1][0], at_end=len(changes) < BATCH)
 
     def _tell(self, what: str, before: int, now: int, all_of_them: int) -> None:
         """A word for whoever waits for a long run, which is one after a change of LAYOUT or a restored backup."""
@@ -297,7 +302,7 @@ class Casebook:
         self,
         db: sqlite3.Connection,
         number: str,
-        at_hand: Mapping[str, Document],
+        at_hand: AtHand,
         expected: Preview | None = None,
     ) -> None:
         events = self._documents(db, "events", number, at_hand)
@@ -355,7 +360,7 @@ class Casebook:
             db.executemany(f"DELETE FROM {table} WHERE ({columns}) = ({marks})", sorted(old - new))  # noqa: S608
             db.executemany(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", sorted(new - old))  # noqa: S608
 
-    def _project_receipts(self, db: sqlite3.Connection, number: str, at_hand: Mapping[str, Document]) -> None:
+    def _project_receipts(self, db: sqlite3.Connection, number: str, at_hand: AtHand) -> None:
         """What a receipt or a chunk changes: not what the case says, but how much of it the county holds."""
         held_at, waiting = self._receipted(db, number, self._documents(db, "events", number, at_hand), at_hand)
         db.execute(
@@ -364,7 +369,7 @@ class Casebook:
         )
 
     def _receipted(
-        self, db: sqlite3.Connection, number: str, events: Sequence[Document], at_hand: Mapping[str, Document]
+        self, db: sqlite3.Connection, number: str, events: Sequence[Document], at_hand: AtHand
     ) -> tuple[str | None, int]:
         """Since when the county holds all of it, and how many documents no receipt covers yet."""
         register = self._register()
@@ -585,15 +590,14 @@ class Casebook:
             self._read_db.close()
             self._db.close()
 
-    def _documents(
-        self, db: sqlite3.Connection, table: str, number: str, at_hand: Mapping[str, Document]
-    ) -> list[Document]:
+    def _documents(self, db: sqlite3.Connection, table: str, number: str, at_hand: AtHand) -> list[Document]:
         """The documents of a case in this table, by id; what is `at_hand` is not read again."""
         documents: list[Document] = []
         homes: dict[str, list[str]] = {}
         for row in db.execute(f"SELECT id, db FROM {table} WHERE case_number = ? ORDER BY id", (number,)):  # noqa: S608
-            if row["id"] in at_hand:
-                documents.append(at_hand[row["id"]])
+            found = at_hand.get((row["db"], row["id"]))
+            if found is not None:
+                documents.append(found)
             else:
                 homes.setdefault(row["db"], []).append(row["id"])
         for name, ids in homes.items():
