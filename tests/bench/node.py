@@ -51,6 +51,12 @@ class Node:
         assert self.process is not None
         return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
 
+    def processor_s(self) -> float:
+        """How long it has been on a processor since its start."""
+        assert self.process is not None
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def peak_memory_mib(self) -> float:
         """The most that it ever had resident."""
         assert self.process is not None
