@@ -293,6 +293,20 @@ def test_what_came_in_beside_an_act_is_in_the_case_all_the_same(pair: Pair, monk
     assert len(case["contested"]) == 1
 
 
+def test_what_another_database_holds_under_the_same_id_changes_no_case(village: Place) -> None:
+    number = village.take_in()
+    before = village.casebook.case(number)
+    other = village.databases.open(f"station-{NEIGHBOUR}")
+    event = village.casebook.events(number)[0]
+    other.save([{**event, "data": {**event["data"], "applicant": {"name": "李建国", "id_type": "户口簿"}}}])
+    village.close()
+    for file in village.folder.glob("projections.sqlite3*"):
+        file.unlink()
+    village.start()
+    village.casebook.follow([village.cases.database, other.database])
+    assert village.casebook.case(number) == before
+
+
 def test_another_layout_is_built_anew_without_checking_a_signature_again_and_says_how_far_it_is(
     village: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
