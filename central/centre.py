@@ -189,8 +189,7 @@ class Centre(County):
         self.trail.follow(stations)
 
     def _follow(self) -> None:
-        # A receipt may be due since before this start: the process may have ended between the event and it.
-        self._note_touched({row.number for row in self.casebook.waiting_cases()})
+        self.note_what_is_due()
         databases: Collection[str] | None = None
         looked_at = cared_at = self.now()
         # Before the first look: what others write during it is seen by the next.
@@ -214,6 +213,10 @@ class Centre(County):
                 log.exception("following the feeds")
                 databases = None
                 self._stop.wait(RETRY_AFTER_S)
+
+    def note_what_is_due(self) -> None:
+        """A receipt or a copy may be due since before this start: the process may have ended between the event and it."""
+        self._note_touched({row.number for row in self.casebook.waiting_cases()} | self.casebook.cases_from_afar())
 
     def _take_changed(self) -> Collection[str] | None:
         """The databases that were written since the last look; None for all of them when the rights may have changed.

@@ -89,3 +89,15 @@ def test_a_case_that_is_forwarded_goes_to_its_new_township(county: SmallCentre, 
     case = county.centre.casebook.case(NUMBER)
     assert case is not None
     assert case["handler"] == OTHER_TOWNSHIP
+
+
+def test_what_was_due_before_a_restart_is_carried_after_it(county: SmallCentre, item: Document) -> None:
+    carry = county.centre.carrier.settle
+    county.centre.carrier.settle = lambda _numbers: 0  # type: ignore[method-assign]
+    taken_in(county, item, handled_by=OTHER_TOWNSHIP)
+    assert ids(county, OTHER_TOWNSHIP) == set()
+    county.centre.carrier.settle = carry  # type: ignore[method-assign]
+    county.restart()
+    county.centre.note_what_is_due()
+    county.centre.catch_up()
+    assert ids(county, OTHER_TOWNSHIP) == ids(county, VILLAGE)

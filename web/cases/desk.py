@@ -21,7 +21,7 @@ from casework.times import Hlc, milliseconds, rfc3339
 from sync.peer import StorageFull, Writer
 from sync.store import Store
 from web.audit import AuditLog
-from web.cases.casebook import Casebook
+from web.cases.casebook import Casebook, Preview
 from web.errors import Problem
 
 # A correction smaller than this changes no date that anybody reads.
@@ -152,6 +152,7 @@ class Desk:
             seen = case["heads"] if case is not None else []
             serial, prev = self._last.get(home.database, (0, None))
             reading = self._clock()
+            preview: Preview | None = None
             for act in acts:
                 self._admit(act, by, case, number)
                 self._hlc = Hlc.tick(milliseconds(reading.corrected), self._hlc, self.station)
@@ -174,7 +175,8 @@ class Desk:
                 )
                 documents.append(document)
                 seen, prev = [document["_id"]], document["_id"]
-                case = self.casebook.preview([*events, *documents], ours=documents)
+                preview = self.casebook.preview([*events, *documents], after=preview)
+                case = preview.case
             # Written down first, and durably: no road leads to an event that the log of acts does not know.
             self.audit.write([self.audit.entry(by, WROTE + act.kind, number) for act in acts], durable=True)
             try:
@@ -187,7 +189,8 @@ class Desk:
             if reading.how == "unknown":
                 self._unsure.setdefault(number, []).extend(documents)
             try:
-                self.casebook.follow([home.database])
+                # How the case reads with all of it was found out just now.
+                self.casebook.follow([home.database], expected=preview)
             except StorageFull as full:
                 raise Problem(
                     507,

@@ -87,10 +87,12 @@ class Place:
     def cases(self) -> Store:
         return self.databases.open(f"station-{VILLAGE}")
 
-    def take_in(self, of: Document | None = None, serial: int = 1) -> str:
+    def take_in(self, of: Document | None = None, serial: int = 1, **applicant: str) -> str:
         self.now += timedelta(minutes=1)
         number = case_number(self.station, self.now.astimezone(CHINA).date(), serial, Random(serial))
-        self.desk.write(number, [Act("received", intake_data(of or item())), Act("accepted")], AGENT)
+        received = intake_data(of or item())
+        received["applicant"] |= applicant
+        self.desk.write(number, [Act("received", received), Act("accepted")], AGENT)
         return number
 
     def close(self) -> None:
