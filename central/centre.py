@@ -25,6 +25,7 @@ from web.localfile import LocalFile
 LOOK_EVERY_S = 1.0
 # Who holds this file's lock follows the feeds.
 FOLLOWER = ".follower"
+FOLLOWED_AT_ONCE = 20
 # After something went wrong, a full disk, say.
 RETRY_AFTER_S = 2.0
 
@@ -156,7 +157,18 @@ class Centre(County):
             # A new register makes the databases of a new station.
             self._heed_catalogue()
             self._watch(self.case_stores())
-        self.casebook.follow(None if databases is None else [name for name in databases if name.startswith("station-")])
+            self.casebook.follow()
+            self._settle()
+            return
+        # A few at a time: a file that was read a moment ago is still open when its receipts are written, and whoever
+        # came first has them first.
+        named = sorted(name for name in databases if name.startswith("station-"))
+        for start in range(0, len(named), FOLLOWED_AT_ONCE):
+            self.casebook.follow(named[start : start + FOLLOWED_AT_ONCE])
+            self._settle()
+        self._settle()
+
+    def _settle(self) -> None:
         with self._touched_lock:
             touched, self._touched = self._touched, set()
         try:
