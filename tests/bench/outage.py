@@ -1,7 +1,8 @@
 """After an outage: every station of a county pushes what it has and pulls what is new, all at the same time.
 
-`python -m tests.bench.outage --stations 1000`. One real county, of one process or of `--workers`; the stations are the production replicator over
-HTTP, in a few processes of many threads. Prints how long a station waits, what the county needed, and per station.
+`python -m tests.bench.outage --stations 1000`. A real county, of one process or of `--workers`; the stations are the
+production replicator over HTTP, in a few processes of many threads. Prints how long a station waits, what the county
+needed, and per station.
 """
 
 from __future__ import annotations
