@@ -147,8 +147,15 @@ class Centre(County):
                 else:
                     self._follow()
 
-    def catch_up(self, databases: Collection[str] | None = None) -> None:
-        """Do what the feeds ask for now: rights and rules first, then projections, then the receipts that are due.
+    def catch_up(self) -> None:
+        """Do what the feeds ask for now: rights and rules first, then projections, then the receipts that are due."""
+        self._take_turn(None)
+        while (changed := self._take_changed()) is None or changed:
+            self._take_turn(changed)
+
+    def _take_turn(self, databases: Collection[str] | None) -> None:
+        """Some of it, and what is left is noted as changed: however much one station has brought, the others have
+        their turn.
 
         `databases` are those that have something new; without them everything is looked at.
         """
@@ -156,15 +163,14 @@ class Centre(County):
             self._watch([self.catalogue])
             # A new register makes the databases of a new station.
             self._heed_catalogue()
-            self._watch(self.case_stores())
-            self.casebook.follow()
-            self._settle()
-            return
-        # A few at a time: a file that was read a moment ago is still open when its receipts are written, and whoever
-        # came first has them first.
+            stores = self.case_stores()
+            self._watch(stores)
+            databases = [store.database for store in stores]
+        # A few at a time: a file that was read a moment ago is still open when its receipts are written.
         named = sorted(name for name in databases if name.startswith("station-"))
         for start in range(0, len(named), FOLLOWED_AT_ONCE):
-            self.casebook.follow(named[start : start + FOLLOWED_AT_ONCE])
+            for unfinished in self.casebook.follow_a_turn(named[start : start + FOLLOWED_AT_ONCE]):
+                self._note_changed(unfinished, 0)
             self._settle()
         self._settle()
 
@@ -186,7 +192,7 @@ class Centre(County):
         self._stood = self.databases.stands()
         while not self._stop.is_set():
             try:
-                self.catch_up(databases)
+                self._take_turn(databases)
                 heard = self._news.wait(LOOK_EVERY_S)
                 self._news.clear()
                 # Those who are busy themselves must not miss the others.

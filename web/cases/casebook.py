@@ -7,6 +7,7 @@ and a document never changes.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import threading
@@ -162,22 +163,45 @@ class Casebook:
         county has a thousand databases and names those that have something.
         """
         stores = self._stores() if databases is None else (self._store(name) for name in databases)
+        touched, _ = self._follow_each(stores, None)
+        if databases is None:
+            self._behind = False
+        return touched
+
+    def follow_a_turn(self, databases: Iterable[str]) -> list[str]:
+        """Read some of what is new in each of these: at most `BATCH` documents. Which of them have more.
+
+        A station that uploads a month must not make the others wait for what the county says of theirs.
+        """
+        return self._follow_each((self._store(name) for name in databases), 1)[1]
+
+    def _follow_each(self, stores: Iterable[Store | None], turns: int | None) -> tuple[set[str], list[str]]:
         touched: set[str] = set()
+        unfinished: list[str] = []
         with self._lock:
             try:
                 for store in stores:
                     if store is not None:
-                        touched |= self._follow_one(store)
+                        numbers, is_finished = self._follow_one(store, turns)
+                        touched |= numbers
+                        if not is_finished:
+                            unfinished.append(store.database)
             except StorageFull:
                 # What is stored must not stay out of sight: whoever looks next tries again.
                 self._behind = True
                 raise
-            if databases is None:
-                self._behind = False
         if touched:
             for listener in self._listeners:
                 listener(touched)
-        return touched
+        return touched, unfinished
+
+    def know(self, store: Store, receipts: Iterable[Document]) -> None:
+        """These receipts were just written: known from now on, however much of the feed lies before them."""
+        with self._lock, self._writing() as db:
+            for document in receipts:
+                number = self._note(db, store, document["_id"], False, document)
+                if number:
+                    self._project_receipts(db, number)
 
     def refold(self, numbers: Iterable[str] | None = None) -> None:
         """Fold cases anew (all of them when not named): a new register or calendar may say something else."""
@@ -187,18 +211,21 @@ class Casebook:
             for number in numbers:
                 self._project(db, number)
 
-    def _follow_one(self, store: Store) -> set[str]:
+    def _follow_one(self, store: Store, turns: int | None) -> tuple[set[str], bool]:
+        """The numbers that were touched, and whether the feed's end was reached within so many turns."""
         touched: set[str] = set()
-        while True:
+        for turn in itertools.count():
             row = self._db.execute("SELECT identity, seq FROM followed WHERE db = ?", (store.database,)).fetchone()
             identity = store.uuid
             # A database that was replaced (restored from a backup, say) is read from its beginning.
             since = row["seq"] if row is not None and row["identity"] == identity else 0
             if since >= store.update_seq:
-                return touched
+                break
+            if turn == turns:
+                return touched, False
             changes = store.changes_since(since, BATCH)
             if not changes:
-                return touched
+                break
             numbers: set[str] = set()
             told_anew: set[str] = set()
             with self._writing() as db:
@@ -219,6 +246,7 @@ class Casebook:
                     (store.database, identity, changes[-1][0]),
                 )
             touched |= numbers
+        return touched, True
 
     def _note(
         self, db: sqlite3.Connection, store: Store, document_id: str, deleted: bool, document: Document
@@ -258,10 +286,12 @@ class Casebook:
                 (document_id, store.database, number),
             )
         else:
-            db.execute(
+            told = db.execute(
                 "INSERT OR IGNORE INTO receipts (id, db, case_number, at) VALUES (?, ?, ?, ?)",
                 (document_id, store.database, number, str(document.get("at", ""))),
             )
+            if told.rowcount == 0:
+                return None
         return number
 
     def _of_county(self, document: Document) -> bool:
