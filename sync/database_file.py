@@ -19,9 +19,10 @@ from sync.sqlite import no_room, sqlite3
 
 BUSY_TIMEOUT_S: Final = 30.0
 IDLE_READERS: Final = 4
-# An open file costs about half a megabyte of caches. Beyond these, the one unused for longest is closed until it is
-# asked for again: a county of a thousand stations has two thousand files, and a few hundred at work at any moment.
-MOST_AWAKE: Final = 200
+# An open file costs about 0.7 MB of caches. Beyond these, the one unused for longest is closed until it is asked for
+# again: a county of a thousand stations has two thousand files, and a few hundred at work at any moment. Of several
+# processes on one folder each keeps its share awake (`share_awake`).
+MOST_AWAKE = 200
 # Free pages are used again by the next writes. From a quarter of the file on they are given back to the disk.
 _FREE_SHARE: Final = 4
 # How many numbers tell how one file lies: that is all there is of a database that nobody has open.
@@ -281,6 +282,12 @@ def _used(file: DatabaseFile) -> None:
         # In use at this very moment: then it is not the one to rest.
         with _awake_lock:
             _awake[tired] = None
+
+
+def share_awake(processes: int) -> None:
+    """So many processes serve one folder: each keeps its share of the files awake."""
+    global MOST_AWAKE  # noqa: PLW0603 - it bounds what this process holds
+    MOST_AWAKE //= processes
 
 
 def _lie_of(path: Path) -> tuple[int, ...]:

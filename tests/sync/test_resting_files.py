@@ -110,3 +110,13 @@ def test_what_another_process_wrote_into_a_resting_file_is_heard_of(databases: D
         store.update({"_id": "b"})
     stores[0].update({"_id": "c"})
     assert stores[0].update_seq == 3
+
+
+def test_several_processes_keep_no_more_files_awake_than_one(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_file, "MOST_AWAKE", 8)
+    database_file.share_awake(4)
+    for n in range(20):
+        databases.open(f"db{n}").update({"_id": "a"})
+    assert open_files(databases.folder) <= 3
