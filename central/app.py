@@ -61,7 +61,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
     app.register_blueprint(case_api(services))
     app.register_blueprint(case_pages(services))
     views.register(app, centre, services)
-    couch = CouchApp(centre.databases, authenticate=bearer_writer(centre.register, centre.now))
+    couch = CouchApp(centre.databases, authenticate=bearer_writer(centre.register, centre.now, centre.sessions))
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/couch": couch})  # type: ignore[method-assign]
     return app
 

@@ -30,6 +30,7 @@ LOOK_EVERY_S = 1.0
 FOLLOWER = ".follower"
 # The log of acts is looked at from its beginning, and what is too old goes, so often.
 LOG_CARE_EVERY = timedelta(days=1)
+FOLLOWED_AT_ONCE = 20
 # After something went wrong, a full disk, say.
 RETRY_AFTER_S = 2.0
 
@@ -166,8 +167,15 @@ class Centre(County):
                 else:
                     self._follow()
 
-    def catch_up(self, databases: Collection[str] | None = None) -> None:
-        """Do what the feeds ask for now: rights and rules first, then projections, then the receipts that are due.
+    def catch_up(self) -> None:
+        """Do what the feeds ask for now: rights and rules first, then projections, then the receipts that are due."""
+        self._take_turn(None)
+        while (changed := self._take_changed()) is None or changed:
+            self._take_turn(changed)
+
+    def _take_turn(self, databases: Collection[str] | None) -> None:
+        """Some of it, and what is left is noted as changed: however much one station has brought, the others have
+        their turn.
 
         `databases` are those that have something new; without them everything is looked at.
         """
@@ -175,9 +183,20 @@ class Centre(County):
             self._watch([self.catalogue])
             # A new register makes the databases of a new station.
             self._heed_catalogue()
-            self._watch(self.case_stores())
-        stations = None if databases is None else [name for name in databases if name.startswith("station-")]
-        self.casebook.follow(stations)
+            stores = self.case_stores()
+            self._watch(stores)
+            databases = [store.database for store in stores]
+        # A few at a time: a file that was read a moment ago is still open when its receipts are written.
+        named = sorted(name for name in databases if name.startswith("station-"))
+        for start in range(0, len(named), FOLLOWED_AT_ONCE):
+            here = named[start : start + FOLLOWED_AT_ONCE]
+            for unfinished in self.casebook.follow_a_turn(here):
+                self._note_changed(unfinished, 0)
+            self._settle()
+            self.trail.follow(here)
+        self._settle()
+
+    def _settle(self) -> None:
         with self._touched_lock:
             touched, self._touched = self._touched, set()
         try:
@@ -186,7 +205,6 @@ class Centre(County):
         except BaseException:
             self._note_touched(touched)
             raise
-        self.trail.follow(stations)
 
     def _follow(self) -> None:
         self.note_what_is_due()
@@ -196,7 +214,7 @@ class Centre(County):
         self._stood = self.databases.stands()
         while not self._stop.is_set():
             try:
-                self.catch_up(databases)
+                self._take_turn(databases)
                 heard = self._news.wait(LOOK_EVERY_S)
                 self._news.clear()
                 # Those who are busy themselves must not miss the others.
@@ -215,7 +233,7 @@ class Centre(County):
                 self._stop.wait(RETRY_AFTER_S)
 
     def note_what_is_due(self) -> None:
-        """A receipt or a copy may be due since before this start: the process may have ended between the event and it."""
+        """A receipt or a copy may be due since before this start: the process may have ended before it was written."""
         self._note_touched({row.number for row in self.casebook.waiting_cases()} | self.casebook.cases_from_afar())
 
     def _take_changed(self) -> Collection[str] | None:

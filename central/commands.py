@@ -39,6 +39,7 @@ def serve(folder: Path, listen: str, workers: int, stop_on_eof: bool) -> None:
     from central.centre import Centre
     from provisioning import ProvisioningError
     from provisioning.folder import CountyFolder
+    from sync.database_file import share_awake
     from sync.sqlite import FIRST_FIXED_VERSION, several_processes_may_write, which_sqlite
     from sync.workers import keep_workers
     from web.serving import Server, end_on_eof, end_on_signals, keep_memory_small, listening, url_of
@@ -62,6 +63,7 @@ def serve(folder: Path, listen: str, workers: int, stop_on_eof: bool) -> None:
             raise click.ClickException(f"{listen} cannot be listened to: {error}") from error
 
         def work() -> None:
+            share_awake(workers)
             centre = Centre(
                 county_folder, version=version("yizhan"), now=lambda: datetime.now(UTC), random=SystemRandom()
             )

@@ -29,15 +29,19 @@ class Chain:
 
 
 def compared(reported: Iterable[Sequence[Any]], held: Iterable[tuple[str, str, int, str]]) -> list[Chain]:
-    """Every chain of a station; rows are (incarnation, home, serial, id of the event that bears it)."""
-    says = {(row[0], row[1]): (int(row[2]), str(row[3])) for row in reported}
-    holds = {(row[0], row[1]): (row[2], row[3]) for row in held}
+    """Every chain of a station; rows are (incarnation, home, serial, id of the event that bears it or its hash)."""
+    says = {(row[0], row[1]): (int(row[2]), _hash_in(str(row[3]))) for row in reported}
+    holds = {(row[0], row[1]): (row[2], _hash_in(row[3])) for row in held}
     chains = []
     for incarnation, home in sorted({*says, *holds}):
         created, said_head = says.get((incarnation, home), (0, ""))
         serial, head = holds.get((incarnation, home), (0, ""))
         chains.append(Chain(incarnation, home, created, serial, _verdict(created, said_head, serial, head)))
     return chains
+
+
+def _hash_in(head: str) -> str:
+    return head.rpartition(":")[2]
 
 
 def _verdict(created: int, said_head: str, held: int, head: str) -> Verdict:

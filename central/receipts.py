@@ -51,8 +51,7 @@ class Receipts:
                     due.setdefault(home.database, (home, []))[1].append(found)
             for home, receipts in due.values():
                 home.save(receipts)
-        if due:
-            self._casebook.follow(due)
+                self._casebook.know(home, receipts)
         return sum(len(receipts) for _, receipts in due.values())
 
     def _receipt(self, number: str) -> Document | None:

@@ -8,6 +8,7 @@ from flask import Blueprint, request
 
 from casework.times import rfc3339
 from node.guides import Hit
+from node.line import Doubt
 from node.station import Station
 from provisioning.register import databases_of
 from web.api import json_body, operation, whole_number
@@ -181,9 +182,23 @@ def sync_state(station: Station) -> dict[str, Any]:
                 "name": name,
                 "update_seq": station.store(name).update_seq,
                 **{key: value for key, value in status.databases.get(name, {}).items() if key == "trouble"},
+                **_doubt(status.doubts.get(name)),
             }
             for name in databases_of(station.code, station.register)
         ],
+    }
+
+
+def _doubt(doubt: Doubt | None) -> dict[str, Any]:
+    if doubt is None:
+        return {}
+    return {
+        "differs": {
+            "here": doubt.here,
+            "at_county": doubt.there,
+            "looked_through": doubt.times,
+            "next_at": rfc3339(doubt.next_at),
+        }
     }
 
 

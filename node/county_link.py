@@ -23,7 +23,10 @@ class CountyLink:
         self._raw_now = raw_now
         self._lock = threading.Lock()
         self._nonce: str | None = None
+        self._told: StationReport | None = None
         self._token: str | None = None
+        self._session: str | None = None
+        self._takes_sessions = True
         self._renew_at: datetime | None = None
 
     def contact(self, report: StationReport) -> Contact:
@@ -39,14 +42,15 @@ class CountyLink:
                     report,
                     now=self._raw_now,
                     want_token=want_token,
+                    told=self._told,
                 )
             except PeerError:
-                # The answer may have been lost after the county used up the nonce.
-                self._nonce = None
+                # The answer may have been lost after the county used up the nonce, and kept the report.
+                self._nonce = self._told = None
                 raise
-            self._nonce = made.nonce
+            self._nonce, self._told = made.nonce, report
             if made.token is not None:
-                self._token = made.token
+                self._token, self._session = made.token, made.session
                 # By our own clock, right or wrong: what counts is how much time goes by.
                 self._renew_at = self._raw_now() + LIFETIME / 2
             return made
@@ -55,6 +59,9 @@ class CountyLink:
         """The county would not take the token: ask for another with the next contact."""
         with self._lock:
             self._renew_at = None
+            # Whoever serves the databases there may know tokens only: the long form has its turn, and then the short.
+            self._takes_sessions = not self._takes_sessions
 
     def authorization(self) -> str | None:
-        return f"Bearer {self._token}" if self._token is not None else None
+        shown = (self._session if self._takes_sessions else None) or self._token
+        return f"Bearer {shown}" if shown is not None else None

@@ -19,9 +19,10 @@ from functools import partial
 from random import Random
 from typing import Any, Protocol
 
-from provisioning.contact import Contact
+from provisioning.contact import Contact, News
 from provisioning.register import CATALOGUE
-from sync.checkpoints import Memory, number_of
+from sync.checkpoints import Memory, forget, number_of
+from sync.inventory import count_of
 from sync.lanes import Lane
 from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, Seq, TooLarge, Unauthorized, Unreachable
 from sync.replicator import Replicated, replicate
@@ -34,10 +35,15 @@ ACTIVE_INTERVAL_S = 4.0
 IDLE_INTERVAL_S = 120.0
 # After a break the first try comes soon, each further one twice as late, up to the pace of contacts.
 FIRST_RETRY_S = 0.5
+# What is saved within so short a time goes up in one request: a request's own words cost as much as a small event.
+GATHER_S = 0.3
 # Large lanes wait for the text at most so long at a time: a text round that hangs must not hold up everything.
 GIVE_WAY_S = 60.0
 # While pieces of files go up, the county is asked what it has for us at most so often.
 LOOK_PAUSE = timedelta(seconds=20)
+# What both sides hold is looked through from the beginning at once when it differs, then less and less often.
+FIRST_LOOK_THROUGH = timedelta(minutes=10)
+LONGEST_LOOK_THROUGH = timedelta(hours=24)
 CHUNK_PREFIX = "chunk:"
 REGISTER_PREFIX = "register:"
 # What a line of 64 kbit/s carries in about three seconds: one chunk in base64. A break costs one such request.
@@ -74,6 +80,19 @@ class Road:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """A database in which the county holds something else than we do, though all was carried: a feed left something
+    out, or one side was restored from a backup. Counts of documents here and there; how often all of it was looked
+    through since, and when it is next.
+    """
+
+    here: int
+    there: int
+    times: int
+    next_at: datetime
+
+
+@dataclass(frozen=True)
 class LineStatus:
     """What every page shows of the line, and the sync page in full."""
 
@@ -82,6 +101,7 @@ class LineStatus:
     trouble: str | None = None
     next_try_at: datetime | None = None
     databases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
 
 
 class Site(Protocol):
@@ -105,6 +125,9 @@ class Site(Protocol):
         ...
 
     def waiting(self) -> int: ...
+    def holds(self, name: str) -> int:
+        """How many documents lie in the local database."""
+        ...
 
 
 class Line:
@@ -143,6 +166,8 @@ class Line:
         self._known: dict[str, Seq] = {}
         # What replication remembers from run to run; a lane's runs follow one another.
         self._memories: dict[tuple[str, str], Memory] = {}
+        # (database, lane, direction) to be looked through from the beginning.
+        self._anew: set[tuple[str, str, str]] = set()
         self._threads: list[threading.Thread] = []
 
     # -- what others ask -----------------------------------------------------------------------------------------
@@ -188,6 +213,13 @@ class Line:
             if len(reached) == 1 and (seq := reached.pop()) is not None:
                 found[name] = seq
         return found
+
+    def is_at_rest(self, road: Road, seq: int) -> bool:
+        """Whether everything up to this local sequence was carried both ways, as far as we know: then the county holds
+        the same.
+        """
+        pushed = {self._pushed.get((road.name, lane)) for lane in lanes_of(road.name)}
+        return road.name in self.seen() and (not road.push or pushed == {seq})
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -241,6 +273,8 @@ class Line:
         wake = self._wakes[thread]
         while not self._stop.is_set():
             wake.wait()
+            if thread == "text":
+                self._stop.wait(GATHER_S)
             wake.clear()
             if thread == "text":
                 self._text_rests.clear()
@@ -273,6 +307,7 @@ class Line:
 
     def make_contact(self) -> bool:
         """One contact; whether the county answered."""
+        seen = self.seen()
         try:
             contact = self._site.contact()
         except PeerError as error:
@@ -280,8 +315,62 @@ class Line:
             self._note(online=False, trouble=say(error))
             return False
         self._known.update(contact.changed)
+        for name, news in contact.news.items():
+            if name in seen:
+                self._take(name, news, seen[name])
+        self._heed(contact)
         self._note(online=True, last_contact_at=contact.county_time, trouble=None)
         return True
+
+    def _take(self, name: str, news: News, seen: Seq) -> None:
+        """Store what came with the contact's answer; a pull does it, and tells of what is wrong, where this cannot."""
+        lanes = lanes_of(name)
+        store = self._site.store(name)
+        before = store.update_seq
+        if any(self._pulled.get((name, lane)) != seen for lane in lanes) or len(store.read(news.own)) != len(news.own):
+            return
+        try:
+            written = self._site.arriving(name).bulk_docs(news.documents, new_edits=False)
+        except PeerError:
+            return
+        if any(one.error is not None for one in written):
+            return
+        # What has come down is not offered up again.
+        self._memories.setdefault((name, "text"), Memory()).arrived((one.id, one.rev) for one in written)
+        since = store.changes(before)
+        is_all = {change.id for change in since.results} <= {one.id for one in written}
+        for lane in lanes:
+            self._pulled[(name, lane)] = self._known[name]
+            if is_all and self._pushed.get((name, lane)) == before:
+                self._pushed[(name, lane)] = number_of(since.last_seq) or 0
+        self._site.arrived({name})
+        self._note_database(name, trouble=None, pulled_at=self._now())
+
+    def _heed(self, contact: Contact) -> None:
+        """Where the county holds something else than we do, look through all of it again; less often each time."""
+        doubts = dict(self.status().doubts)
+        for name in contact.agrees:
+            doubts.pop(name, None)
+        for name, theirs in contact.differs.items():
+            here, there, known = self._site.holds(name), count_of(theirs), doubts.get(name)
+            if there is None or (known is not None and self._now() < known.next_at):
+                continue
+            times = known.times + 1 if known is not None else 1
+            rest = min(FIRST_LOOK_THROUGH * 2 ** min(times - 1, 20), LONGEST_LOOK_THROUGH)
+            doubts[name] = Doubt(here, there, times, self._now() + rest * self._random.uniform(0.9, 1.1))
+            may_push = any(road.name == name and road.push for road in self._site.roads())
+            ways = (["up"] if here >= there and may_push else []) + (["down"] if here <= there or not may_push else [])
+            log.warning("%s: %d documents here, %d at the county; looked through again %s", name, here, there, ways)
+            self._anew.update((name, lane, way) for lane in lanes_of(name) for way in ways)
+        self._note(doubts=doubts)
+
+    def _begin_anew(self, source: Lane, target: Peer, name: str, lane: str, way: str) -> None:
+        """Forget how far this lane had got, if it is to be looked through: a break on the way goes on from there."""
+        if (name, lane, way) in self._anew:
+            forget(source, target, self._now, self._random)
+            self._memories.pop((name, lane), None)
+            (self._pushed if way == "up" else self._pulled).pop((name, lane), None)
+            self._anew.discard((name, lane, way))
 
     def carry(self, lane: str) -> bool:
         """Replicate each road in this lane, both ways where it goes both ways; False at the first break of the line."""
@@ -311,16 +400,20 @@ class Line:
         return True
 
     def _push(self, name: str, lane: str) -> None:
-        store = self._site.store(name)
+        store, remote = self._site.store(name), self._site.remote(name)
+        source = self._lane(store, name, lane)
+        self._begin_anew(source, remote, name, lane, "up")
         at = store.update_seq
         pushed = self._pushed.get((name, lane))
         if pushed is None or any(_LANES[lane](name, row.id) for row in store.changes(pushed).results):
-            done = self._replicate(self._lane(store, name, lane), self._site.remote(name), name, lane, "up")
+            done = self._replicate(source, remote, name, lane, "up")
             if done is None:
                 return
         self._pushed[(name, lane)] = at
 
     def _pull(self, name: str, lane: str) -> None:
+        source, target = self._lane(self._site.remote(name), name, lane), self._site.arriving(name)
+        self._begin_anew(source, target, name, lane, "down")
         known, stood = self._known.get(name), self._pulled.get((name, lane))
         if known is None or stood == known:
             return
@@ -331,9 +424,8 @@ class Line:
         self._looked_at[name] = self._now()
         store = self._site.store(name)
         before = store.update_seq
-        source = self._lane(self._site.remote(name), name, lane)
         try:
-            done = self._replicate(source, self._site.arriving(name), name, lane, "down")
+            done = self._replicate(source, target, name, lane, "down")
         finally:
             if store.update_seq != before:
                 # Also if the line broke after that: the next run finds it here, and has nothing to tell of.

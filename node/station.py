@@ -36,6 +36,7 @@ from provisioning.register import (
     databases_of,
     station_database,
 )
+from sync.inventory import Inventories
 from sync.peer import Document, Peer, PeerError, StorageFull, Writer, WriteRule
 from sync.remote import RemotePeer
 from sync.store import Databases, Store
@@ -46,6 +47,8 @@ from web.cases.desk import Desk, Person
 from web.localfile import LocalFile
 
 REQUEST_TIMEOUT_S = 20.0
+# So exactly is told how much room there is: what changes with every write would be said again with every contact.
+ROOM_STEP_BYTES = 64 << 20
 AUDIT = "audit.sqlite3"
 
 log = logging.getLogger(__name__)
@@ -81,6 +84,7 @@ class Station:
         self.incarnation = f"{random.getrandbits(64):016x}"
         self.key = folder.key()
         self._reload_lock = threading.Lock()
+        self._inventories = Inventories()
 
         self.databases = Databases(folder.databases, rule_for=rule_for, random=random)
         self.local = LocalFile(folder.path / "station.sqlite3")
@@ -253,6 +257,9 @@ class Station:
     def waiting(self) -> int:
         return self.casebook.waiting()
 
+    def holds(self, name: str) -> int:
+        return self._inventories.of(self.store(name)).documents
+
     def _reload_catalogue(self) -> None:
         store = self._catalogue_store()
         newest = current_register(store, self.folder.authority_fingerprint)
@@ -290,13 +297,20 @@ class Station:
             waiting=self.casebook.waiting(),
             contested=self.casebook.contested(),
             refused=self.refused_list.count(),
-            disk_free_bytes=shutil.disk_usage(self.folder.path).free,
+            disk_free_bytes=shutil.disk_usage(self.folder.path).free // ROOM_STEP_BYTES * ROOM_STEP_BYTES,
             ledgers=tuple(
-                Ledger(incarnation, home, serial, head)
+                # An event's id ends in its hash, and the rest says nothing more.
+                Ledger(incarnation, home, serial, head.rpartition(":")[2])
                 for incarnation, home, serial, head in self.casebook.ledgers(self.code)
             ),
             seen=self.line.seen(),
+            holds=self._holdings(),
         )
+
+    def _holdings(self) -> dict[str, str]:
+        """What lies in those databases in which nothing is under way."""
+        found = {road: self._inventories.of(self.store(road.name)) for road in self.roads()}
+        return {road.name: holding.text() for road, holding in found.items() if self.line.is_at_rest(road, holding.seq)}
 
     def close(self) -> None:
         self.line.stop()

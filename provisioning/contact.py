@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from casework.canonical import NotCanonical, canonical
+from casework.documents.register import Register
 from casework.signing import signature_holds
 from casework.times import milliseconds, parse_rfc3339, rfc3339
 from provisioning.county import County
@@ -16,12 +18,16 @@ from provisioning.keys import StationKey
 from provisioning.line import Answer, Post
 from provisioning.register import databases_of
 from provisioning.tokens import NonceRefused, mint
-from sync.peer import BadRequest, Conflict, Forbidden, Garbled, PeerError, Seq, Unauthorized
+from sync.peer import BadRequest, Conflict, Document, Forbidden, Garbled, PeerError, Seq, Unauthorized
+from sync.store import Store
 
 PATH = "/api/v1/contact"
 LONGEST_BODY_BYTES = 256 << 10
 LONGEST_TEXT = 200
 MOST_ROWS = 2000
+# What little is new of cases comes along with the answer, which saves the station two requests; more is for a pull.
+MOST_NEWS = 12
+MOST_NEWS_BYTES = 4_000
 
 
 class Ledger(NamedTuple):
@@ -35,7 +41,10 @@ class Ledger(NamedTuple):
 
 @dataclass(frozen=True)
 class StationReport:
-    """How a station is. `clock` is its clock's raw word, `seen` the update sequences that it knows."""
+    """How a station is. `clock` is its clock's raw word, `seen` the update sequences that it knows.
+
+    `holds` says what lies in those databases in which nothing is under way (`sync.inventory.Holding.text`).
+    """
 
     version: str
     register: int
@@ -48,6 +57,7 @@ class StationReport:
     disk_free_bytes: int
     ledgers: tuple[Ledger, ...] = ()
     seen: Mapping[str, Seq] | None = None
+    holds: Mapping[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -62,7 +72,25 @@ class StationReport:
             "disk_free_bytes": self.disk_free_bytes,
             "ledgers": [list(ledger) for ledger in self.ledgers],
             "seen": dict(self.seen or {}),
+            "holds": dict(self.holds or {}),
         }
+
+    def beyond(self, told: StationReport | None) -> dict[str, Any]:
+        """What is to be said to a county that was told `told` last: only what has become another since then.
+
+        `same` names what was told. Of a ledger only its changed rows; in `seen` and `holds`, null is what is no more.
+        """
+        whole = self.to_json()
+        if told is None or {row[:2] for row in told.ledgers} - {row[:2] for row in self.ledgers}:
+            return whole
+        before = told.to_json()
+        news = {name: value for name, value in whole.items() if value != before[name]}
+        for name in news.keys() & set(_BY_NAME):
+            gone = dict.fromkeys(before[name].keys() - whole[name].keys())
+            news[name] = gone | {key: value for key, value in whole[name].items() if value != before[name].get(key)}
+        if "ledgers" in news:
+            news["ledgers"] = [row for row in whole["ledgers"] if row not in before["ledgers"]]
+        return {"same": _name_of(before), "clock": self.clock, **news}
 
     @classmethod
     def of(cls, said: object) -> StationReport:
@@ -81,7 +109,36 @@ class StationReport:
             disk_free_bytes=_count(said, "disk_free_bytes"),
             ledgers=_ledgers(said.get("ledgers", [])),
             seen=_seen(said.get("seen", {})),
+            holds=_holds(said.get("holds", {})),
         )
+
+
+# The parts of a report that have many entries, and are told entry by entry.
+_BY_NAME = ("seen", "holds")
+
+
+def _name_of(report: Mapping[str, Any]) -> str:
+    """A short name for all that a report says but the time."""
+    lasting = {name: value for name, value in report.items() if name != "clock"}
+    return hashlib.sha256(canonical(lasting)).hexdigest()[:12]
+
+
+def _made_whole(said: object, last: Mapping[str, Any] | None) -> object:
+    """A report that was told as what is `beyond` the last one. Raises `NonceRefused` for a last one not known here."""
+    if not isinstance(said, dict) or "same" not in said:
+        return said
+    if last is None or _name_of(last) != said["same"]:
+        raise NonceRefused
+    whole = {**last, **{name: value for name, value in said.items() if name not in ("same", "ledgers", *_BY_NAME)}}
+    for name in _BY_NAME:
+        news = said.get(name, {})
+        if not isinstance(news, dict):
+            raise BadRequest(f"站点报告的 {name} 应为小对象。")
+        whole[name] = {key: value for key, value in {**last.get(name, {}), **news}.items() if value is not None}
+    news = said.get("ledgers", [])
+    rows = {tuple(row[:2]): list(row) for row in [*last["ledgers"], *_ledgers(news)]}
+    whole["ledgers"] = list(rows.values())
+    return whole
 
 
 def _text(said: Mapping[str, Any], name: str) -> str:
@@ -122,7 +179,23 @@ def _seen(said: object) -> dict[str, Seq]:
     return said
 
 
+def _holds(said: object) -> dict[str, str]:
+    if not isinstance(said, dict) or len(said) > MOST_ROWS:
+        raise BadRequest("站点报告的 holds 应为小对象。")
+    for name, text in said.items():
+        if not isinstance(text, str) or max(len(name), len(text)) > LONGEST_TEXT:
+            raise BadRequest("站点报告的 holds 应为各库的内容摘要。")
+    return said
+
+
 # The station's side.
+
+
+class News(NamedTuple):
+    """All that is new in a database since what the station has seen: its own documents by id, and the others."""
+
+    own: tuple[str, ...]
+    documents: tuple[Document, ...]
 
 
 @dataclass(frozen=True)
@@ -131,7 +204,9 @@ class Contact:
 
     `offset_ms` is what to add to this machine's clock to have the county's, as well as one round trip can
     tell. `interval_s` is the pace at which the county wants to hear of us, `changed` the county's update
-    sequences of those of our databases that have something we have not seen.
+    sequences of those of our databases that have something we have not seen. `session` is the short form of the
+    token, where the county has one. `news` is what is new where that is little. `differs` says what the county holds
+    where that is not what we do, `agrees` names the databases in which it is.
     """
 
     nonce: str
@@ -143,6 +218,10 @@ class Contact:
     interval_s: int
     round_trip_ms: int
     offset_ms: int
+    session: str | None = None
+    news: Mapping[str, News] = field(default_factory=dict)
+    differs: Mapping[str, str] = field(default_factory=dict)
+    agrees: frozenset[str] = frozenset()
 
 
 def contact(
@@ -154,15 +233,19 @@ def contact(
     *,
     now: Callable[[], datetime],
     want_token: bool = True,
+    told: StationReport | None = None,
 ) -> Contact:
     """One contact: one request, or two when the nonce is missing or has run out. `now` is the raw clock.
+
+    `told` is the last report that this county has answered: what is the same is not said again.
 
     Raises `sync.peer.Unreachable`, `Garbled`, `Unauthorized` (the county does not know our key), `Forbidden`
     (it has revoked it), `BadRequest`.
     """
     fresh: object = nonce
     for attempt in ("with what we have", "with a fresh nonce"):
-        body = _signed(key, fresh, report, want_token)
+        # Whoever does not know the nonce may not know what was told before either.
+        body = _signed(key, fresh, report.beyond(told if fresh is nonce else None), want_token)
         began = now()
         answer = post(county_url.rstrip("/") + PATH, body, {"Content-Type": "application/json"})
         ended = now()
@@ -174,8 +257,8 @@ def contact(
     return _understood(answer, began, ended, report)
 
 
-def _signed(key: StationKey, nonce: object, report: StationReport, want_token: bool) -> bytes:
-    said = {"key": key.id, "nonce": nonce, "token": want_token, "report": report.to_json()}
+def _signed(key: StationKey, nonce: object, report: Document, want_token: bool) -> bytes:
+    said = {"key": key.id, "nonce": nonce, "report": report, **({"token": True} if want_token else {})}
     # An opening without a nonce will be refused in any case: it carries neither report nor signature.
     if nonce is None:
         return canonical({"key": key.id})
@@ -192,7 +275,9 @@ def _understood(answer: Answer, began: datetime, ended: datetime, report: Statio
         county_time = parse_rfc3339(said["time"])
         token, expires = said.get("token"), said.get("token_expires_at")
         round_trip_ms = milliseconds(ended) - milliseconds(began)
-        changed = _seen(said["changed"])
+        changed = _seen(said.get("changed", {}))
+        differs = _holds(said.get("differs", {}))
+        compared = (report.holds or {}).keys() - changed.keys()
         return Contact(
             nonce=_text(said, "nonce"),
             county_time=county_time,
@@ -203,9 +288,20 @@ def _understood(answer: Answer, began: datetime, ended: datetime, report: Statio
             interval_s=int(said.get("interval_s", report.interval_s)),
             round_trip_ms=round_trip_ms,
             offset_ms=milliseconds(county_time) - milliseconds(began) - round_trip_ms // 2,
+            session=None if said.get("session") is None else _text(said, "session"),
+            news={name: _news(one) for name, one in said.get("news", {}).items() if name in changed},
+            differs=differs,
+            agrees=frozenset(compared - differs.keys()),
         )
     except (KeyError, ValueError, TypeError, AttributeError, BadRequest) as error:
         raise Garbled(f"The county's answer is not one: {error}") from error
+
+
+def _news(said: Mapping[str, Any]) -> News:
+    own, documents = said["own"], said["documents"]
+    if not all(isinstance(id_, str) for id_ in own) or not all(isinstance(one, dict) for one in documents):
+        raise ValueError("news that are none")
+    return News(tuple(own), tuple(documents))
 
 
 # The county's side.
@@ -254,7 +350,11 @@ def _answer(county: County, body: bytes, address: str) -> Answer:
             raise Unauthorized("县中心不认识这把密钥，或者签名不对。")
         if key.revoked is not None:
             raise Forbidden("县中心已经吊销了本站的密钥，请联系县管理员。")
-        report = StationReport.of(said.get("report"))
+        try:
+            report = StationReport.of(_made_whole(said.get("report"), last["report"] if last else None))
+        except NonceRefused:
+            fresh = county.nonces.issue(station, now, nonce_at)
+            return _said(401, {"error": "report", "message": "请把站点报告从头说一遍。", "nonce": fresh})
         kept = {
             "at": rfc3339(now),
             "key": key.id,
@@ -270,24 +370,73 @@ def _answer(county: County, body: bytes, address: str) -> Answer:
         except Conflict:
             fresh = county.nonces.issue(station, now, nonce_at)
             return _said(401, {"error": "nonce", "message": "请用新的随机数再签一次。", "nonce": fresh})
-    seen = report.seen or {}
     answer: dict[str, Any] = {
         "nonce": county.nonces.issue(station, now, nonce_at),
         "time": rfc3339(county.now()),
         "register": register.number,
-        "changed": {},
+        **_what_to_tell(county, register, station, report),
     }
-    for name in databases_of(station, register):
-        store = county.databases.existing(name)
-        if store is not None and (seq := store.update_seq) != seen.get(name):
-            answer["changed"][name] = seq
     if said.get("token"):
         token = mint(key, county=county.key, now=now)
         answer |= {"token": token.text, "token_expires_at": rfc3339(token.expires_at)}
+        answer["session"] = county.sessions.issue(key, token)
     wished = county.folder.contact_interval_s
     if wished and wished != report.interval_s:
         answer["interval_s"] = wished
     return _said(200, answer)
+
+
+def _what_to_tell(county: County, register: Register, station: str, report: StationReport) -> dict[str, Any]:
+    """Of the station's databases: which have changed, and what is new in them; in which it holds something else."""
+    found: dict[str, Any] = {}
+    for name in databases_of(station, register):
+        store = county.databases.existing(name)
+        if store is not None:
+            for part, told in _of_database(county, store, station, report):
+                found.setdefault(part, {})[name] = told
+    return found
+
+
+def _of_database(county: County, store: Store, station: str, report: StationReport) -> Iterator[tuple[str, Any]]:
+    """That it has changed, and what is new if that is little; or that the station holds something else than the county
+    though it has seen everything.
+    """
+    seq, seen = store.update_seq, (report.seen or {}).get(store.database)
+    if seq == seen:
+        says = (report.holds or {}).get(store.database)
+        if says is not None:
+            holding = county.inventories.of(store)
+            # Else something has been written just now.
+            if holding.seq == seq and holding.text() != says:
+                yield "differs", holding.text()
+        return
+    news = _little_news(store, station, seen) if store.database.startswith("station-") else None
+    if news is not None:
+        seq, told = news
+        yield "news", told
+    yield "changed", seq
+
+
+def _little_news(store: Store, station: str, seen: object) -> tuple[int, Document] | None:
+    """All that came after `seen`, and up to where, if it is a few records; None if it is more, or pieces of files."""
+    if type(seen) is not int or not 0 <= store.update_seq - seen <= MOST_NEWS:
+        return None
+    rows = store.changes_since(seen, MOST_NEWS + 1)
+    own: list[str] = []
+    documents: list[Document] = []
+    for _seq, id_, deleted, document in rows:
+        kind = id_.partition(":")[0]
+        if deleted or kind not in ("event", "receipt") or "_attachments" in document:
+            return None
+        if document.get("station") == station and kind == "event":
+            # It has that; if not, it pulls.
+            own.append(id_)
+        else:
+            documents.append(document)
+    told: Document = {"own": own, "documents": documents}
+    if not rows or len(rows) > MOST_NEWS or len(_compact(told)) > MOST_NEWS_BYTES:
+        return None
+    return rows[-1][0], told
 
 
 def _signature_holds(said: Mapping[str, Any], public_key: Any) -> bool:
@@ -306,4 +455,8 @@ def _ahead_ms(report: StationReport, now: datetime) -> int | None:
 
 
 def _said(status: int, answer: Mapping[str, Any]) -> Answer:
-    return Answer(status, json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())
+    return Answer(status, _compact(answer))
+
+
+def _compact(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -13,7 +13,8 @@ from casework.documents.register import Register
 from provisioning.folder import CountyFolder
 from provisioning.register import CATALOGUE, FLEET, apply_securities, current_register
 from provisioning.throttle import Throttle
-from provisioning.tokens import Nonces
+from provisioning.tokens import Nonces, Sessions
+from sync.inventory import Inventories
 from sync.peer import WriteRule
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only
@@ -33,6 +34,8 @@ class County:
         self.authority = folder.authority()
         self.key = folder.key()
         self.nonces = Nonces(self.key.derive("nonces"), random)
+        self.sessions = Sessions(self.key.derive("sessions"))
+        self.inventories = Inventories()
         self.wrong_codes = Throttle(limit=10, window_s=600)
         # One writer of registers and contacts at a time in this process; other processes meet it as a
         # conflict.

@@ -54,7 +54,8 @@ def poster(pool: urllib3.PoolManager, *, timeout_s: float = 15) -> Post:
                 "POST",
                 url,
                 body=body,
-                headers=dict(headers),
+                # Without what urllib3 would say of itself: a contact goes over a thin line thirty times an hour.
+                headers={**headers, "User-Agent": "yizhan", "Accept-Encoding": urllib3.util.SKIP_HEADER},
                 timeout=timeout_s,
                 redirect=False,
                 retries=False,

@@ -1,4 +1,4 @@
-"""Tokens (ES256 JWT) that the county issues to stations, and the nonces by which these prove their key."""
+"""Tokens (ES256 JWT) that the county issues to stations, their short form, and the nonces that prove a key."""
 
 from __future__ import annotations
 
@@ -77,16 +77,58 @@ def read_token(text: str, register: Register, now: datetime) -> Writer:
     return Writer(subject, held)
 
 
+class Sessions:
+    """Short words for a token of 350 bytes, which would be the largest part of most requests of a station.
+
+    Only the county that gave one can read it: it names the token's key and end under a MAC, and is remembered nowhere,
+    so it holds across restarts and worker processes. A CouchDB in the county's place takes the token itself.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def issue(self, proven: Key, token: Token) -> str:
+        """32 characters that are worth what `token` is, which was minted for `proven`."""
+        body = int(proven.station).to_bytes(5, "big") + proven.serial.to_bytes(2, "big")
+        body += int(token.expires_at.timestamp()).to_bytes(4, "big")
+        return base64.urlsafe_b64encode(body + self._mac(body)).decode("ascii")
+
+    def read(self, text: str, register: Register, now: datetime) -> Writer:
+        """Whose session this is, with the roles that the register grants the key. Raises as `read_token`."""
+        try:
+            raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
+        except ValueError:
+            raise BadRequest("This is not a token.") from None
+        body, mac = raw[:11], raw[11:]
+        if len(raw) != 24 or not hmac.compare_digest(mac, self._mac(body)):
+            raise Unauthorized("The session is not one of this county.")
+        key = register.key(f"{int.from_bytes(body[:5], 'big'):012}:{int.from_bytes(body[5:7], 'big')}")
+        if now.timestamp() >= int.from_bytes(body[7:], "big"):
+            raise Unauthorized("The session has run out.")
+        if key is None or key.revoked is not None:
+            raise Unauthorized("The session's key is not, or no longer, in the key register.")
+        return Writer(key.station, roles_of(key))
+
+    def _mac(self, body: bytes) -> bytes:
+        return hmac.digest(self._secret, body, hashlib.sha256)[:13]
+
+
 def bearer_writer(
-    register: Callable[[], Register], now: Callable[[], datetime]
+    register: Callable[[], Register], now: Callable[[], datetime], sessions: Sessions | None = None
 ) -> Callable[[Mapping[str, Any]], Writer | None]:
-    """Whom a WSGI request's bearer token names, for `sync.wsgi.CouchApp`; None when it carries none."""
+    """Whom a WSGI request's bearer token names, for `sync.wsgi.CouchApp`; None when it carries none.
+
+    With `sessions` the short form is taken too.
+    """
 
     def writer(environ: Mapping[str, Any]) -> Writer | None:
         scheme, _, text = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
         if scheme.lower() != "bearer":
             return None
-        return read_token(text.strip(), register(), now())
+        text = text.strip()
+        if sessions is not None and "." not in text:
+            return sessions.read(text, register(), now())
+        return read_token(text, register(), now())
 
     return writer
 

@@ -75,6 +75,14 @@ def _sessions(log: Document | None) -> dict[str, Seq]:
     return sessions
 
 
+def forget(source: Peer, target: Peer, now: Callable[[], datetime], random: Random) -> None:
+    """Make the next run from `source` to `target` begin at the beginning; one that breaks off goes on from there."""
+    checkpoints = Checkpoints(source, target, replication_id(source.name, target.name, None), now, random)
+    checkpoints.start()
+    checkpoints.start_seq = 0
+    checkpoints.record(0, Progress())
+
+
 def identity(info: Document) -> str | None:
     """What changes when a database is replaced by another of its name; None if this peer does not say.
 

@@ -19,11 +19,14 @@ from sync.sqlite import no_room, sqlite3
 
 BUSY_TIMEOUT_S: Final = 30.0
 IDLE_READERS: Final = 4
-# An open file costs about half a megabyte of caches. Beyond these, the one unused for longest is closed until it is
-# asked for again: a county of a thousand stations has two thousand files, and a few hundred at work at any moment.
-MOST_AWAKE: Final = 200
+# An open file costs about 0.7 MB of caches. Beyond these, the one unused for longest is closed until it is asked for
+# again: a county of a thousand stations has two thousand files, and a few hundred at work at any moment. Of several
+# processes on one folder each keeps its share awake (`share_awake`).
+MOST_AWAKE = 200
 # Free pages are used again by the next writes. From a quarter of the file on they are given back to the disk.
 _FREE_SHARE: Final = 4
+# How many numbers tell how one file lies: that is all there is of a database that nobody has open.
+_LONE_FILE: Final = 3
 _SQLITE_BUSY = 5
 
 _log = logging.getLogger(__name__)
@@ -49,6 +52,8 @@ class DatabaseFile:
         self._idle_readers: deque[sqlite3.Connection] = deque()
         self._readers_out = 0
         self._readers_lock = threading.Lock()
+        # Of a resting file: how it lies on the disk, and its newest sequence.
+        self._slept: tuple[tuple[int, ...], int] | None = None
         is_new = not path.exists() or path.stat().st_size == 0
         with storage_errors():
             writer = _writer_of(path, "rwc")
@@ -158,6 +163,7 @@ class DatabaseFile:
             raise NotFound("Database is closed or deleted.")
         with suppress(IndexError):
             return self._idle_readers.pop()
+        self._slept = None
         with storage_errors():
             return _connection(self.path, "ro")
 
@@ -183,11 +189,21 @@ class DatabaseFile:
             self._epoch_begun = self._epoch_begun or epoch_began
         _used(self)
 
+    def resting_seq(self) -> int | None:
+        """The newest sequence of a file that rests here and lies as it was left; None if it has to be asked.
+
+        A county of a thousand stations looks at each one's databases at every contact: to open them for it would cost
+        more than all the rest of the contact.
+        """
+        slept = self._slept
+        return slept[1] if slept is not None and slept[0] == _lie_of(self.path) else None
+
     def _awake_writer(self) -> sqlite3.Connection:
         """The writer connection, opened again if the file was resting; the write lock is held."""
         if self._closed:
             raise NotFound("Database is closed or deleted.")
         if self._writer is None:
+            self._slept = None
             # Whoever deleted the file meanwhile must not find an empty one in its place.
             self._writer = _writer_of(self.path, "rw")
         return self._writer
@@ -200,11 +216,16 @@ class DatabaseFile:
             with self._readers_lock:
                 if self._readers_out:
                     return False
-                while self._idle_readers:
+                while len(self._idle_readers) > (self._writer is None):
                     self._idle_readers.pop().close()
-            if self._writer is not None:
-                self._writer.close()
+                last = self._writer or (self._idle_readers.pop() if self._idle_readers else None)
                 self._writer = None
+                if last is not None:
+                    seq = last.execute("SELECT coalesce(max(seq), 0) FROM documents").fetchone()[0]
+                    last.close()
+                    lie = _lie_of(self.path)
+                    # A WAL that is still there has a reader or a writer in another process.
+                    self._slept = (lie, seq) if len(lie) == _LONE_FILE else None
             return True
         finally:
             self._write_lock.release()
@@ -261,6 +282,22 @@ def _used(file: DatabaseFile) -> None:
         # In use at this very moment: then it is not the one to rest.
         with _awake_lock:
             _awake[tired] = None
+
+
+def share_awake(processes: int) -> None:
+    """So many processes serve one folder: each keeps its share of the files awake."""
+    global MOST_AWAKE  # noqa: PLW0603 - it bounds what this process holds
+    MOST_AWAKE //= processes
+
+
+def _lie_of(path: Path) -> tuple[int, ...]:
+    """How a database lies on the disk: another after every commit of whichever process."""
+    lie: tuple[int, ...] = ()
+    for file in (f"{path}-wal", path):
+        with suppress(FileNotFoundError):
+            found = os.stat(file)  # noqa: PTH116 - asked with every contact
+            lie += (found.st_ino, found.st_mtime_ns, found.st_size)
+    return lie
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

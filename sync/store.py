@@ -242,6 +242,8 @@ class Store:
     @property
     def update_seq(self) -> int:
         """The sequence of the newest change."""
+        if (resting := self._file.resting_seq()) is not None:
+            return resting
         with self._file.reading() as connection:
             return _last_seq(connection)
 

@@ -1,7 +1,8 @@
 """After an outage: every station of a county pushes what it has and pulls what is new, all at the same time.
 
-`python -m tests.bench.outage --stations 1000`. One real county process; the stations are the production replicator over
-HTTP, in a few processes of many threads. Prints how long a station waits, what the county needed, and per station.
+`python -m tests.bench.outage --stations 1000`. A real county, of one process or of `--workers`; the stations are the
+production replicator over HTTP, in a few processes of many threads. Prints how long a station waits, what the county
+needed, and per station.
 """
 
 from __future__ import annotations
@@ -218,7 +219,7 @@ class Stations:
             self.post, self.url, self.keys[code], self.nonces.get(code), report, now=lambda: datetime.now(UTC)
         )
         self.nonces[code] = made.nonce
-        return f"Bearer {made.token}"
+        return f"Bearer {made.session}"
 
     def comes_back(self, code: str, began: float) -> Outcome:
         """The line is there again: contact, push, pull."""
@@ -284,8 +285,8 @@ class Watch(threading.Thread):
         return sum(one.user + one.system for one in times)
 
 
-def come_back(stations: int, events_each: int, scratch: Path) -> Figures:
-    """Run it once with so many stations."""
+def come_back(stations: int, events_each: int, scratch: Path, workers: int = 1) -> Figures:
+    """Run it once with so many stations, and so many processes of the county."""
     folder = scratch / "county"
     listed = station_codes(stations)
     private = make_county(folder, listed)
@@ -293,10 +294,13 @@ def come_back(stations: int, events_each: int, scratch: Path) -> Figures:
     port = free_port_block()
     url = f"http://127.0.0.1:{port}"
     service = subprocess.Popen(
-        [sys.executable, "-m", "yizhan", "central", "serve", "--dir", str(folder), "--listen", f"127.0.0.1:{port}"],
+        [
+            sys.executable, "-m", "yizhan", "central", "serve", "--dir", str(folder), "--listen", f"127.0.0.1:{port}",
+            "--workers", str(workers),
+        ],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )
+    )  # fmt: skip
     try:
         until(lambda: alive(url), 60, "the county answers")
         context = multiprocessing.get_context("spawn")
@@ -362,13 +366,14 @@ def _wait_for_receipts(folder: Path, codes: Sequence[str], events_each: int) -> 
 @click.command()
 @click.option("--stations", default=1000, show_default=True)
 @click.option("--events", "events_each", default=100, show_default=True, help="new events of each station")
+@click.option("--workers", default=1, show_default=True, help="processes of the county")
 @click.option("--beside", default=100, show_default=True, help="a county of so few for comparison; 0 for none")
-def bench(stations: int, events_each: int, beside: int) -> None:
+def bench(stations: int, events_each: int, workers: int, beside: int) -> None:
     """All stations of a county come back at the same time."""
     rows = []
     for count in [beside, stations] if beside else [stations]:
         with tempfile.TemporaryDirectory(prefix="yizhan-outage-") as scratch:
-            found = come_back(count, events_each, Path(scratch))
+            found = come_back(count, events_each, Path(scratch), workers)
             rows.append(found)
             tell(found)
     if len(rows) == 2:

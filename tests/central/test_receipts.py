@@ -251,7 +251,7 @@ def test_one_broken_turn_does_not_end_the_follower(county: SmallCentre, monkeypa
 
     monkeypatch.setattr("central.centre.RETRY_AFTER_S", 0.05)
     with monkeypatch.context() as once:
-        once.setattr(county.centre, "catch_up", broken)
+        once.setattr(county.centre, "_take_turn", broken)
         county.centre.start()
         assert turns.wait(5)
     village = county.enrol(VILLAGE)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,8 +15,21 @@ import pytest
 
 from casework.documents import chunk
 from node.line import Line, Road
-from provisioning.contact import Contact
-from sync.peer import Document, Forbidden, Garbled, Peer, PeerError, TooLarge, Unauthorized, Unreachable, Writer
+from provisioning.contact import Contact, News
+from sync.inventory import Inventories
+from sync.peer import (
+    Changes,
+    Document,
+    Forbidden,
+    Garbled,
+    Peer,
+    PeerError,
+    Seq,
+    TooLarge,
+    Unauthorized,
+    Unreachable,
+    Writer,
+)
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from tests.casework.county import MORNING, NUMBER, agent, intake_data
@@ -35,6 +48,10 @@ class Site:
     calls: list[tuple[str, str]] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     tokens_asked: int = 0
+    # Ids that the county's feed does not tell of, and what came with a contact's answer.
+    left_out: set[str] = field(default_factory=set)
+    news: dict[str, News] = field(default_factory=dict)
+    line: Line | None = None
 
     def __post_init__(self) -> None:
         rule = {OURS: append_only()}
@@ -44,11 +61,26 @@ class Site:
         )
         self.there.open("catalogue")
         self.there.open(OURS)
+        self.inventories = Inventories()
 
     def contact(self) -> Contact:
         self._try("", "contact")
-        changed = {name: self.there.open(name).update_seq for name in ("catalogue", OURS)}
-        return Contact("n", MORNING, None, None, changed, 1, 3, 5, 0)  # type: ignore[arg-type]
+        changed: dict[str, Seq] = {name: self.there.open(name).update_seq for name in ("catalogue", OURS)}
+        differs, agrees = dict[str, str](), set[str]()
+        for road in self.roads():
+            ours, theirs = (self.inventories.of(where.open(road.name)) for where in (self.here, self.there))
+            if self.line is not None and self.line.is_at_rest(road, ours.seq):
+                if self.line.seen()[road.name] == theirs.seq and ours.text() != theirs.text():
+                    differs[road.name] = theirs.text()
+                elif ours.text() == theirs.text():
+                    agrees.add(road.name)
+        return Contact(
+            "n", MORNING, None, None, changed, 1, 3, 5, 0,
+            news=self.news, differs=differs, agrees=frozenset(agrees),
+        )  # fmt: skip
+
+    def holds(self, name: str) -> int:
+        return self.inventories.of(self.here.open(name)).documents
 
     def roads(self) -> Sequence[Road]:
         return [Road("catalogue", push=False), Road(OURS, push=True)]
@@ -98,7 +130,11 @@ class Watched:
             self._site._try(self._database, call)
             if call == "bulk_docs":
                 self._site.sent += [document["_id"] for document in arguments[0]]
-            return attribute(*arguments, **named)
+            answer = attribute(*arguments, **named)
+            if call == "changes":
+                told = [row for row in answer.results if row.id not in self._site.left_out]
+                answer = Changes(told, answer.last_seq, answer.pending)
+            return answer
 
         return watched
 
@@ -300,6 +336,156 @@ def test_a_quiet_round_costs_one_contact(site: Site, line: Line) -> None:
     site.calls.clear()
     round_of(line)
     assert site.calls == [("", "contact")]
+
+
+@dataclass
+class Clock:
+    at: datetime = MORNING
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def clock(site: Site) -> Clock:
+    """A clock that a test moves; the line goes by it, and compares what both sides hold."""
+    clock = Clock()
+    site.line = Line(site, now=clock, random=Random(3), interval_s=3)
+    return clock
+
+
+def compared(site: Site) -> Line:
+    assert site.line is not None
+    return site.line
+
+
+def test_what_a_lying_feed_left_out_is_noticed_told_and_fetched_but_not_in_a_loop(site: Site, clock: Clock) -> None:
+    line = compared(site)
+    take_in(site)
+    for number in range(3):
+        site.there.open(OURS).update({"_id": f"receipt:{number}", "sig": "county"})
+    site.left_out = {"receipt:1"}
+    round_of(line)
+    assert site.here.open(OURS).get("receipt:0") is not None
+    assert not line.status().doubts, "nothing was compared yet"
+
+    for _ in range(2):
+        # What has come is known to be at the county; then both are at rest.
+        round_of(line)
+    doubt = line.status().doubts[OURS]
+    assert (doubt.there - doubt.here, doubt.times) == (1, 1)
+    assert site.here.open(OURS).get("receipt:1") is None, "the feed still lies"
+    site.calls.clear()
+    for _ in range(5):
+        clock.at += timedelta(seconds=100)
+        round_of(line)
+    assert {call for _, call in site.calls} == {"contact"}
+    assert line.status().doubts[OURS] == doubt
+
+    clock.at += timedelta(minutes=10)
+    round_of(line)
+    rest = line.status().doubts[OURS].next_at - clock.at
+    assert line.status().doubts[OURS].times == 2
+    assert timedelta(minutes=18) <= rest <= timedelta(minutes=22), "later each time, and never all at once"
+
+    site.left_out = set()
+    clock.at += timedelta(minutes=23)
+    site.sent.clear()
+    round_of(line)
+    assert site.here.open(OURS).get("receipt:1") is not None
+    for _ in range(2):
+        round_of(line)
+    assert site.sent == [], "what the county has is not sent again"
+    assert not line.status().doubts
+
+
+def test_what_the_county_lost_is_sent_again_though_it_was_acknowledged(site: Site, clock: Clock) -> None:
+    line = compared(site)
+    documents = take_in(site)
+    site.there.open(OURS).update({"_id": "receipt:A", "sig": "county"})
+    for _ in range(2):
+        round_of(line)
+    assert not line.status().doubts
+    kept = site.there.open(OURS).get("receipt:A")
+    assert kept is not None
+    # Restored from a backup of before.
+    site.there.delete(OURS)
+    site.there.open(OURS).bulk_docs([kept], new_edits=False)
+    round_of(line)
+    round_of(line)
+    doubt = line.status().doubts[OURS]
+    assert doubt.here - doubt.there == len(documents)
+    assert all(site.there.open(OURS).get(document["_id"]) for document in documents)
+    for _ in range(2):
+        round_of(line)
+    assert not line.status().doubts
+
+
+def test_looking_through_is_not_begun_again_by_every_break(site: Site, clock: Clock) -> None:
+    line = compared(site)
+    catalogue = site.there.open("catalogue")
+    for number in range(3):
+        catalogue.update({"_id": f"item:{number}", "sig": "county"})
+    site.left_out = {"item:1"}
+    round_of(line)
+    line.make_contact()
+    line.carry("keys")
+    site.left_out = set()
+    breaks = [("catalogue", "bulk_get")]
+    site.fails = lambda database, call: Unreachable("cut") if (database, call) in breaks and breaks.pop() else None
+    line.carry("catalogue")
+    assert site.here.open("catalogue").get("item:1") is None
+    assert not line._anew - {("catalogue", "keys", "down")}, "its checkpoint says that it goes on from the beginning"
+    line.make_contact()
+    line.carry("catalogue")
+    assert site.here.open("catalogue").get("item:1") is not None
+
+
+def test_what_came_with_the_contact_is_not_asked_for(site: Site, clock: Clock) -> None:
+    line = compared(site)
+    documents = take_in(site)
+    for _ in range(2):
+        round_of(line)
+    site.there.open(OURS).update({"_id": "receipt:A", "sig": "county"})
+    receipt = site.there.open(OURS).get("receipt:A")
+    assert receipt is not None
+    site.news = {OURS: News((documents[0]["_id"],), (receipt,))}
+    site.calls.clear()
+    round_of(line)
+    assert site.here.open(OURS).get("receipt:A") == receipt
+    assert OURS in site.arrivals
+    site.news = {}
+    round_of(line)
+    assert site.calls == [("", "contact")] * 2, "neither asked for, nor offered to where it came from"
+    assert not line.status().doubts
+
+
+def test_news_that_speak_of_something_of_ours_that_is_not_here_are_left_to_a_pull(site: Site, clock: Clock) -> None:
+    line = compared(site)
+    take_in(site)
+    for _ in range(2):
+        round_of(line)
+    site.there.open(OURS).update({"_id": "receipt:A", "sig": "county"})
+    site.there.open(OURS).update({"_id": "event:lost", "sig": "county"})
+    receipt = site.there.open(OURS).get("receipt:A")
+    assert receipt is not None
+    site.news = {OURS: News(("event:lost",), (receipt,))}
+    round_of(line)
+    assert site.here.open(OURS).get("event:lost") is not None
+
+
+def test_news_that_may_not_be_written_here_are_left_to_a_pull_which_tells_of_them(site: Site, clock: Clock) -> None:
+    line = compared(site)
+    take_in(site)
+    for _ in range(2):
+        round_of(line)
+    site.there.open(OURS).update({"_id": "receipt:A", "sig": "somebody"})
+    forged = site.there.open(OURS).get("receipt:A")
+    assert forged is not None
+    site.news = {OURS: News((), (forged,))}
+    round_of(line)
+    assert site.here.open(OURS).get("receipt:A") is None
+    assert site.refusals == [(OURS, "down", "receipt:A")]
 
 
 def test_what_the_county_did_not_sign_is_refused_kept_and_does_not_stop_the_rest(site: Site, line: Line) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from markupsafe import escape
 
+from casework.times import rfc3339
+from node.line import Doubt
 from tests.central.county import SUBSISTENCE, TOWNSHIP, VILLAGE, csrf_in
 from tests.central.test_pages import looked_over
 from tests.node.station import OLD_AGE, PROOF, Desk, SmallNode, intake, number_in, photo, plain, typed
@@ -712,3 +714,18 @@ def test_the_api_and_the_page_take_in_the_same(village: SmallNode, agent: Desk) 
     by_page["form"].pop("monthly_income_total", None)
     by_api["form"].pop("monthly_income_total", None)
     assert by_page == by_api
+
+
+def test_the_line_page_says_in_words_that_both_sides_hold_something_else(village: SmallNode, agent: Desk) -> None:
+    assert "对账" not in plain(agent.get("/line"))
+    home = f"station-{village.code}"
+    later = village.now() + timedelta(minutes=20)
+    for doubt, words in (
+        (Doubt(here=9, there=7, times=1, next_at=later), "县中心比本站少 2 条"),
+        (Doubt(here=7, there=9, times=1, next_at=later), "本站比县中心少 2 条"),
+        (Doubt(here=7, there=7, times=3, next_at=later), "已经核对 3 次"),
+    ):
+        village.station.line._note(doubts={home: doubt})
+        assert words in plain(agent.get("/line"))
+    told = {one["name"]: one.get("differs") for one in village.api().get("sync")["databases"]}
+    assert told[home] == {"here": 7, "at_county": 7, "looked_through": 3, "next_at": rfc3339(later)}

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from provisioning.keys import public_pem
 from provisioning.operations import station_revoke
 from provisioning.register import roles_of
-from provisioning.tokens import NonceRefused, Nonces, Token, mint, read_token
+from provisioning.tokens import NonceRefused, Nonces, Sessions, Token, bearer_writer, mint, read_token
 from sync.peer import BadRequest, Unauthorized
 from tests.provisioning.small_county import COUNTY, TOWNSHIP, VILLAGE, Clock, SmallCounty
 
@@ -217,3 +217,68 @@ def test_a_county_clock_that_is_set_back_locks_nobody_out() -> None:
     now.forward(days=-1000)
     fresh = nonces.issue(VILLAGE, now(), after=used_at)
     assert nonces.check(fresh, VILLAGE, now(), after=used_at) > used_at
+
+
+def session_of(small_county: SmallCounty, station: str = VILLAGE) -> str:
+    key = small_county.county.register().station(station)
+    assert key is not None
+    return small_county.county.sessions.issue(key, token_of(small_county, station))
+
+
+def test_a_session_is_a_tenth_of_its_token_and_worth_the_same(small_county: SmallCounty) -> None:
+    small_county.enrol(TOWNSHIP)
+    token, session = token_of(small_county, TOWNSHIP), session_of(small_county, TOWNSHIP)
+    assert len(session) == 32
+    county = small_county.county
+    known = bearer_writer(county.register, small_county.now, county.sessions)
+    by_token, by_session = (known({"HTTP_AUTHORIZATION": f"Bearer {shown}"}) for shown in (token.text, session))
+    assert by_token == by_session
+    small_county.now.forward(hours=12)
+    with pytest.raises(Unauthorized):
+        known({"HTTP_AUTHORIZATION": f"Bearer {session}"})
+
+
+def test_a_revoked_station_s_session_is_refused_at_once(small_county: SmallCounty) -> None:
+    small_county.enrol(VILLAGE)
+    session = session_of(small_county)
+    station_revoke(small_county.county, {"station": VILLAGE})
+    with pytest.raises(Unauthorized):
+        small_county.county.sessions.read(session, small_county.county.register(), small_county.now())
+
+
+def test_new_hardware_s_session_is_not_the_old_one_s(small_county: SmallCounty) -> None:
+    small_county.enrol(VILLAGE)
+    old = session_of(small_county)
+    station_revoke(small_county.county, {"station": VILLAGE})
+    small_county.enrol(VILLAGE, small_county.code(VILLAGE, new_code=True), at="new")
+    register = small_county.county.register()
+    with pytest.raises(Unauthorized):
+        small_county.county.sessions.read(old, register, small_county.now())
+    assert small_county.county.sessions.read(session_of(small_county), register, small_county.now()).name == VILLAGE
+
+
+@pytest.mark.parametrize("place", range(32))
+def test_a_session_that_was_changed_anywhere_is_refused(small_county: SmallCounty, place: int) -> None:
+    small_county.enrol(VILLAGE)
+    session = session_of(small_county)
+    other = "A" if session[place] != "A" else "B"
+    county = small_county.county
+    with pytest.raises((Unauthorized, BadRequest)):
+        county.sessions.read(session[:place] + other + session[place + 1 :], county.register(), small_county.now())
+
+
+@pytest.mark.parametrize("text", ["", "x", "é" * 32, "A" * 32, "A" * 4000])
+def test_what_is_no_session_is_refused(small_county: SmallCounty, text: str) -> None:
+    county = small_county.county
+    with pytest.raises((Unauthorized, BadRequest)):
+        county.sessions.read(text, county.register(), small_county.now())
+
+
+def test_another_county_s_session_and_one_to_a_server_without_sessions_are_refused(small_county: SmallCounty) -> None:
+    small_county.enrol(VILLAGE)
+    session = session_of(small_county)
+    county = small_county.county
+    with pytest.raises(Unauthorized):
+        Sessions(b"another secret").read(session, county.register(), small_county.now())
+    with pytest.raises(BadRequest):
+        bearer_writer(county.register, small_county.now)({"HTTP_AUTHORIZATION": f"Bearer {session}"})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -75,3 +77,46 @@ def test_a_file_that_was_deleted_while_it_rested_is_not_made_anew(databases: Dat
     with pytest.raises(PeerError):
         store.update({"_id": "b"})
     assert not path.exists()
+
+
+def test_a_resting_file_is_not_opened_to_hear_that_nothing_is_new(databases: Databases) -> None:
+    stores = [databases.open(f"db{n}") for n in range(20)]
+    for n, store in enumerate(stores):
+        store.bulk_docs([{"_id": f"{m}"} for m in range(n)])
+    for store in stores:
+        store.info()
+    awake = open_files(databases.folder)
+    for _ in range(3):
+        assert [store.update_seq for store in stores[:10]] == list(range(10))
+        stores[-1].info()
+    assert databases.open("db19").update_seq == 19
+    held = {os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)}  # noqa: PTH115, PTH208
+    assert not {name for name in held if name.endswith(("/db0.sqlite3", "/db5.sqlite3"))}
+    assert open_files(databases.folder) == awake
+
+
+def test_what_another_process_wrote_into_a_resting_file_is_heard_of(databases: Databases) -> None:
+    stores = [databases.open(f"db{n}") for n in range(10)]
+    for store in stores:
+        store.update({"_id": "a"})
+    assert stores[0].update_seq == 1
+    code = (
+        "import sys; from pathlib import Path; from random import Random; from sync.store import Databases\n"
+        "Databases(Path(sys.argv[1]), random=Random(2)).open('db0').update({'_id': 'b'})"
+    )
+    subprocess.run([sys.executable, "-c", code, str(databases.folder)], check=True)
+    assert stores[0].update_seq == 2
+    for store in stores[1:]:
+        store.update({"_id": "b"})
+    stores[0].update({"_id": "c"})
+    assert stores[0].update_seq == 3
+
+
+def test_several_processes_keep_no_more_files_awake_than_one(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_file, "MOST_AWAKE", 8)
+    database_file.share_awake(4)
+    for n in range(20):
+        databases.open(f"db{n}").update({"_id": "a"})
+    assert open_files(databases.folder) <= 3

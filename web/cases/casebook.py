@@ -175,20 +175,54 @@ class Casebook:
         """
         stores = self._stores() if databases is None else (self._store(name) for name in databases)
         touched: set[str] = set()
-        try:
+        with self._again_when_there_is_room():
             for store in stores:
                 if store is not None:
                     touched |= self._follow_one(store, expected)
+        if databases is None:
+            self._behind = False
+        self._announce(touched)
+        return touched
+
+    def follow_a_turn(self, databases: Iterable[str]) -> list[str]:
+        """Read some of what is new in each of these: at most `BATCH` documents. Which of them have more.
+
+        A station that uploads a month must not make the others wait for what the county says of theirs.
+        """
+        touched: set[str] = set()
+        unfinished: list[str] = []
+        with self._again_when_there_is_room():
+            for name in databases:
+                store = self._store(name)
+                news = self._follow_some(store, None) if store is not None else None
+                if news is not None:
+                    touched |= news.touched
+                    if not news.at_end:
+                        unfinished.append(name)
+        self._announce(touched)
+        return unfinished
+
+    @contextmanager
+    def _again_when_there_is_room(self) -> Iterator[None]:
+        try:
+            yield
         except StorageFull:
             # What is stored must not stay out of sight: whoever looks next tries again.
             self._behind = True
             raise
-        if databases is None:
-            self._behind = False
+
+    def _announce(self, touched: set[str]) -> None:
         if touched:
             for listener in self._listeners:
                 listener(touched)
-        return touched
+
+    def know(self, store: Store, receipts: Iterable[Document]) -> None:
+        """These receipts were just written: known from now on, however much of the feed lies before them."""
+        with self._lock, self._writing() as db:
+            for document in receipts:
+                number = self._note(db, store, document["_id"], False, document)
+                if number:
+                    self._project_receipts(db, number, {})
 
     def refold(self, numbers: Iterable[str] | None = None) -> None:
         """Fold cases anew (all of them when not named): a new register or calendar may say something else."""
@@ -290,10 +324,12 @@ class Casebook:
                 (document_id, store.database, number),
             )
         else:
-            db.execute(
+            told = db.execute(
                 "INSERT OR IGNORE INTO receipts (id, db, case_number, at) VALUES (?, ?, ?, ?)",
                 (document_id, store.database, number, str(document.get("at", ""))),
             )
+            if told.rowcount == 0:
+                return None
         return number
 
     def _of_county(self, document: Document) -> bool:
