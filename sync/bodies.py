@@ -69,7 +69,8 @@ def _parse_slowly(data: bytes | bytearray) -> Any:
 # Of 19 digits on a number may be beyond 64 bits, which orjson reads as a float; integers are kept exactly here.
 _LONG_NUMBER: Final = b"0" * 19
 _DIGITS_AS_ZEROS: Final = bytes(ord("0") if chr(byte).isdigit() else ord(" ") for byte in range(128)) + b" " * 128
-_LOOK_AT_BYTES: Final = 1 << 20
+# Small enough for the allocator to use the same memory again, and not to ask the kernel for new pages each time.
+_LOOK_AT_BYTES: Final = 1 << 17
 
 
 def _has_long_number(data: bytes | bytearray) -> bool:
