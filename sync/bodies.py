@@ -38,16 +38,19 @@ _REPLICATOR_FIELDS = frozenset(
 )
 
 
-def parse_json(data: bytes | bytearray) -> Any:
-    """JSON from outside. Raises `BadRequest` for what is not JSON, too deep, or has numbers that Python
-    cannot read.
+def parse_json(data: bytes | bytearray, *, whole_characters: bool = False) -> Any:
+    """JSON from outside. Raises `BadRequest` for what is not JSON in UTF-8, too deep, or has numbers that Python
+    cannot read; if it is said so, for halves of characters too, which nobody can write down.
     """
     try:
         quick = orjson.loads(data)
     except orjson.JSONDecodeError:
         # It may still be JSON of the kind that is refused later on and for the one document that has it: a lone
         # surrogate, 1e400.
-        return _parse_slowly(data)
+        value = _parse_slowly(data)
+        if whole_characters and (b"\\ud" in data or b"\\uD" in data):
+            json_bytes(value)
+        return value
     # Of a long body each document is looked at when it is written.
     may_be_deep = len(data) < _LOOK_DEEP_BELOW_BYTES and data.count(b"{") + data.count(b"[") > MAX_BODY_NESTING
     if may_be_deep and _depth(quick) > MAX_BODY_NESTING:
@@ -57,15 +60,17 @@ def parse_json(data: bytes | bytearray) -> Any:
 
 def _parse_slowly(data: bytes | bytearray) -> Any:
     try:
-        return json.loads(data, parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, RecursionError) as problem:
+        # Told its encoding, `json` does not guess at another.
+        return json.loads(str(data, "utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, TypeError, RecursionError) as problem:
         raise BadRequest(f"invalid UTF-8 JSON: {str(problem)[:120]}") from problem
 
 
 # Of 19 digits on a number may be beyond 64 bits, which orjson reads as a float; integers are kept exactly here.
 _LONG_NUMBER: Final = b"0" * 19
 _DIGITS_AS_ZEROS: Final = bytes(ord("0") if chr(byte).isdigit() else ord(" ") for byte in range(128)) + b" " * 128
-_LOOK_AT_BYTES: Final = 1 << 20
+# Small enough for the allocator to use the same memory again, and not to ask the kernel for new pages each time.
+_LOOK_AT_BYTES: Final = 1 << 17
 
 
 def _has_long_number(data: bytes | bytearray) -> bool:
@@ -117,7 +122,7 @@ def envelope_bytes(value: object) -> bytes:
 
 
 def _written(value: object) -> bytes:
-    data = orjson.dumps(value, option=_AS_JSON_HAS_THEM)
+    data = orjson.dumps(value, option=AS_JSON_HAS_THEM)
     # orjson writes NaN and the infinities as null.
     if b"null" in data and _has_no_number(value):
         raise BadRequest("This cannot be written as JSON: NaN or infinity")
@@ -125,7 +130,7 @@ def _written(value: object) -> bytes:
 
 
 # What JSON has no form for is refused and not turned into text.
-_AS_JSON_HAS_THEM: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+AS_JSON_HAS_THEM: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def _written_slowly(value: object) -> bytes:
@@ -153,7 +158,7 @@ def _has_no_number(value: object) -> bool:
 def sorted_json(value: object) -> bytes:
     """Compact JSON in UTF-8 with sorted keys, of what `json_bytes` has taken: the same bytes for the same value."""
     try:
-        return orjson.dumps(value, option=_AS_JSON_HAS_THEM | orjson.OPT_SORT_KEYS)
+        return orjson.dumps(value, option=AS_JSON_HAS_THEM | orjson.OPT_SORT_KEYS)
     except TypeError:
         return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
@@ -225,7 +230,7 @@ def plain_content(document: Document) -> bytes | None:
     try:
         if not (id_.isascii() and 0 < len(id_) <= MAX_ID_BYTES) or id_[0] == "_" or "\n_" in "\n" + "\n".join(content):
             return None
-        return orjson.dumps(content, option=_AS_JSON_HAS_THEM)
+        return orjson.dumps(content, option=AS_JSON_HAS_THEM)
     except (TypeError, AttributeError):
         return None
 

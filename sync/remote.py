@@ -42,6 +42,7 @@ from sync.peer import (
     Unreachable,
     Written,
 )
+from sync.plain import Plain, PlainPage, plain_documents
 from sync.related import Related
 from sync.remote_files import Half, RemoteFile
 
@@ -140,11 +141,25 @@ class RemotePeer:
         body: Document | None = None
         if doc_ids is not None:
             query["filter"], body = "_doc_ids", {"doc_ids": list(doc_ids)}
+        rows, last_seq, pending = self._feed(query, body)
+        return Changes(_changes(rows), last_seq, pending)
+
+    def plain_changes(self, since: Seq, *, limit: int, most_bytes: int) -> PlainPage | Changes:
+        """See `sync.plain`. How large a page gets is for the server to bound, and for `max_answer_bytes`."""
+        query = {"since": str(since), "style": "all_docs", "limit": str(limit), "include_docs": "true"}
+        rows, last_seq, pending = self._feed(query)
+        plain = _plain(rows)
+        if plain is None:
+            return Changes(_changes(rows), last_seq, pending)
+        return PlainPage(plain, last_seq, len(rows) < limit or pending == 0)
+
+    def _feed(self, query: Mapping[str, str], body: Document | None = None) -> tuple[list[Any], Seq, int | None]:
+        """Rows, last sequence and, if it is told, how many come after it."""
         answer = self._json("GET" if body is None else "POST", "_changes", query, body)
         rows, last_seq, pending = answer.get("results"), answer.get("last_seq"), answer.get("pending")
         if not isinstance(rows, list) or not isinstance(last_seq, int | str):
             raise Garbled("The answer to _changes is not a changes feed.")
-        return Changes(_changes(rows), last_seq, pending if isinstance(pending, int) else None)
+        return rows, last_seq, pending if isinstance(pending, int) else None
 
     def wait_for_changes(self, since: Seq, timeout_s: float) -> bool:
         """Whether something has come after `since`, as soon as it has, or when the time is over (a long poll)."""
@@ -274,6 +289,19 @@ class RemotePeer:
             written.append(Written(id_, rev, row.get("error"), row.get("reason")))
         return written
 
+    # Whether a rule looks at each document is not known from here.
+    takes_plain = True
+
+    def write_plain(self, plain: Plain) -> bool:
+        """See `sync.plain`: the bodies go as they lie. False where the answer names any of them."""
+        with _short_answer():
+            rows = self._answer(
+                "POST", "_bulk_docs", body=b'{"docs":[%b],"new_edits":false}' % b",".join(plain.bodies())
+            )
+        if not isinstance(rows, list):
+            raise Garbled("The answer to _bulk_docs is not a list.")
+        return not rows
+
     def _put_some(self, docs: Sequence[Document]) -> list[Written]:
         """Write those that have long files one by one, as multipart/related, and the others together."""
         written: dict[int, Written] = {}
@@ -367,7 +395,7 @@ class RemotePeer:
             headers["X-Couch-Request-ID"] = request_id
         payload = None
         if body is not None:
-            payload = envelope_bytes(body)
+            payload = body if isinstance(body, bytes) else envelope_bytes(body)
             headers["Content-Type"] = "application/json"
             if len(payload) >= PACK_FROM_BYTES:
                 payload = packed(payload, quick=self._quick)
@@ -562,6 +590,21 @@ def _refusal(status: int, headers: Mapping[str, str], data: bytes) -> PeerError:
 def _not_a_peer(content_type: str, data: bytes | bytearray) -> str:
     start = data[:60].decode("utf-8", "replace").strip()
     return f"not a database's answer but {content_type[:60]} ({start!r}…): a login page or a proxy on the way?"
+
+
+def _plain(rows: list[Any]) -> Plain | None:
+    """What a feed with its documents has brought, if nothing but plain ones."""
+    try:
+        heads = [(row["id"], row["changes"]) for row in rows if "deleted" not in row]
+        if len(heads) < len(rows):
+            return None
+        plain = plain_documents([row["doc"] for row in rows])
+    except (KeyError, TypeError):
+        return None
+    # Each is the one revision that its row names.
+    if plain is None or heads != [(id_, [{"rev": rev}]) for id_, rev in zip(plain.ids, plain.revs, strict=True)]:
+        return None
+    return plain
 
 
 def _changes(rows: list[Any]) -> list[Change]:

@@ -26,6 +26,7 @@ from sync.peer import (
     Seq,
     TooLarge,
 )
+from sync.plain import Plain, PlainPage, PlainSource, PlainTarget
 from sync.remote_files import RemoteFile
 from sync.write_rules import refused_for_what_it_is_not
 
@@ -92,7 +93,7 @@ class _Step(NamedTuple):
 
     fetched: Sequence[Fetched]
     reached: Seq | None
-    brought: Sequence[Document] = ()
+    brought: Sequence[Document] | Plain = ()
 
 
 def replicate(
@@ -210,6 +211,8 @@ class _Run:
     def __post_init__(self) -> None:
         self.done = replace(self.done, last_seq=self.start)
         self._guess = {True: float(self.document_bytes), False: float(_OWED_GUESS_BYTES)}
+        # Where everything is missing, nothing needs to be learned from a first page.
+        self._with_docs = self.target_is_empty
 
     # Reading.
 
@@ -221,6 +224,9 @@ class _Run:
         pages = _ahead(self._pages())
         try:
             for found in pages:
+                if isinstance(found, PlainPage):
+                    yield _Step((), found.last_seq, self._lacking(found.plain))
+                    continue
                 wanted, brought = self._divided(found.results)
                 if brought:
                     yield _Step((), None, brought)
@@ -230,22 +236,36 @@ class _Run:
         finally:
             pages.close()
 
-    def _pages(self) -> Generator[Changes, None, None]:
+    def _pages(self) -> Generator[Changes | PlainPage, None, None]:
         position = self.start
         at_end = False
         while not at_end:
             with_docs = self._with_docs and not self._without_docs
             limit = self._batch_of(first=True) if with_docs else self.batch
             try:
-                found = self._page(position, limit, with_docs=with_docs)
+                found = self._plain_page(position, limit) if with_docs else self._page(position, limit)
             except TooLarge:
                 if not with_docs:
                     raise
                 self._without_docs = True
                 continue
-            at_end = len(found.results) < limit or found.pending == 0
+            at_end = _is_last(found, limit)
             position = found.last_seq
             yield found
+
+    def _plain_page(self, position: Seq, limit: int) -> Changes | PlainPage:
+        """A page with its documents, many at a time where both ends can do that."""
+        source, target = self.source, self.target
+        if (
+            self.doc_ids is None
+            and isinstance(source, PlainSource)
+            and isinstance(target, PlainTarget)
+            and target.takes_plain
+            # From one file to another nobody would look at the bodies on the way.
+            and not (_is_near(source) and _is_near(target))
+        ):
+            return source.plain_changes(position, limit=limit, most_bytes=self.request_bytes)
+        return self._page(position, limit, with_docs=True)
 
     def _page(self, position: Seq, limit: int, *, with_docs: bool = False) -> Changes:
         if with_docs:
@@ -346,6 +366,21 @@ class _Run:
             self._guess[True] = max(1.0, sum(sample) / len(sample))
         return wanted, brought
 
+    def _lacking(self, plain: Plain) -> Plain:
+        """Of what the feed has brought the documents that the target lacks."""
+        came = len(plain.ids)
+        self._guess[True] = max(1.0, plain.size / came)
+        if self.target_is_empty:
+            self.counts.missing_checked += came
+            self.counts.missing_found += came
+            return plain
+        asked = [Change(0, id_, (rev,), False) for id_, rev in zip(plain.ids, plain.revs, strict=True)]
+        missing = self._missing(asked)
+        if len(missing) == came:
+            return plain
+        self._without_docs = self._without_docs or len(missing) < 0.9 * came
+        return plain.only(missing)
+
     def _fetch(self, wanted: list[tuple[str, str]], *, first: bool) -> Iterator[list[Fetched]]:
         while wanted:
             size = self._batch_of(first=first)
@@ -429,7 +464,7 @@ class _Run:
 
     def _is_sent_cheaper(self, asked: Mapping[str, Sequence[str]]) -> bool:
         """Whether to send these takes fewer bytes than to ask: a few new ones of ours, over a line that has held."""
-        if not (self.warm and getattr(self.source, "is_near", False)) or len(asked) > _FEW:
+        if not (self.warm and _is_near(self.source)) or len(asked) > _FEW:
             return False
         sizes = [one.size for one in self.source.bulk_get([(id_, rev) for id_, revs in asked.items() for rev in revs])]
         self.is_sent_unasked = all(sizes) and sum(sizes) <= _FEW_BYTES
@@ -469,7 +504,12 @@ class _Run:
 
     def write(self, step: _Step) -> None:
         """Write what came, and tell of what was refused."""
-        documents = list(step.brought)
+        brought = step.brought
+        if isinstance(brought, Plain):
+            if self._is_written_plain(brought):
+                return
+            brought = brought.documents()
+        documents = list(brought)
         whole = len(documents) <= self._batch_of(first=True)
         for one in step.fetched:
             if one.document is not None:
@@ -488,6 +528,29 @@ class _Run:
         self.done = replace(self.done, docs_read=self.done.docs_read + len(documents))
         for some in (documents,) if whole else _portions(documents, self.request_bytes):
             self._write_some(some)
+
+    def _is_written_plain(self, plain: Plain) -> bool:
+        """Whether the target has taken all of them as they are; if not, they go as any others do."""
+        assert isinstance(self.target, PlainTarget)
+        if not plain.ids:
+            return True
+        try:
+            if plain.size > 2 * self.request_bytes or not self.target.write_plain(plain):
+                return False
+        except TooLarge:
+            return False
+        count = len(plain.ids)
+        self.counts.docs_read += count
+        self.counts.docs_written += count
+        self.done = replace(
+            self.done,
+            docs_read=self.done.docs_read + count,
+            docs_written=self.done.docs_written + count,
+            changed=self.done.changed or count > 0,
+        )
+        if self.memory is not None:
+            self.memory.arrived(zip(plain.ids, plain.revs, strict=True))
+        return True
 
     def _write_some(self, documents: list[Document]) -> None:
         try:
@@ -599,6 +662,18 @@ class _Run:
         """Write down how far this run is; what the target has acknowledged is made durable first."""
         self.target.ensure_full_commit()
         checkpoints.record(self.done.last_seq, self.counts, self.target.info().get("update_seq"))
+
+
+def _is_last(page: Changes | PlainPage, limit: int) -> bool:
+    """Whether the feed ends with this page."""
+    if isinstance(page, PlainPage):
+        return page.at_end
+    return len(page.results) < limit or page.pending == 0
+
+
+def _is_near(peer: Peer) -> bool:
+    """Whether to read from it costs no line."""
+    return getattr(peer, "is_near", False)
 
 
 def _said(document: Document) -> Document:

@@ -231,7 +231,7 @@ class RevisionTree:
         return cls({rev: frozenset()}, frozenset((rev,)) if deleted else frozenset())
 
 
-_FIRST_EDIT = json.dumps([None, False, []]).encode()
+_FIRST_EDIT = json.dumps([None, False, []]).encode() + b"\n"
 
 
 def next_revision(parent: str | None, *, deleted: bool, body: bytes, attachments: Iterable[str] = ()) -> str:
@@ -244,6 +244,12 @@ def next_revision(parent: str | None, *, deleted: bool, body: bytes, attachments
     if generation > MAX_GENERATION:
         raise BadRevision("Revision generation too high")
     names = sorted(attachments)
-    head = json.dumps([parent, deleted, names]).encode() if parent or deleted or names else _FIRST_EDIT
-    whole = hashlib.sha256(head + b"\n" + body)
+    if not (parent or deleted or names):
+        return first_edit(body)
+    whole = hashlib.sha256(json.dumps([parent, deleted, names]).encode() + b"\n" + body)
     return f"{generation}-{whole.hexdigest()[:32]}"
+
+
+def first_edit(body: bytes) -> str:
+    """The same for a new document without files."""
+    return "1-" + hashlib.sha256(_FIRST_EDIT + body).hexdigest()[:32]

@@ -49,6 +49,7 @@ from sync.peer import (
     WriteRule,
     Written,
 )
+from sync.plain import Plain, PlainPage
 from sync.revisions import (
     DEFAULT_REVS_LIMIT,
     BadRevision,
@@ -432,6 +433,62 @@ class Store:
         written = iter(self._write(edits, new_edits=new_edits, writer=writer, rule=rule) if edits else ())
         return [answer or next(written) for answer in answers]
 
+    @property
+    def takes_plain(self) -> bool:
+        """Whether documents may be written without a look at each; see `sync.plain`."""
+        return self.rule is None
+
+    def write_plain(self, plain: Plain) -> bool:
+        """Write all of them in one transaction, if none of their ids is here; False: nothing was done."""
+        if self.rule is not None:
+            return False
+        contents = plain.contents if self._codec is PLAIN else [self._codec.seal(content) for content in plain.contents]
+        with self._file.writing(documents=True) as connection:
+            if _any_here(connection, plain.ids):
+                return False
+            tally = _Tally(_last_seq(connection))
+            values: list[object] = [None] * (4 * len(contents))
+            values[::4] = range(tally.seq + 1, tally.seq + 1 + len(contents))
+            values[1::4], values[2::4], values[3::4] = plain.ids, plain.revs, contents
+            _insert_plain(connection, values)
+            tally.documents = len(contents)
+            _count(connection, tally)
+        self._file.announce(tally.first_seq + len(contents))
+        return True
+
+    def plain_changes(self, since: Seq, *, limit: int, most_bytes: int) -> PlainPage | Changes:
+        """The documents after `since`, their bodies not parsed; see `sync.plain`."""
+        ids: list[str] = []
+        revs: list[str] = []
+        contents: list[bytes] = []
+        size = 0
+        with self._file.reading() as connection:
+            reached = self._position(connection, since)
+            last, epoch = _last_seq(connection), _epoch(connection)
+            found = connection.execute(
+                "SELECT seq, id, rev, body,"
+                " deleted OR tree IS NOT NULL OR attachments IS NOT NULL OR rev NOT GLOB '1-*'"
+                " FROM documents WHERE seq > ? ORDER BY seq LIMIT ?",
+                (reached, limit),
+            )
+            for seq, id_, rev, body, is_special in found:
+                if is_special:
+                    break
+                reached = seq
+                ids.append(id_)
+                revs.append(rev)
+                contents.append(body)
+                size += len(body)
+                if size > most_bytes:
+                    break
+            else:
+                is_special = not ids
+        if is_special:
+            return self.changes(since, limit=limit, style="all_docs", include_docs=True)
+        if self._codec is not PLAIN:
+            contents = [self._codec.open(body) for body in contents]
+        return PlainPage(Plain(ids, revs, contents), f"{reached}-{epoch}", reached >= last)
+
     def get_local(self, id: str) -> Document | None:
         """A local document."""
         return self.local(id)
@@ -728,6 +785,7 @@ class Store:
             if id_ in fresh.ids:
                 # Twice in one batch: what was taken in for it a moment ago is its head now.
                 fresh.insert()
+                fresh.ids.discard(id_)
                 heads |= _heads(connection, [id_])
             head = heads.get(id_)
             rev = path[0] if path else ""
@@ -986,10 +1044,20 @@ class StorePeer:
         self.ensure_full_commit = store.ensure_full_commit
         self.holds_file = store.holds_file
         self.is_near = store.is_near
+        self.plain_changes = store.plain_changes
 
     @property
     def name(self) -> str:
         return self.store.name
+
+    @property
+    def takes_plain(self) -> bool:
+        """Whether this writer may write without a look at each document."""
+        return self._rule is None and self.store.takes_plain
+
+    def write_plain(self, plain: Plain) -> bool:
+        """As the store's."""
+        return self._rule is None and self.store.write_plain(plain)
 
     def bulk_docs(self, docs: Sequence[Document], *, new_edits: bool = True) -> list[Written]:
         """Write what this writer may write."""
@@ -1183,6 +1251,18 @@ def _all_new(connection: sqlite3.Connection, ids: Sequence[str]) -> bool:
     return highest is None or (len(ids) > 0 and min(ids) > highest)
 
 
+def _any_here(connection: sqlite3.Connection, ids: Sequence[str]) -> bool:
+    """Whether a document with one of these ids is here."""
+    if _all_new(connection, ids):
+        return False
+    for first in range(0, len(ids), 500):
+        some = ids[first : first + 500]
+        marks = ",".join("?" * len(some))
+        if connection.execute(f"SELECT 1 FROM documents WHERE id IN ({marks}) LIMIT 1", some).fetchone():
+            return True
+    return False
+
+
 def _changed(
     connection: sqlite3.Connection,
     columns: str,
@@ -1255,23 +1335,26 @@ class _Fresh:
 
     def insert(self) -> None:
         """Write down what was taken in."""
-        self.ids.clear()
         if self._plain:
-            values, first = self._plain, 0
-            for rows in _ROWS_AT_ONCE:
-                while len(values) - first >= rows * 4:
-                    marks = ",".join(["(?,?,?,0,?)"] * rows)
-                    self._connection.execute(
-                        f"INSERT INTO documents (seq, id, rev, deleted, body) VALUES {marks}",
-                        values[first : first + rows * 4],
-                    )
-                    first += rows * 4
-            values.clear()
+            _insert_plain(self._connection, self._plain)
+            self._plain.clear()
         if self._others:
             self._connection.executemany(
                 f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", self._others
             )
             self._others.clear()
+
+
+def _insert_plain(connection: sqlite3.Connection, values: Sequence[object]) -> None:
+    """Rows of documents with one revision and no files: seq, id, rev and body of each, one after the other."""
+    first = 0
+    for rows in _ROWS_AT_ONCE:
+        while len(values) - first >= rows * 4:
+            marks = ",".join(["(?,?,?,0,?)"] * rows)
+            connection.execute(
+                f"INSERT INTO documents (seq, id, rev, deleted, body) VALUES {marks}", values[first : first + rows * 4]
+            )
+            first += rows * 4
 
 
 # Few different statements, so that each is compiled once.

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
 from werkzeug.wrappers import Request
 
-from sync.bodies import json_bytes, parse_json
+from sync.bodies import parse_json
 from sync.files import IncomingFile
 from sync.packing import unpacked
 from sync.peer import BadRequest, Document, PeerError, TooLarge
@@ -97,17 +97,8 @@ def parameter(request: Request, *names: str) -> Any:
 
 
 def parse_body(data: bytes) -> Any:
-    """A body that is JSON. Refused besides: other encodings, which `json` would guess at, and halves of
-    characters, which nobody can write down.
-    """
-    try:
-        data.isascii() or data.decode()
-    except UnicodeDecodeError as problem:
-        raise BadRequest("invalid UTF-8 JSON") from problem
-    value = parse_json(data)
-    if b"\\ud" in data or b"\\uD" in data:
-        json_bytes(value)
-    return value
+    """A body that is JSON, without halves of characters."""
+    return parse_json(data, whole_characters=True)
 
 
 def checked(rev: object) -> str:

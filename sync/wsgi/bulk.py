@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from sync.bodies import check_id, json_bytes
 from sync.peer import BadRequest, Document, NotBuilt, PeerError, Written
+from sync.plain import PlainTarget, plain_documents, plain_edits
 from sync.revisions import revisions_field
 from sync.served import Opened
 from sync.wsgi import multipart
@@ -46,8 +47,24 @@ def bulk_docs(call: DatabaseCall) -> Response:
         raise BadRequest(NEEDS_REVISION)
     if body.get("all_or_nothing"):
         raise NotBuilt("all_or_nothing is left out here, as in CouchDB 3: each document is written for itself.")
-    rows = [_written_row(row, new_edits=new_edits) for row in _written(call, docs, new_edits) if new_edits or row.error]
+    rows = _plainly_written(call, docs, new_edits)
+    if rows is None:
+        written = _written(call, docs, new_edits)
+        rows = [_written_row(row, new_edits=new_edits) for row in written if new_edits or row.error]
     return json_answer(201, rows)
+
+
+def _plainly_written(call: DatabaseCall, docs: list[Document], new_edits: bool) -> list[Document] | None:
+    """The rows of the answer, if all documents could go the straight road: nearly always."""
+    peer = call.peer()
+    if not (isinstance(peer, PlainTarget) and peer.takes_plain):
+        return None
+    plain = plain_edits(docs) if new_edits else plain_documents(docs)
+    if plain is None or not peer.write_plain(plain):
+        return None
+    if not new_edits:
+        return []
+    return [{"ok": True, "id": id_, "rev": rev} for id_, rev in zip(plain.ids, plain.revs, strict=True)]
 
 
 def _written(call: DatabaseCall, docs: list[Document], new_edits: bool) -> list[Written]:

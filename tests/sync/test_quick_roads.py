@@ -161,6 +161,11 @@ def test_a_document_that_is_in_one_batch_twice_is_there_once(databases: Database
     assert [answer.error for answer in store.bulk_docs(docs, new_edits=False)] == [None] * 5
     assert state(store)["a"][0] == ("2-b", "1-c")
     assert store.info()["doc_count"] == 2
+    for name, again in (("both", kept("a", "1-a")), ("child", kept("a", "2-b", "a"))):
+        other = databases.open(name)
+        docs = [kept("a", "1-a"), kept("b", "1-a"), again, kept("b", "1-a")]
+        assert [answer.error for answer in other.bulk_docs(docs, new_edits=False)] == [None] * 4
+        assert other.check() == []
     edits = [{"_id": "e", "n": 1}, {"_id": "e", "n": 1}]
     assert [answer.error for answer in store.bulk_docs(edits)] == [None, "conflict"]
     assert store.check() == []

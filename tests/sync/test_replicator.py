@@ -45,8 +45,12 @@ class Through:
     def __init__(self, peer: Peer, **replaced: Callable[..., Any]) -> None:
         self.__dict__.update(replaced)
         self._peer = peer
+        self._is_plain = not replaced.keys() & {"changes", "bulk_docs"}
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("plain_changes", "write_plain", "takes_plain") and not self._is_plain:
+            # A road past what is replaced.
+            raise AttributeError(name)
         return getattr(self._peer, name)
 
 
