@@ -14,6 +14,7 @@ from casework import schemas
 from casework.canonical import Document, NotCanonical, canonical, content_hash
 from casework.documents import item as items
 from casework.documents import release as releases
+from casework.flow import check_flow, step_of
 from casework.forms import check_conditions, validate_form
 from casework.holidays import known_calendars
 from casework.signing import sign_document
@@ -188,7 +189,7 @@ class _Reading:
         except NotCanonical:
             self.refused.append(Finding(row, name, "有小数、过大的整数或残缺的字符，改成整数或文字。"))
             return
-        problems = schemas.problems(items.CONTENT_SCHEMA, content) or _form_problems(content)
+        problems = schemas.problems(items.CONTENT_SCHEMA, content) or _form_problems(content) or _flow_problems(content)
         if problems:
             path, sentence = next(iter(problems.items()))
             more = f"（另有 {len(problems) - 1} 处）" if len(problems) > 1 else ""
@@ -318,6 +319,16 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _texts(inner)
+
+
+def _flow_problems(content: Document) -> dict[str, str]:
+    """What keeps a case from running to its end on the item's flow."""
+    flow = content.get("flow")
+    found = check_flow(flow) if flow is not None else []
+    until = str(content["withdraw_until"]).removeprefix("step:")
+    if until != content["withdraw_until"] and step_of(flow, until) is None:
+        found.append(f"撤回的规则提到环节“{until}”，流程里没有。")
+    return {"flow": found[0]} if found else {}
 
 
 def _form_problems(content: Document) -> dict[str, str]:

@@ -143,15 +143,16 @@ def test_a_row_has_what_lists_show_of_clocks_papers_and_steps(village: Place) ->
     case = village.casebook.case(village.take_in())
     assert case is not None
     plain = columns_of(case["number"], case)
-    assert (plain["handler"], plain["stopped"], plain["papers_at"], plain["steps_open"]) == ("", 0, "", "")
-    assert (plain["legal_on"], plain["answer_by"]) == (None, None)
+    assert (plain["handler"], plain["stopped"], plain["papers_at"], plain["steps_open"]) == (TOWNSHIP, 0, "", "")
+    assert plain["due_on"] < plain["legal_on"]
+    assert plain["answer_by"] == "2026-09-22"
     later: dict[str, Any] = {
         **case,
         "handler": "赵某某",
         "papers_at": TOWNSHIP,
         "steps": [
             {"title": "踏勘", "state": "ready"},
-            {"title": "公示", "state": "open"},
+            {"title": "公示", "state": "running"},
             {"title": "审核", "state": "done"},
         ],
         "deadlines": {
@@ -164,7 +165,11 @@ def test_a_row_has_what_lists_show_of_clocks_papers_and_steps(village: Place) ->
     told = columns_of(case["number"], cast("Case", later))
     assert (told["handler"], told["stopped"], told["papers_at"]) == ("赵某某", 1, TOWNSHIP)
     assert (told["steps_open"], told["legal_on"], told["answer_by"]) == ("踏勘,公示", "2026-10-30", "2026-09-23")
-    assert parts_of(case["number"], cast("Case", later)) == {("station", VILLAGE), ("department", "民政")}
+    assert parts_of(case["number"], cast("Case", later)) == {
+        ("station", VILLAGE),
+        ("station", TOWNSHIP),
+        ("department", "民政"),
+    }
 
 
 # -- which and in which order -------------------------------------------------------------------------------------
