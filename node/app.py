@@ -61,6 +61,7 @@ def create_station_app(station: Station) -> Flask:
         now=station.now,
         may_add_files=True,
         ready_to_print=lambda: ready_to_print(station),
+        paper_words=station.catalogue.paper,
     )
     app.register_blueprint(station_api(station, services))
     app.register_blueprint(case_api(services))

@@ -449,6 +449,17 @@ class Casebook:
         )
         return [_case_row(row) for row in found]
 
+    def with_slip(self, scope: Scope, slip: str) -> list[Case]:
+        """The cases whose papers went on this slip (流转凭证), by number: one slip may go with many."""
+        condition, values = scope.condition()
+        found = self._all(
+            f"SELECT folded FROM cases WHERE {condition} AND instr(folded, :told) AND EXISTS ("  # noqa: S608
+            "SELECT 1 FROM json_each(folded, '$.handovers') WHERE json_extract(value, '$.slip') = :slip) "
+            "ORDER BY number LIMIT 200",
+            {**values, "slip": slip, "told": json.dumps(slip, ensure_ascii=False)},
+        )
+        return [json.loads(row["folded"]) for row in found]
+
     def counts(self, scope: Scope) -> dict[str, int]:
         """How many cases stand in each state."""
         condition, values = scope.condition()

@@ -32,6 +32,8 @@ class CaseServices:
     may_add_files: bool
     # Raises `Problem` while nobody knows what day it is: a paper that bears a date must bear the right one.
     ready_to_print: Callable[[], None] = lambda: None
+    # The county's own words for a paper; None where the default ones stand.
+    paper_words: Callable[[str], Document | None] = lambda _code: None
 
     def visible(self, number: str, user: User) -> tuple[CaseRow, Case]:
         """The case, if it is there and this user may see it; what one may not see is as if it were not there."""

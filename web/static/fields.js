@@ -115,5 +115,12 @@
     input.addEventListener("change", () => input.form.querySelector(`button[value="${CSS.escape(input.dataset.send)}"]`)?.click());
   }
   for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
+  // It was issued just now, to be printed; going back to the page later must not print it again.
+  if (document.querySelector("[data-print-now]")) {
+    const here = new URL(location);
+    here.searchParams.delete("print");
+    history.replaceState(null, "", here);
+    print();
+  }
   document.getElementById("errors")?.focus();
 }
