@@ -589,6 +589,8 @@ def _new_papers(county: County, published: Mapping[str, Document]) -> Iterator[D
         paper, before = papers.build(code, words), published.get(papers.paper_id(code))
         if before is not None and before["key"] == county.key.id and _says(before) == _says(paper):
             continue
+        # It may have been worded before, and gone back to the default since.
+        before = before or county.catalogue.get(paper["_id"])
         yield _following(before, sign_document(paper, county.key.id, county.key.sign))
 
 

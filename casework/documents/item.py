@@ -120,6 +120,8 @@ _CONTENT_FIELDS: dict[str, Any] = {
         ),
     },
     "phones": shape({"enquiry": _SHORT, "complaint": _SHORT}),
+    # Where one turns against a decision (救济途径): who reviews it (复议机关), which court (管辖法院).
+    "remedy": shape({"review": _LINE, "court": _LINE}, optional=frozenset({"review", "court"})),
     "basis": {
         "type": "array",
         "items": shape({"title": _LINE, "article": _TEXT, "text": _TEXT}, optional=frozenset({"article", "text"})),
@@ -137,7 +139,19 @@ _CONTENT_FIELDS: dict[str, Any] = {
 }
 
 _OPTIONAL_CONTENT = frozenset(
-    {"flow", "type_code", "limit_basis", "proxy_reason", "note", "provenance", "hints", "also_called", "faq", "where"}
+    {
+        "flow",
+        "remedy",
+        "type_code",
+        "limit_basis",
+        "proxy_reason",
+        "note",
+        "provenance",
+        "hints",
+        "also_called",
+        "faq",
+        "where",
+    }
 )
 
 CONTENT_SCHEMA = shape(_CONTENT_FIELDS, optional=_OPTIONAL_CONTENT)

@@ -107,7 +107,7 @@ def test_every_paper_of_a_case_prints_on_one_page(desk: PaperDesk, page: Page, l
     desk.put(lived)
     printed = {
         offer.number: pages_of(
-            page, f"/cases/{NUMBER}/papers/{offer.kind.code}?about={offer.about}", f"{life}-{offer.number[37:]}"
+            page, f"/cases/{NUMBER}/papers/{offer.kind.code}?about={offer.about}", f"{life}-{offer.number[33:]}"
         )
         for offer in papers_of(lived.case(), lived.events)
     }
