@@ -508,13 +508,13 @@ def _event_values(case: Case, event: Document, station_name: Callable[[str], str
             said |= {"recipient": to["name"], "recipient_is": RECIPIENTS[to["who"]], "proof": PROOFS[data["proof"]]}
             said |= {"witness": to.get("witness")}
         case "step_started":
-            said |= _step_values(case, event)
+            said |= _step_values(case, event, station_name)
         case _:
             pass
     return said
 
 
-def _step_values(case: Case, event: Document) -> dict[str, Any]:
+def _step_values(case: Case, event: Document, station_name: Callable[[str], str]) -> dict[str, Any]:
     step = _step(case, event)
     if step is None:
         return {}
@@ -522,7 +522,7 @@ def _step_values(case: Case, event: Document) -> dict[str, Any]:
     days = step.get("days")
     return {
         "step": step["title"],
-        "step_who": step["who"].get("department") or _LEVELS[step["who"]["level"]],
+        "step_who": who_does(step, case, station_name),
         "step_due": written(told["due_on"]) if told is not None else "",
         "planned_on": written(event["data"].get("planned_on")),
         "procedure": STEP_KINDS[step["kind"]].title,
@@ -531,7 +531,11 @@ def _step_values(case: Case, event: Document) -> dict[str, Any]:
     }
 
 
-_LEVELS = {"village": "村（社区）", "township": "乡镇", "county": "县"}
+def who_does(step: Mapping[str, Any], case: Case, station_name: Callable[[str], str]) -> str:
+    """Whose step it is: a department by its name, else the village that took the case in or its township."""
+    at = {"village": case["number"].partition("-")[0], "township": case["handler"]}
+    who = step["who"]
+    return who.get("department") or station_name(at.get(who["level"], ""))
 
 
 def named(to: str, station_name: Callable[[str], str]) -> str:

@@ -223,6 +223,7 @@ def test_every_paper_says_what_its_act_said() -> None:
     assert told["LZ"]["to"] == "河口镇便民服务中心"
     assert (told["TK"]["step"], told["TK"]["planned_on"]) == ("现场踏勘", "2026年9月20日")
     assert told["CG"]["step_who"] == "残联"
+    assert told["TK"]["step_who"] == "河口镇便民服务中心"
     assert {told[letters]["procedure"] for letters in ("TS", "TS2", "TS3")} == {"现场踏勘", "公示", "听证"}
     assert (told["YC"]["days"], told["YC"]["approved_by"]) == ("10", "刘某某")
     assert (told["WT"]["agent"], told["WT"]["witness"], told["WT"]["until_on"]) == (

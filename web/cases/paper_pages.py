@@ -16,7 +16,19 @@ from werkzeug.wrappers import Response
 from casework.canonical import Document
 from casework.case import Case, Handover, Paper
 from casework.flow import steps_of
-from casework.papers import OFFICE, PAPERS, Offer, PaperKind, examples, fill, may_issue, named, papers_of, values
+from casework.papers import (
+    OFFICE,
+    PAPERS,
+    Offer,
+    PaperKind,
+    examples,
+    fill,
+    may_issue,
+    named,
+    papers_of,
+    values,
+    who_does,
+)
 from casework.rights import Actor
 from web.cases.api import EVERYBODY, HANDLERS
 from web.cases.casebook import CaseRow
@@ -257,8 +269,8 @@ def _pairs(
             (_("办件类型"), terms["case_type"], False),
             (_("费用"), basis if charged else _("不收费"), True),
         ]
-    elif kind.code in ("inspection", "cohandling"):
-        pairs.append((_("住址"), said["address"] or "", True))
+    elif kind.code in ("inspection", "cohandling") and said["address"]:
+        pairs.append((_("住址"), said["address"], True))
     return pairs
 
 
@@ -298,13 +310,11 @@ def _steps(services: CaseServices, case: Case, guide: Document) -> list[tuple[st
     flow = {step["id"]: step for step in steps_of(case["item"].get("flow") if case["item"] is not None else None)}
     if not told:
         return [(step["title"], "", step["who"]) for step in guide.get("steps", [])[:MOST_STEPS]]
-    home, handler = services.station_name(case["number"][:12]), services.station_name(case["handler"])
     found = []
     for step in told[:MOST_STEPS]:
         days = flow[step["id"]].get("days") if step["id"] in flow else None
         when = f"{days['n']} 个工作日" if days and days["unit"] == "工作日" else f"{days['n']} 天" if days else ""
-        level = {"village": home, "township": handler}.get(step["who"]["level"], "")
-        found.append((step["title"], when, step["who"].get("department") or level))
+        found.append((step["title"], when, who_does(step, case, services.station_name)))
     return found
 
 
