@@ -39,7 +39,7 @@ def add_wordings(catalogue: Blueprint, centre: Centre) -> None:
 
     @catalogue.post("/papers/<code>")
     @allow("admin")
-    def word(code: str) -> Response | tuple[str, int]:
+    def word(code: str) -> Response | str | tuple[str, int]:
         kind = _kind(code)
         by = current_user().username
         if request.form.get("do") == "default":
@@ -47,22 +47,16 @@ def add_wordings(catalogue: Blueprint, centre: Centre) -> None:
             flash(_("恢复成默认的样式，下次发布目录时换上。"), "saved")
             return redirect(url_for("catalogue.wording", code=code), 303)
         words = _typed()
-        problems = word_paper(centre, code, words, by=by)
+        preview = request.form.get("do") == "preview"
+        problems = words_problems(words) if preview else word_paper(centre, code, words, by=by)
         if problems:
             return _page(centre, kind, words, problems), 422
+        if preview:
+            return render_template(
+                "cases/sheet.html", sheet=sample_sheet(kind, words, centre.name), qr=qr_svg(request.host_url)
+            )
         flash(_("已保存，下次发布目录时换上。"), "saved")
         return redirect(url_for("catalogue.wording", code=code), 303)
-
-    @catalogue.post("/papers/<code>/sample")
-    @allow("admin")
-    def sample(code: str) -> str | tuple[str, int]:
-        kind, words = _kind(code), _typed()
-        problems = words_problems(words)
-        if problems:
-            return _page(centre, kind, words, problems), 422
-        return render_template(
-            "cases/sheet.html", sheet=sample_sheet(kind, words, centre.name), qr=qr_svg(request.host_url)
-        )
 
 
 def _kind(code: str) -> PaperKind:

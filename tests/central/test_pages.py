@@ -420,7 +420,7 @@ def typed_words(**changes: str) -> dict[str, str]:
 def test_the_words_of_a_paper_are_edited_previewed_published_and_put_back(county: SmallCentre) -> None:
     browser = county.sign_in("sun")
     page = "/catalogue/papers/receipt"
-    sample = browser.send(page, typed_words(), to=f"{page}/sample", expect=200).text
+    sample = browser.send(page, {"do": "preview", **typed_words()}, expect=200).text
     looked_over(sample)
     assert "张某某：" in sample
     assert "您的事我们收下了。" in sample
@@ -441,8 +441,8 @@ def test_the_words_of_a_paper_are_edited_previewed_published_and_put_back(county
 def test_unknown_placeholders_are_refused_with_the_known_ones_and_keep_what_was_typed(county: SmallCentre) -> None:
     browser = county.sign_in("sun")
     page = "/catalogue/papers/receipt"
-    for to in (page, f"{page}/sample"):
-        answer = browser.send(page, {"do": "save", **typed_words(paragraphs="{applicnat}：")}, to=to, expect=422)
+    for do in ("save", "preview"):
+        answer = browser.send(page, {"do": do, **typed_words(paragraphs="{applicnat}：")}, expect=422)
         looked_over(answer.text)
         assert "没有“{applicnat}”这个空格" in answer.text
         assert "{applicant} 办事人" in answer.text
