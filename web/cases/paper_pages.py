@@ -239,19 +239,13 @@ def _pairs(
     assert terms is not None
     whole = kind.code == "application"
     id_number, phone = applicant.get("id_number"), applicant.get("phone")
+    shown, called = (id_number, phone) if whole else (masked_id(id_number), masked_phone(phone))
     pairs = [
         (_("事项"), said["item"], True),
         (_("办事人"), said["applicant"], False),
-        (
-            _("证件号码"),
-            (id_number if whole else masked_id(id_number)) or applicant.get("id_reason") or said["id_type"],
-            False,
-        ),
-        (
-            _("联系电话"),
-            (phone if whole else masked_phone(phone)) or applicant.get("phone_reason") or _("没有"),
-            False,
-        ),
+        # Why there is none is the application's to say: a receipt lies about.
+        (_("证件号码"), applicant.get("id_reason", "") if whole and not id_number else shown or said["id_type"], False),
+        (_("联系电话"), applicant.get("phone_reason", "") if whole and not phone else called or _("没有"), False),
     ]
     if whole:
         return [*pairs, (_("证件类型"), said["id_type"], False), (_("住址"), said["address"], True)]
