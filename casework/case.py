@@ -247,13 +247,15 @@ class Fee(Act):
 
 
 class Paper(Act):
-    """A paper that was handed out (文书): its kind, number and version; `about` is the event that it is about."""
+    """A paper that was handed out (文书): its kind, number and version; `about` is the event that it is about, `says`
+    a hash of what it said (`casework.papers`)."""
 
     paper: str
     number: str
     version: int
     about: str | None
     reprint: bool
+    says: str | None
 
 
 class Filing(Act):

@@ -8,6 +8,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from casework.documents.account import ROLES
 from central import views
 from central.api import county_api
+from central.catalogue import published_paper
 from central.centre import Centre
 from central.monitor import disk
 from provisioning.tokens import bearer_writer
@@ -56,6 +57,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
         item=lambda code: centre.catalogue.get(f"item:{code}"),
         now=centre.now,
         may_add_files=False,
+        paper_words=lambda code: published_paper(centre.catalogue, code),
     )
     app.register_blueprint(county_api(centre, secret=secret))
     app.register_blueprint(case_api(services))

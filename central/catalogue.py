@@ -13,10 +13,12 @@ from typing import Any, Final
 from casework import schemas
 from casework.canonical import Document, NotCanonical, canonical, content_hash
 from casework.documents import item as items
+from casework.documents import paper as papers
 from casework.documents import release as releases
 from casework.flow import check_flow, step_of
 from casework.forms import check_conditions, validate_form
 from casework.holidays import known_calendars
+from casework.papers import PAPERS, words_problems
 from casework.signing import sign_document
 from casework.times import rfc3339
 from provisioning import ProvisioningError
@@ -497,37 +499,48 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
         changed = [
             *_new_items(county, published, number),
             *_new_calendars(county, published, calendars),
+            *_new_papers(county, published),
         ]
-        if not changed and last is not None:
+        dropped = _papers_to_drop(county, published)
+        if not changed and not dropped and last is not None:
             return Publication(last["number"], last["at"], len(last["items"]), [], new=False)
         whole = {**published, **{document["_id"]: document for document in changed}}
+        whole = {id_: document for id_, document in whole.items() if id_ not in dropped}
         release_items = [document for id_, document in whole.items() if id_.startswith("item:")]
         if not release_items:
             raise CatalogueRefused("还没有审核通过的事项，没有可以发布的。")
         release_calendars = [document for id_, document in whole.items() if id_.startswith("calendar:")]
+        release_papers = [document for id_, document in whole.items() if id_.startswith("paper:")]
         manifest = sign_document(
-            releases.build(number, rfc3339(county.now()), map(_bare, release_items), map(_bare, release_calendars)),
+            releases.build(
+                number,
+                rfc3339(county.now()),
+                map(_bare, release_items),
+                map(_bare, release_calendars),
+                map(_bare, release_papers),
+            ),
             county.key.id,
             county.key.sign,
         )
         catalogue.save([*changed, _following(None, manifest)])
-        names = [document["_id"].partition(":")[2] for document in changed]
+        names = [id_.partition(":")[2] for id_ in (*(document["_id"] for document in changed), *sorted(dropped))]
         return Publication(number, manifest["at"], len(release_items), names, new=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What the next release would bring, and what waits for approval: (code, name) each."""
+    """What the next release would bring, and what waits for approval: (code, name) each; `papers` are worded anew."""
 
     new: list[tuple[str, str]]
     changed: list[tuple[str, str]]
     unapproved: list[tuple[str, str]]
+    papers: list[tuple[str, str]]
 
 
 def pending(county: County) -> Pending:
     """In what the drafts differ from the newest release."""
     published = _published(county.catalogue, newest_release(county.catalogue))
-    found = Pending([], [], [])
+    found = Pending([], [], [], [])
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
         item = draft["item"]
         before = published.get(items.item_id(item["code"]))
@@ -535,6 +548,9 @@ def pending(county: County) -> Pending:
             continue
         fate = found.unapproved if draft["state"] != APPROVED else found.new if before is None else found.changed
         fate.append((item["code"], item["name"]))
+    worded = {document["code"] for document in _new_papers(county, published)}
+    dropped = {id_.partition(":")[2] for id_ in _papers_to_drop(county, published)}
+    found.papers.extend((code, PAPERS[code].title) for code in PAPERS if code in worded | dropped)
     return found
 
 
@@ -578,12 +594,65 @@ def _new_calendars(
         yield _following(before, sign_document(calendar, county.key.id, county.key.sign))
 
 
-def _says(calendar: Document) -> Document:
-    return {name: value for name, value in calendar.items() if not name.startswith("_") and name not in ("key", "sig")}
+def _new_papers(county: County, published: Mapping[str, Document]) -> Iterator[Document]:
+    for code, words in paper_drafts(county).items():
+        if words is None:
+            continue
+        paper, before = papers.build(code, words), published.get(papers.paper_id(code))
+        if before is not None and before["key"] == county.key.id and _says(before) == _says(paper):
+            continue
+        # It may have been worded before, and gone back to the default since.
+        before = before or county.catalogue.get(paper["_id"])
+        yield _following(before, sign_document(paper, county.key.id, county.key.sign))
+
+
+def _papers_to_drop(county: County, published: Mapping[str, Document]) -> set[str]:
+    """The papers that go back to the default words."""
+    back = {papers.paper_id(code) for code, words in paper_drafts(county).items() if words is None}
+    return back & published.keys()
+
+
+def _says(document: Document) -> Document:
+    return {name: value for name, value in document.items() if not name.startswith("_") and name not in ("key", "sig")}
 
 
 def _bare(document: Document) -> Document:
     return {name: value for name, value in document.items() if name != "_revisions"}
+
+
+# The words of papers.
+
+
+def paper_drafts(county: County) -> dict[str, dict[str, Any] | None]:
+    """The words that were edited, by paper; None where the default ones are to stand again."""
+    drafts = county.databases.open(DRAFTING).range("wording:", "wording:\uffff")
+    return {draft["code"]: draft["words"] for draft in drafts if draft["code"] in PAPERS}
+
+
+def published_paper(catalogue: Store, code: str) -> Document | None:
+    """The county's own words for a paper in the newest release; None where the default ones stand."""
+    entry = (newest_release(catalogue) or {}).get("papers", {}).get(code)
+    return catalogue.get(papers.paper_id(code), entry["rev"]) if entry is not None else None
+
+
+def word_paper(county: County, code: str, words: Mapping[str, Any] | None, *, by: str) -> dict[str, str]:
+    """Keep these words for the next release, or None for the default ones. Dotted path → sentence for what must be
+    mended first; then nothing was kept."""
+    assert code in PAPERS, code
+    if words is not None:
+        wrong = schemas.problems(papers.WORDS_SCHEMA, words) or words_problems(words)
+        if wrong:
+            return wrong
+    drafting = county.databases.open(DRAFTING)
+    body: Document = {
+        "_id": f"wording:{code}",
+        "code": code,
+        "words": papers.words_of(words) if words is not None else None,
+        "by": by,
+        "at": rfc3339(county.now()),
+    }
+    drafting.save([_following(drafting.get(body["_id"]), body)])
+    return {}
 
 
 # As operations of the service.

@@ -63,6 +63,7 @@ def create_station_app(station: Station) -> Flask:
         may_add_files=True,
         ready_to_print=lambda: ready_to_print(station),
         again=lambda number: f"{url_for('intake.choose')}?from={number}",
+        paper_words=station.catalogue.paper,
     )
     app.register_blueprint(station_api(station, services))
     app.register_blueprint(case_api(services))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from casework.canonical import Document
 from casework.documents import release as releases
+from casework.documents.paper import paper_id
 from casework.documents.register import COUNTY, Register
 from casework.documents.release import ReleaseProblem
 from casework.signing import document_holds
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 # Another number, and what an older version has materialised is made anew from the release.
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 _AFTER_RELEASES: Final = "release:\uffff"
 _MOST_PROBLEMS: Final = 20
 
@@ -44,12 +45,16 @@ CREATE TABLE IF NOT EXISTS guide_categories (
 CREATE TABLE IF NOT EXISTS guide_calendars (
   id TEXT PRIMARY KEY, document TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS guide_papers (
+  id TEXT PRIMARY KEY, document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 _OWN_TABLES: Final = (
     "guide_release",
     "guide_items",
     "guide_categories",
     "guide_calendars",
+    "guide_papers",
     *guide_index.TABLES,
 )
 
@@ -199,10 +204,11 @@ class Catalogue:
             self._clear()
             items = [(id_, rev) for id_, rev in listed if id_.startswith("item:")]
             guide_index.write_index(database, self._materialised(items))
-            for id_, rev in listed:
-                if id_.startswith("calendar:"):
-                    calendar = _text(self._document(id_, rev))
-                    database.execute("INSERT INTO guide_calendars VALUES (?, ?)", (id_, calendar))
+            for section, table in (("calendar:", "guide_calendars"), ("paper:", "guide_papers")):
+                for id_, rev in listed:
+                    if id_.startswith(section):
+                        document = _text(self._document(id_, rev))
+                        database.execute(f"INSERT INTO {table} VALUES (?, ?)", (id_, document))  # noqa: S608
             database.execute(
                 "INSERT INTO guide_release VALUES (?, ?, ?, ?)",
                 (manifest["number"], manifest["at"], rfc3339(self._now()), LAYOUT),
@@ -295,6 +301,12 @@ class Catalogue:
         with self._lock:
             rows = self._reader.execute("SELECT document FROM guide_calendars ORDER BY id").fetchall()
         return [_document(text) for (text,) in rows]
+
+    def paper(self, code: str) -> Document | None:
+        """The county's own words for a paper; None where it has none, and the default ones stand."""
+        with self._lock:
+            row = self._reader.execute("SELECT document FROM guide_papers WHERE id = ?", (paper_id(code),)).fetchone()
+        return None if row is None else _document(row[0])
 
     def search(self, q: str, *, category: str | None = None, limit: int = 20) -> list[Hit]:
         """What answers the question, best first; empty when nothing does, which is better than a guess.

@@ -163,10 +163,11 @@ def span(length: timedelta) -> str:
 
 
 def _split(number: str) -> tuple[str, str, str]:
+    # A paper's number is its case's, and some letters.
     parts = str(escape(number)).split("-")
-    if len(parts) != 4:
+    if len(parts) not in (4, 5):
         return "", "", number
-    return f"{parts[0]}-{parts[1]}-", "", f"{parts[2]}-{parts[3]}"
+    return f"{parts[0]}-{parts[1]}-", "", "-".join(parts[2:])
 
 
 def _date(value: Any) -> date | None:

@@ -132,6 +132,8 @@ _CONTENT_FIELDS: dict[str, Any] = {
         ),
     },
     "phones": shape({"enquiry": _SHORT, "complaint": _SHORT}),
+    # Where one turns against a decision (救济途径): who reviews it (复议机关), which court (管辖法院).
+    "remedy": shape({"review": _LINE, "court": _LINE}, optional=frozenset({"review", "court"})),
     "basis": {
         "type": "array",
         "items": shape({"title": _LINE, "article": _TEXT, "text": _TEXT}, optional=frozenset({"article", "text"})),
@@ -151,6 +153,7 @@ _CONTENT_FIELDS: dict[str, Any] = {
 _OPTIONAL_CONTENT = frozenset(
     {
         "flow",
+        "remedy",
         "type_code",
         "limit_basis",
         "proxy_reason",

@@ -24,15 +24,18 @@ TYPE = DocumentType(
             "at": text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
             "items": {"type": "object", "additionalProperties": _ENTRY},
             "calendars": {"type": "object", "additionalProperties": _ENTRY},
+            # Only the papers that the county words otherwise than we do; releases of before have no such section.
+            "papers": {"type": "object", "additionalProperties": _ENTRY},
             **SIGNED,
-        }
+        },
+        optional=frozenset({"papers"}),
     ),
 )
 
 Lookup = Callable[[str, str], Document | None]
 """(id, rev) → that very revision of the document, or None when it is not here."""
 
-SECTIONS = {"items": "item", "calendars": "calendar"}
+SECTIONS = {"items": "item", "calendars": "calendar", "papers": "paper"}
 """The sections of a release, and the id prefix of the documents in each."""
 
 
@@ -50,16 +53,24 @@ def release_id(number: int) -> str:
     return f"release:{number:06d}"
 
 
-def build(number: int, at: str, items: Iterable[Document], calendars: Iterable[Document]) -> Document:
+def build(
+    number: int,
+    at: str,
+    items: Iterable[Document],
+    calendars: Iterable[Document],
+    papers: Iterable[Document] = (),
+) -> Document:
     """An unsigned release of the given stored documents (with `_rev`); the county signs it. `at` is RFC 3339
     UTC.
     """
+    worded = _entries(papers)
     return {
         "_id": release_id(number),
         "number": number,
         "at": at,
-        "items": {document["_id"].partition(":")[2]: _entry(document) for document in items},
-        "calendars": {document["_id"].partition(":")[2]: _entry(document) for document in calendars},
+        "items": _entries(items),
+        "calendars": _entries(calendars),
+        **({"papers": worded} if worded else {}),
     }
 
 
@@ -93,6 +104,10 @@ def check_release(release: Document, lookup: Lookup, register: Register) -> list
         elif not _signed_by_county(document, register) or not _terms_hold(document, register):
             found.append(ReleaseProblem(identifier, "signature", f"{identifier} 的县中心签名对不上。"))
     return found
+
+
+def _entries(documents: Iterable[Document]) -> dict[str, Document]:
+    return {document["_id"].partition(":")[2]: _entry(document) for document in documents}
 
 
 def _entry(document: Document) -> Document:

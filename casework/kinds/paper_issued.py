@@ -8,7 +8,7 @@ from typing import Any
 
 from casework.canonical import Document
 from casework.case import Case, Paper
-from casework.documents.document_type import nullable, shape, text
+from casework.documents.document_type import HASH32, nullable, shape, text
 from casework.kinds.kind import Kind, act_of
 from casework.kinds.shapes import EVENT, line
 
@@ -19,8 +19,10 @@ SCHEMA = shape(
         "version": {"title": "第几版", "type": "integer", "minimum": 1, "maximum": 999},
         "about": nullable(EVENT),
         "reprint": {"type": "boolean"},
+        # What it said, as a hash: another one makes the next version.
+        "says": text(HASH32),
     },
-    optional=frozenset({"about", "reprint"}),
+    optional=frozenset({"about", "reprint", "says"}),
 )
 
 
@@ -44,6 +46,7 @@ def _apply(case: Case, event: Document, at: datetime) -> None:
             version=data["version"],
             about=data.get("about"),
             reprint=data.get("reprint", False),
+            says=data.get("says"),
         )
     )
 

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from central.catalogue import CatalogueRefused, pending, publish, published_items
 from central.centre import Centre
+from central.views.wordings import add_wordings
 from web.cases.services import CaseServices
 from web.errors import Problem
 from web.signin import allow
@@ -53,4 +54,5 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
             flash(_("和第 %(n)s 版一样，没有要发布的。", n=f"{release.number:06d}"), "told")
         return redirect(url_for("catalogue.releases"), 303)
 
+    add_wordings(catalogue, centre)
     return catalogue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casework.canonical import Document
-from casework.documents import account, audit, chunk, receipt, release, station
+from casework.documents import account, audit, chunk, paper, receipt, release, station
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import Hlc, milliseconds, rfc3339
@@ -67,6 +67,17 @@ def documents() -> dict[str, Document]:
         ),
         "calendar": calendars[1],
         "audit": batch(),
+        "paper": county_signed(
+            paper.build(
+                "receipt",
+                {
+                    "title": "受理通知书",
+                    "paragraphs": ["{applicant}：您申请办理的{item}已受理。"],
+                    "remedy": "",
+                    "seal": "公章",
+                },
+            )
+        ),
     }
 
 
@@ -150,7 +161,13 @@ def kinds() -> dict[str, dict[str, Any]]:
         },
         "filed": {"volume": "2026-宅基地-0007", "retention": "permanent"},
         "rated": {"level": 2},
-        "paper_issued": {"paper": "correction", "number": f"{NUMBER}-BZ", "version": 1, "about": earlier},
+        "paper_issued": {
+            "paper": "correction",
+            "number": f"{NUMBER}-BZ",
+            "version": 1,
+            "about": earlier,
+            "says": "d" * 32,
+        },
         "clock_corrected": {"events": [earlier], "offset": 86_400_000, "how": "办事人确认日期"},
         "admitted": {"event": earlier, "reason": "电话核实，确是本人所写"},
         "settled": {"point": "c" * 32, "value": earlier, "reason": "电话核实"},

@@ -10,6 +10,7 @@ from casework import schemas
 from casework.canonical import Document, content_hash
 from casework.documents import account, release, station
 from casework.documents import item as item_type
+from casework.documents import paper as paper_type
 from casework.documents.release import check_release, listed
 from casework.holidays import known_calendars
 from casework.signing import document_holds, signature_holds
@@ -55,6 +56,21 @@ def test_a_half_received_release_names_what_is_missing() -> None:
         ("calendar:2026", "missing"),
         (item()["_id"], "missing"),
     ]
+
+
+def test_a_release_lists_the_papers_that_a_county_words_and_those_of_before_still_hold() -> None:
+    words = {"title": "受理通知书", "paragraphs": ["{applicant}："], "remedy": "", "seal": ""}
+    paper = stored(county_signed(paper_type.build("receipt", words)))
+    before = shelf()
+    documents = {**before, paper["_id"]: paper}
+    older = published(before)
+    assert "papers" not in older
+    assert check_release(older, looked_up(documents), register()) == []
+    newer = county_signed(release.build(1, AT, [], [], [paper]))
+    assert check_release(newer, looked_up(documents), register()) == []
+    assert [problem.what for problem in check_release(newer, looked_up(before), register())] == ["missing"]
+    documents[paper["_id"]] = {**paper, "title": "别的"}
+    assert [problem.what for problem in check_release(newer, looked_up(documents), register())] == ["altered"]
 
 
 def test_an_altered_document_is_found_by_its_hash() -> None:

@@ -23,9 +23,12 @@ from central.catalogue import (
     check_items,
     import_items,
     newest_release,
+    pending,
     publish,
+    published_paper,
     read_file,
     read_records,
+    word_paper,
 )
 from central.catalogue_commands import catalogue
 from provisioning import sample_county
@@ -365,6 +368,60 @@ def test_a_release_is_one_transaction(county: County) -> None:
     county.catalogue.on_commit(lambda _name, seq: commits.append(seq))
     publish(county)
     assert len(commits) == 1
+
+
+# The words of papers.
+
+WORDS = {"title": "受理通知书", "paragraphs": ["{applicant}：您申请办理的{item}已受理。"], "remedy": "", "seal": "公章"}
+
+
+def test_words_of_a_paper_go_out_with_the_next_release_and_back_to_the_default(county: County) -> None:
+    import_items(county, some(), approve=True, by="admin")
+    publish(county)
+    first = newest_release(county.catalogue)
+    assert first is not None
+    assert "papers" not in first, "a release that words nothing is as it was before"
+    assert word_paper(county, "receipt", WORDS, by="sun") == {}
+    assert published_paper(county.catalogue, "receipt") is None
+    assert pending(county).papers == [("receipt", "受理回执")]
+    assert publish(county).changed == ["receipt"]
+    assert pending(county).papers == []
+    found = published_paper(county.catalogue, "receipt")
+    assert found is not None
+    assert found["title"] == "受理通知书"
+    manifest = newest_release(county.catalogue)
+    assert manifest is not None
+    assert check_release(manifest, county.catalogue.get, county.register()) == []
+    assert not publish(county).new
+
+    word_paper(county, "receipt", None, by="sun")
+    assert pending(county).papers == [("receipt", "受理回执")]
+    back = publish(county)
+    assert (back.new, back.changed) == (True, ["receipt"])
+    assert published_paper(county.catalogue, "receipt") is None
+    assert not publish(county).new
+
+    word_paper(county, "receipt", WORDS, by="sun")
+    assert publish(county).new
+    again = county.catalogue.get("paper:receipt")
+    assert again is not None
+    assert again["_rev"].startswith("2-"), "it follows what it was before"
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"title": ""}, "title"),
+        ({"paragraphs": []}, "paragraphs"),
+        ({"paragraphs": ["{aplicant}"]}, "paragraphs.0"),
+        ({"remedy": "{{review}"}, "remedy"),
+    ],
+)
+def test_words_that_would_not_print_are_refused_and_kept_nowhere(
+    county: County, change: dict[str, Any], path: str
+) -> None:
+    assert list(word_paper(county, "receipt", {**WORDS, **change}, by="sun")) == [path]
+    assert pending(county).papers == []
 
 
 # The command.

@@ -32,6 +32,8 @@ ADMINS_PAGES = [
     "/catalogue",
     "/catalogue?q=保障",
     "/catalogue/publish",
+    "/catalogue/papers",
+    "/catalogue/papers/receipt",
     "/accounts",
     "/accounts/new",
     "/log",
@@ -402,3 +404,51 @@ def test_a_township_and_its_villages_stand_in_one_column(county: SmallCentre) ->
     assert f"#s{TOWNSHIP}" in columns[0]
     assert f"#s{NEIGHBOUR}" in columns[0]
     assert f"#s{FAR_VILLAGE}" in columns[1]
+
+
+# -- 文书样式 ----------------------------------------------------------------------------------------------------------
+
+
+def typed_words(**changes: str) -> dict[str, str]:
+    return {
+        "title": "受理通知书",
+        "paragraphs": "{applicant}：\n\n您的事我们收下了。",
+        "remedy": "",
+        "seal": "公章",
+        **changes,
+    }
+
+
+def test_the_words_of_a_paper_are_edited_previewed_published_and_put_back(county: SmallCentre) -> None:
+    browser = county.sign_in("sun")
+    page = "/catalogue/papers/receipt"
+    sample = browser.send(page, {"do": "preview", **typed_words()}, expect=200).text
+    looked_over(sample)
+    assert "张某某：" in sample
+    assert "您的事我们收下了。" in sample
+    assert "受理通知书" not in browser.get(page), "looking at it keeps nothing"
+    browser.send(page, {"do": "save", **typed_words()})
+    assert "受理通知书" in browser.get(page)
+    assert "有改动，还没发布" in browser.get("/catalogue/papers")
+    assert "受理回执" in browser.get("/catalogue/publish")
+    browser.send("/catalogue/publish", {})
+    listing = browser.get("/catalogue/papers")
+    assert listing.count("本县的") == 1
+    assert "还没发布" not in listing
+    browser.send(page, {"do": "default"})
+    assert "受理通知书" not in browser.get(page)
+    assert "还没发布" in browser.get("/catalogue/papers")
+
+
+def test_unknown_placeholders_are_refused_with_the_known_ones_and_keep_what_was_typed(county: SmallCentre) -> None:
+    browser = county.sign_in("sun")
+    page = "/catalogue/papers/receipt"
+    for do in ("save", "preview"):
+        answer = browser.send(page, {"do": do, **typed_words(paragraphs="{applicnat}：")}, expect=422)
+        looked_over(answer.text)
+        assert "没有“{applicnat}”这个空格" in answer.text
+        assert "{applicant} 办事人" in answer.text
+        assert "{applicnat}：</textarea>" in answer.text
+    browser.send(page, {"do": "save", **typed_words(title="")}, expect=422)
+    assert "受理通知书" not in browser.get(page)
+    browser.get("/catalogue/papers/nothing", expect=404)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from casework.documents.register import Register
 from casework.signing import sign_document, signer
-from central.catalogue import FORMAT, import_items, publish
+from central.catalogue import FORMAT, import_items, publish, word_paper
 from node.guides import Catalogue
 from provisioning import sample_county
 from provisioning.county import County, county_opened
@@ -150,6 +150,29 @@ def test_a_whole_release_is_used_with_its_terms_forms_and_calendars(station: Sta
         "calendar:2026",
     ]
     assert station.catalogue.item("nowhere") is None
+
+
+def test_words_of_papers_are_switched_over_with_their_release(station: Station, county: County) -> None:
+    words = {"title": "受理通知书", "paragraphs": ["{applicant}："], "remedy": "", "seal": "公章"}
+    word_paper(county, "receipt", words, by="sun")
+    publish(county)
+    station.bring("release:000001", *(item_id(place) for place in range(3)), "calendar:2025", "calendar:2026")
+    station.catalogue.refresh()
+    assert (station.number(), station.catalogue.paper("receipt")) == (1, None)
+    station.bring("release:000002")
+    station.catalogue.refresh()
+    assert station.number() == 1, "its words are not here"
+    station.bring("paper:receipt")
+    station.catalogue.refresh()
+    found = station.catalogue.paper("receipt")
+    assert found is not None
+    assert (station.number(), found["title"]) == (2, "受理通知书")
+    assert station.catalogue.paper("fee") is None
+    word_paper(county, "receipt", None, by="sun")
+    publish(county)
+    station.bring("release:000003")
+    station.catalogue.refresh()
+    assert (station.number(), station.catalogue.paper("receipt")) == (3, None)
 
 
 def test_nothing_new_is_nothing_to_do(station: Station) -> None:

@@ -16,14 +16,13 @@ from web.cases.contests import Contest, contests, kept_aside, settleable
 from web.cases.desk import Act
 from web.cases.files import checked_upload, file_answer
 from web.cases.masking import masked_case, masked_event, masked_point
+from web.cases.paper_pages import add_papers
 from web.cases.roles import paper_in_words, people_rows, situation_rows
 from web.cases.services import CaseServices
 from web.cases.telling import MATERIAL_STATES, PointTold, field_in_words, form_rows, state_in_words, tell, tell_point
 from web.errors import Problem
-from web.papers import qr_svg
 from web.signin import User, allow, current_user
 
-PAPERS = {"receipt": "受理回执", "application": "申请表"}
 CORRECTABLE = {
     "applicant.name": "姓名",
     "applicant.phone": "联系电话",
@@ -108,29 +107,7 @@ def case_pages(services: CaseServices) -> Blueprint:
             flash(_("已保存"), "saved")
             return _to(number)
 
-    @pages.get("/cases/<number>/papers/<paper>")
-    @allow(*EVERYBODY)
-    def paper(number: str, paper: str) -> str:
-        row, case = services.visible(number, current_user())
-        if paper not in PAPERS or case["item"] is None:
-            raise Problem(404, "no_such_paper", "没有这种文书。")
-        services.ready_to_print()
-        services.note(current_user(), "printed", number, PAPERS[paper])
-        item = services.item(row.item) or {}
-        return render_template(
-            f"cases/paper_{paper}.html",
-            row=row,
-            case=case,
-            terms=case["item"],
-            guide=item,
-            title=PAPERS[paper],
-            station=services.station_name(row.station),
-            form=form_rows(item.get("form", {}), case["fields"].get("form") or {}),
-            material_states=MATERIAL_STATES,
-            qr=qr_svg(f"{request.host_url}cases/{number}"),
-            printed_at=services.now(),
-        )
-
+    add_papers(pages, services)
     return pages
 
 

@@ -34,6 +34,8 @@ class CaseServices:
     ready_to_print: Callable[[], None] = lambda: None
     # Where another case begins for the person of this one; none where no cases are taken in.
     again: Callable[[str], str] | None = None
+    # The county's own words for a paper; None where the default ones stand.
+    paper_words: Callable[[str], Document | None] = lambda _code: None
 
     def visible(self, number: str, user: User) -> tuple[CaseRow, Case]:
         """The case, if it is there and this user may see it; what one may not see is as if it were not there."""

@@ -111,5 +111,12 @@
   for (const form of document.querySelectorAll("form[data-draft]")) drafts(form);
   for (const place of document.querySelectorAll("[data-reads]")) readBack(place);
   for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
+  // It was issued just now, to be printed; going back to the page later must not print it again.
+  if (document.querySelector("[data-print-now]")) {
+    const here = new URL(location);
+    here.searchParams.delete("print");
+    history.replaceState(null, "", here);
+    print();
+  }
   document.getElementById("errors")?.focus();
 }
