@@ -17,7 +17,7 @@ from web.cases.api import case_api
 from web.cases.casebook import Scope
 from web.cases.desk import Person
 from web.cases.pages import case_pages
-from web.cases.services import CaseServices
+from web.cases.services import CaseServices, departments_of
 from web.signin import User
 
 
@@ -54,6 +54,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
         item=lambda code: centre.catalogue.get(f"item:{code}"),
         now=centre.now,
         may_add_files=False,
+        departments=lambda: departments_of(centre.catalogue.range("item:", "item;")),
     )
     app.register_blueprint(county_api(centre, secret=secret))
     app.register_blueprint(case_api(services))

@@ -29,7 +29,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     intake = Blueprint("intake", __name__)
 
     @intake.get("/intake")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def choose() -> str:
         return render_template(
             "station/choose.html",
@@ -38,7 +38,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         )
 
     @intake.post("/intake")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def begin() -> Response:
         item = station.catalogue.item(request.form.get("item", ""))
         if item is None:
@@ -47,7 +47,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         return _to("intake.form", draft_id=draft.id)
 
     @intake.get("/intake/<draft_id>")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def form(draft_id: str) -> Response | str:
         draft, item = _opened(station, draft_id)
         if draft.case is not None:
@@ -55,7 +55,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         return _page(station, draft, item, {})
 
     @intake.post("/intake/<draft_id>/keep")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def keep(draft_id: str) -> str:
         draft, item = _opened(station, draft_id)
         if draft.case is not None:
@@ -64,7 +64,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         return str(_("草稿 %(at)s 已存在本站，关机也不会丢", at=moment(kept.touched_at, kept.touched_at)[3:]))
 
     @intake.post("/intake/<draft_id>")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def act(draft_id: str) -> Response | str | tuple[str, int]:
         draft, item = _opened(station, draft_id)
         typed = _typed(item)
@@ -88,7 +88,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             return _page(station, draft, item, fields, typed=typed, clash=_clash(problem)), problem.status
 
     @intake.get("/intake/<draft_id>/files/<file_id>")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def file(draft_id: str, file_id: str) -> Response:
         draft, _item = _opened(station, draft_id)
         found = station.drafts.file(draft, file_id)
@@ -97,7 +97,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         return file_answer_of(found.content_type, found.id, found.content)
 
     @intake.post("/intake/<draft_id>/discard")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def discard(draft_id: str) -> Response:
         draft, _item = _opened(station, draft_id)
         station.drafts.discard(draft)

@@ -554,8 +554,12 @@ def test_a_county_item_is_not_the_townships_to_decide(township: SmallNode) -> No
 
 def test_an_act_that_no_page_offers_is_refused(agent: Desk) -> None:
     number = agent.take_in()
-    for kind in ("received", "accepted", "material_added", "clock_corrected", "nonsense"):
+    for kind in ("received", "paper_issued", "nonsense"):
         agent.send(f"/cases/{number}", {"reason": "x"}, to=f"/cases/{number}/acts/{kind}", expect=404)
+    for kind, status in (("accepted", 409), ("material_added", 422), ("admitted", 403), ("finish", 403)):
+        before = agent.node.documents()
+        agent.send(f"/cases/{number}", {"reason": "x"}, to=f"/cases/{number}/acts/{kind}", expect=status)
+        assert agent.node.documents() == before
 
 
 def test_nobody_gets_in_without_signing_in_and_every_change_needs_the_pages_own_mark(

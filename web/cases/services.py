@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from casework.canonical import Document
 from casework.case import Case, CaseFile
-from casework.rights import may
+from casework.rights import Refusal, may
 from casework.times import parse_rfc3339, rfc3339
 from web.cases.casebook import Casebook, CaseRow, Scope
 from web.cases.desk import Desk, Person
@@ -32,6 +32,8 @@ class CaseServices:
     may_add_files: bool
     # Raises `Problem` while nobody knows what day it is: a paper that bears a date must bear the right one.
     ready_to_print: Callable[[], None] = lambda: None
+    # The county's departments that the catalogue names, for a case to be forwarded to.
+    departments: Callable[[], list[str]] = list
 
     def visible(self, number: str, user: User) -> tuple[CaseRow, Case]:
         """The case, if it is there and this user may see it; what one may not see is as if it were not there."""
@@ -41,11 +43,15 @@ class CaseServices:
             raise Problem(404, "no_such_case", "没有这个编号的办件。请核对编号，后两段就够。")
         return row, case
 
-    def may(self, kind: str, user: User, case: Case) -> bool:
+    def may(self, kind: str, user: User, case: Case, data: Mapping[str, Any] | None = None) -> bool:
         """Whether this user may do this to the case as it stands."""
+        return self.refusal(kind, user, case, data) is None
+
+    def refusal(self, kind: str, user: User, case: Case, data: Mapping[str, Any] | None = None) -> Refusal | None:
+        """Why this user may not do this to the case as it stands; None when they may."""
         person = self.person_of(user)
         desk = self.desk
-        refusal = may(
+        return may(
             kind,
             person.role,
             desk.kind,
@@ -53,8 +59,8 @@ class CaseServices:
             station=desk.station,
             register=desk.register(),
             department=person.department,
+            data=data,
         )
-        return refusal is None
 
     def add_file(self, number: str, user: User, upload: Upload) -> None:
         """One photo or PDF to a material of a case that this user may see."""
@@ -80,6 +86,30 @@ def event_time(event: Document) -> str | None:
         return None
 
 
+def departments_of(items: Iterable[Document]) -> list[str]:
+    """The county's departments that these items name: who decides, and whose steps there are."""
+    named = {item["decides"]["department"] for item in items if item["decides"]["level"] == "county"}
+    return sorted(named)
+
+
+_TOLD = (
+    *(
+        "corrections",
+        "suspensions",
+        "extensions",
+        "ended",
+        "delivery",
+        "rating",
+        "fees",
+        "papers",
+        "proxies",
+        "forwards",
+    ),
+    *("handovers", "papers_at", "handler", "parts", "filing"),
+)
+"""What a case tells beside its state, as it is folded."""
+
+
 def case_for_api(services: CaseServices, row: CaseRow, case: Case) -> dict[str, Any]:
     """`GET cases/NUMBER`, as the API promises it."""
     return {
@@ -91,8 +121,14 @@ def case_for_api(services: CaseServices, row: CaseRow, case: Case) -> dict[str, 
         "accepted_at": row.accepted_at,
         "due_on": row.due_on,
         "held_by_county_at": row.held_by_county_at,
-        "current": {"state": case["state"], "fields": case["fields"], "deadlines": case["deadlines"]},
+        "current": {
+            "state": case["state"],
+            "fields": case["fields"],
+            "deadlines": case["deadlines"],
+            "steps": case["steps"],
+        },
         "decision": case["decision"],
+        **{name: case[name] for name in _TOLD},  # type: ignore[literal-required]
         "events": [
             {
                 "id": event["_id"],
