@@ -180,15 +180,17 @@ def next_act(case: Case, offered: Iterable[Offer]) -> Offer | None:
     by_kind: dict[str, list[Offer]] = {}
     for offer in offered:
         by_kind.setdefault(offer.kind, []).append(offer)
-    for kind in _wanted(case):
+    mine = {offer.known["step"] for offer in by_kind.get("step_started", [])}
+    starts = any(step["id"] in mine and STEP_KINDS[step["kind"]].stops_clock for step in case["steps"])
+    for kind in _wanted(case, starts):
         if kind in by_kind:
             return _most_advanced(case, by_kind[kind])
     return None
 
 
-def _wanted(case: Case) -> tuple[str, ...]:
+def _wanted(case: Case, starts: bool) -> tuple[str, ...]:
+    """Kinds in the order in which they are wanted. `starts`: a step of this user's has a beginning that counts."""
     lacking = any(material["state"] == "missing" for material in case["materials"])
-    starts = any(step["state"] == READY and STEP_KINDS[step["kind"]].stops_clock for step in case["steps"])
     match case["state"]:
         case "received" | "corrected":
             answer = ("correction_requested", "accepted") if lacking else ("accepted",)
@@ -268,6 +270,16 @@ def shown(sight: Sight, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
             return {"how": "与标准时间核对"}
         case _:
             return value
+
+
+def with_the_only_choice(schema: Schema, value: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be chosen and leaves no choice is chosen already."""
+    only = {
+        name: part["enum"][0]
+        for name, part in schema.get("properties", {}).items()
+        if len(part.get("enum", ())) == 1 and name in schema.get("required", ())
+    }
+    return only | dict(value)
 
 
 def said(kind: str, schema: Schema, typed: Typed) -> dict[str, Any]:

@@ -104,6 +104,7 @@ def case_pages(services: CaseServices) -> Blueprint:
         if not any(offer.kind == kind for offer in acts.offers(sight)):
             # The link may be older than the case: it says why, and leads back.
             acts.check(sight, kind, value)
+        value = acts.with_the_only_choice(acts.form_of(sight, kind), value)
         return _act_page(sight, row, kind, value, {}, repairs=repaired.get("_id", ""))
 
     @pages.post("/cases/<number>/acts/<kind>")
