@@ -12,7 +12,7 @@ from casework.canonical import Document
 from casework.case import Case
 from casework.documents.register import TOWNSHIP
 from casework.fields import can_set
-from casework.flow import READY, RUNNING, STEP_KINDS
+from casework.flow import READY, RUNNING, STEP_KINDS, WAITING
 from casework.kinds import KINDS
 from casework.kinds.admitted import ADMISSIBLE
 from casework.kinds.decided import OUTCOMES
@@ -180,10 +180,15 @@ def next_act(case: Case, offered: Iterable[Offer]) -> Offer | None:
     by_kind: dict[str, list[Offer]] = {}
     for offer in offered:
         by_kind.setdefault(offer.kind, []).append(offer)
-    mine = {offer.known["step"] for offer in by_kind.get("step_started", [])}
+    # Who decides may also send others off to their steps; what is next for them is only their own.
+    mine = {offer.known["step"] for offer in by_kind.get("step_done", [])}
+    if "step_started" in by_kind:
+        by_kind["step_started"] = [offer for offer in by_kind["step_started"] if offer.known["step"] in mine]
+    if any(step["state"] in (WAITING, READY, RUNNING) for step in case["steps"]):
+        by_kind.pop("decided", None)
     starts = any(step["id"] in mine and STEP_KINDS[step["kind"]].stops_clock for step in case["steps"])
     for kind in _wanted(case, starts):
-        if kind in by_kind:
+        if by_kind.get(kind):
             return _most_advanced(case, by_kind[kind])
     return None
 

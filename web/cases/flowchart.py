@@ -160,10 +160,13 @@ def _node(node: _Node, x: int, y: int) -> str:
     now = node.state in (READY, RUNNING)
     marker = f'<path class="here" d="M{left - 2} {y - 9}l10 9l-10 9z"/>' if now and node.shape == "box" else ""
     title = node.title if len(node.title) <= _LONGEST else node.title[: _LONGEST - 1] + "…"
-    below = "" if node.shape == "ellipse" else f'<text class="word" x="{x}" y="{y + 17}">{escape(_word(node))}</text>'
+    # A diamond is narrow below: its word stands nearer to the middle, and only when it says something.
+    word = "" if node.shape == "ellipse" or (node.shape == "diamond" and node.state == "waiting") else _word(node)
+    lower = 12 if node.shape == "diamond" else 17
+    below = f'<text class="word" x="{x}" y="{y + lower}">{escape(word)}</text>' if word else ""
     return (
         f'<g class="{"now" if now else node.state}">{outline}{marker}'
-        f'<text x="{x}" y="{y + (6 if not below else -2)}">{escape(title)}</text>{below}</g>'
+        f'<text x="{x}" y="{y + (6 if not below else lower - 19)}">{escape(title)}</text>{below}</g>'
     )
 
 

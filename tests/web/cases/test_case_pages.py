@@ -14,6 +14,7 @@ import pytest
 from casework.canonical import Document
 from casework.case import Case
 from casework.documents import item as item_type
+from casework.kinds import KINDS
 from sync.replicator import replicate
 from tests.casework.county import (
     COUNTY,
@@ -25,7 +26,7 @@ from tests.casework.county import (
     item_content,
     sign_as,
 )
-from tests.web.cases.browsers import CasePages, words
+from tests.web.cases.browsers import PASSWORD, CasePages, words
 from tests.web.cases.desks import AGENT, Place
 from web.cases.desk import Act, Person
 from web.wording import by_day
@@ -156,6 +157,8 @@ def test_from_intake_to_the_archive_in_three_places(land: Land) -> None:
     assert main_of(qian.get(page)) == "step_done"
     assert main_of(wang.get(page)) == "step_started"
     listed = he.get(page)
+    assert main_of(listed) == "", "others are to act; it may send them off, or refuse"
+    assert "step_started" in he.offered(number)
     assert "第 2 步，同时办" in words(listed)
     assert "异地新建核查" not in words(listed), "it does not apply to this case"
     assert "▶" in listed
@@ -380,3 +383,35 @@ def test_the_two_tables_of_the_law_are_a_page(land: Land) -> None:
     assert "行政许可法第44条（10日内送达）" in told
     assert "决定出自有权机关，撤销之前有效" in told
     assert "县管理员：全县的" in told
+
+
+def test_the_api_describes_every_kind_and_tells_the_whole_case(land: Land) -> None:
+    number = land.take_in()
+    document = land.he.client.get("/api/v1/openapi.json").json
+    assert document is not None
+    post = document["paths"]["/api/v1/cases/{number}/events"]["post"]
+    told = post["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    kinds = {one["properties"]["kind"]["const"]: one["properties"]["data"] for one in told}
+    assert kinds.keys() == KINDS.keys() - {"received"}
+    assert kinds["extended"] == KINDS["extended"].schema
+    signed_in = land.he.client.post("/api/v1/session", json={"username": "he", "password": PASSWORD}).json
+    assert signed_in is not None
+    headers = {"Authorization": f"Bearer {signed_in['token']}"}
+    body = {"kind": "accepted", "data": {}}
+    answer = land.he.client.post(f"/api/v1/cases/{number}/events", json=body, headers=headers)
+    assert answer.status_code == 201
+    case = answer.json
+    assert case is not None
+    assert case["current"]["state"] == "accepted"
+    assert [step["state"] for step in case["current"]["steps"]] == ["ready", "waiting", "waiting", "not_applicable"]
+    assert case["handler"] == TOWNSHIP
+    for name in ("corrections", "suspensions", "extensions", "fees", "papers", "proxies", "forwards", "handovers"):
+        assert case[name] == []
+    for name in ("ended", "delivery", "rating", "papers_at", "filing"):
+        assert case[name] is None
+    answer = land.he.client.post(
+        f"/api/v1/cases/{number}/events", json={"kind": "decided", "data": {}}, headers=headers
+    )
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert "data.outcome" in answer.json["fields"]

@@ -6,7 +6,6 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from casework.flow import DONE, READY, RUNNING, WAITING
 from tests.casework.county import FLOW
 from web.cases.flowchart import ACROSS, HEIGHT, WIDTH, flowchart
 
@@ -53,7 +52,7 @@ def test_an_edge_that_passes_a_layer_has_a_place_of_its_own() -> None:
 
 
 def test_where_it_stands_is_told_by_shape_and_word() -> None:
-    states = {"visit": DONE, "notice": RUNNING, "land": READY, "moved": WAITING}
+    states = {"visit": "done", "notice": "running", "land": "ready", "moved": "waiting"}
     text = flowchart(FLOW, states, accepted=True, ended=False, title="办理流程图")
     chart = ElementTree.fromstring(text)
     assert chart.attrib["role"] == "img"
