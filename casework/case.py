@@ -20,7 +20,17 @@ class CaseFile(TypedDict):
     event: str
 
 
-class Material(TypedDict):
+class MaterialDetails(TypedDict, total=False):
+    """What may be said of a material: `kind` is original (原件) or copy (复印件), `later_on` the day by which it is
+    to come (容缺后补), `from_case` the number of the case with which the same paper was handed in before."""
+
+    kind: str
+    copies: int
+    later_on: str
+    from_case: str
+
+
+class Material(MaterialDetails):
     """A material (材料) of a case; `state` is received (已收), missing (缺) or later (容缺后补)."""
 
     id: str

@@ -104,7 +104,7 @@ def _suspensions(case: Case) -> list[Stop]:
             event=one["event"],
             why=PROCEDURES.get(one["procedure"], one["procedure"]),
             from_on=one["on"],
-            to_on=one["resumed"]["on"] if one["resumed"] is not None else None,
+            to_on=_not_before(one["on"], one["resumed"]["on"] if one["resumed"] is not None else None),
         )
         for one in case["suspensions"]
     ]
@@ -121,10 +121,15 @@ def _stopping_steps(case: Case, flow: Flow | None) -> list[Stop]:
                     event=begun["event"],
                     why=STEP_KINDS[step["kind"]].title,
                     from_on=told["started_on"],
-                    to_on=told["done_on"],
+                    to_on=_not_before(told["started_on"], told["done_on"]),
                 )
             )
     return stops
+
+
+def _not_before(start: str, end: str | None) -> str | None:
+    # Clocks that were wrong may say that it ended before it began; then it took no time.
+    return None if end is None else max(start, end)
 
 
 def _end_with_the_decision(case: Case) -> None:
@@ -134,7 +139,7 @@ def _end_with_the_decision(case: Case) -> None:
         return
     for stop in case["deadlines"]["stops"]:
         if stop["to_on"] is None:
-            stop["to_on"] = max(decision["on"], stop["from_on"])
+            stop["to_on"] = _not_before(stop["from_on"], decision["on"])
 
 
 def _span(stop: Stop) -> tuple[date, date]:

@@ -8,6 +8,12 @@ from typing import Any
 Condition = Mapping[str, Sequence[Any]]
 """Dotted path into the facts (`situation.s1`, `form.kind`) → the values of which one must be there."""
 
+CONDITION_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": ["string", "integer", "boolean"]}},
+}
+"""The shape of a condition."""
+
 
 def applies(when: Condition | None, facts: Mapping[str, Any]) -> bool:
     """Whether the condition holds for these facts (a case's `fields`); no condition always holds.

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from casework import schemas
 from casework.canonical import Document
-from casework.identifiers import (
-    CREDIT_CODE,
-    ID_TYPES,
-    MOST_NAME,
-    MOST_ORGANISATION_NAME,
-    NO_CARD,
-    RESIDENT_CARD,
-    check_id_number,
-    check_name,
-    check_phone,
-    check_uscc,
-    tidy_id_number,
-    tidy_phone,
-)
+from casework.conditions import CONDITION_SCHEMA, Condition, applies
+from casework.form_rules import broken_rules, wrong_sums
+from casework.identifiers import RESIDENT_CARD, check_id_number, check_name, check_phone, check_uscc
+from casework.numbers import parse_case_number
+from casework.people import check_applicant, check_people, no_proxy, present_as_proxy, tidy_people
 from casework.schemas import Schema
+from casework.times import parse_rfc3339
 
 Problems = dict[str, str]
 """Dotted path → sentence, said to a person."""
+
+Facts = Mapping[str, Any]
+"""What conditions are asked of: a case's `fields`."""
 
 MOST_TEXT = 4000
 MOST_ENTRIES = 5000
 DEEPEST = 12
 MOST_MONEY = 10**13
 MATERIAL_STATES = ("received", "missing", "later")
-PROXY = "受托人"
+MATERIAL_KINDS = {"original": "原件", "copy": "复印件"}
+MOST_COPIES = 99
+MOST_DAYS_BACK = 60
+"""How long after the power was out (停电) a case on paper can still be entered."""
 
 _UNUSED = ("$ref", "$dynamicRef", "allOf")
 """Keywords that a form's reader at a station need not understand: a form says everything in its place."""
@@ -41,31 +39,63 @@ _UNUSED = ("$ref", "$dynamicRef", "allOf")
 _CONTROL = frozenset(chr(code) for code in range(32)) - {"\n", "\r", "\t"}
 
 
-def validate_form(schema: Schema, value: Any) -> Problems:
+def validate_form(schema: Schema, value: Any, facts: Facts | None = None) -> Problems:
     """What is wrong with a filled-in form: its texts, its shape, and the rules between its fields.
 
-    `schema` is JSON Schema (2020-12) with `x-check` (id-number, phone, uscc, date, money, name), `x-rules`
-    and `x-sum-of` (house.md, "Catalogue"). Paths are relative to the form; "" is the form itself.
+    `schema` is JSON Schema (2020-12) with `x-check` (id-number, phone, uscc, date, money, name), `x-when`,
+    `x-rules` and `x-sum-of` (house.md, "Catalogue"). `facts` are what `x-when` asks besides the form. Paths are
+    relative to the form; "" is the form itself.
     """
     if not isinstance(value, dict):
         return {"": "表单应该是一组栏目。"}
     found = dict(_unfit(value))
     if not found:
+        schema, value = that_applies(schema, value, facts)
         found = {**dict(_blank(schema, value, "")), **schemas.problems(schema, value)}
-        for path, sentence in (*_broken_rules(schema, value), *_wrong_sums(schema, value)):
+        for path, sentence in (*broken_rules(schema, value), *wrong_sums(schema, value)):
             found.setdefault(path, sentence)
     return dict(sorted(found.items()))
 
 
+def that_applies(schema: Schema, value: dict[str, Any], facts: Facts | None = None) -> tuple[Schema, dict[str, Any]]:
+    """(schema, value) without the fields whose `x-when` does not hold: they are neither asked for nor kept.
+
+    A condition may ask for another field (`form.kind`); a field that falls away takes along what hangs on it.
+    """
+    while True:
+        asked = {**(facts or {}), "form": value}
+        kept = _without(schema, value, asked)
+        if kept == value:
+            return _applicable(schema, asked), value
+        value = kept
+
+
+def facts_of(intake: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that an intake states, as conditions ask for them; `form` with only what applies is in a case."""
+    return {
+        "applicant": intake.get("applicant") or {},
+        "people": tidy_people(intake.get("people")),
+        "situation": intake.get("situation") or {},
+        "form": intake.get("form") or {},
+    }
+
+
+def kept_form(item: Document, intake: Mapping[str, Any]) -> dict[str, Any]:
+    """The form as a case keeps it."""
+    return that_applies(item["form"], intake.get("form") or {}, facts_of(intake))[1]
+
+
 def validate_intake(item: Document, intake: Any, *, today: date) -> tuple[Problems, Problems]:
-    """(problems, warnings) of an intake `{item, applicant, form, materials}` for this item.
+    """(problems, warnings) of an intake `{item, applicant, people, situation, form, materials}` for this item.
 
     Problems must be mended before the case can be saved. Warnings must be seen: missing materials, a missing
     power of attorney, a doubtful credit code never keep a case out. `today` is the civil date at the station.
 
     applicant: `{name, id_type, id_number, phone}`, and `id_reason` with 无证件, `phone_reason` without a
-    phone; `address`, `present` and others are kept as they are. materials: `{name | id, state}`, state
-    received, missing or later; what is not listed counts as missing.
+    phone; `address` and others are kept as they are. people: docs/cases.md, "What `received` carries".
+    situation: question → answer, every question of the item; left out altogether it only warns, because
+    callers older than it know none. materials: `{name | id, state, kind?, copies?, later_on?, from_case?}`, state
+    received, missing or later; what is not listed counts as missing, what does not apply is not kept.
     """
     if not isinstance(intake, dict):
         return {"": "这里应该是一组栏目。"}, {}
@@ -80,76 +110,61 @@ def validate_intake(item: Document, intake: Any, *, today: date) -> tuple[Proble
         wrong, doubtful = check_applicant(applicant, today=today)
         problems.update(_under("applicant", wrong))
         warnings.update(_under("applicant", doubtful))
-        _check_presence(item, applicant, problems)
+        if present_as_proxy(applicant) and not item.get("proxy_allowed", True):
+            problems["applicant.present"] = no_proxy(item)
     else:
         problems["applicant"] = "请填写办事人。"
-    problems.update(_under("form", validate_form(item["form"], intake.get("form", {}))))
-    _check_materials(item, intake.get("materials", []), problems, warnings)
+        applicant = {}
+    wrong, doubtful = check_people(intake.get("people"), applicant, item, today=today)
+    problems.update(wrong)
+    warnings.update(doubtful)
+    _check_situation(item, intake, problems, warnings)
+    facts = {} if problems.keys() & {"people", "situation"} else facts_of({**intake, "applicant": applicant})
+    problems.update(_under("form", validate_form(item["form"], intake.get("form", {}), facts)))
+    _check_materials(item, intake.get("materials", []), facts, problems, warnings, today)
     return dict(sorted(problems.items())), dict(sorted(warnings.items()))
 
 
-def check_applicant(applicant: Mapping[str, Any], *, today: date | None = None) -> tuple[Problems, Problems]:
-    """(problems, warnings) of an applicant; paths are its own fields'."""
-    problems: Problems = {}
-    warnings: Problems = {}
-    for name in ("name", "id_type", "id_number", "phone", "id_reason", "phone_reason", "address"):
-        if not isinstance(applicant.get(name, ""), str | None):
-            problems[name] = "请填文字。"
-    if problems:
-        return problems, warnings
-    id_type = (applicant.get("id_type") or "").strip()
-    most = MOST_ORGANISATION_NAME if id_type == CREDIT_CODE else MOST_NAME
-    wrong_name = check_name(applicant.get("name") or "", most=most)
-    if wrong_name is not None:
-        problems["name"] = wrong_name.sentence
-    if id_type not in ID_TYPES:
-        problems["id_type"] = "请选证件类型：" + "、".join(ID_TYPES) + "。"
-    else:
-        wrong_number = check_id_number(id_type, applicant.get("id_number") or "", today=today)
-        if wrong_number is not None:
-            (problems if wrong_number.blocks else warnings)["id_number"] = wrong_number.sentence
-        if id_type == NO_CARD and not (applicant.get("id_reason") or "").strip():
-            problems["id_reason"] = "请写明没有证件的原因，例如“证件遗失，正在补办”。"
-    phone = applicant.get("phone") or ""
-    if phone.strip():
-        wrong_phone = check_phone(phone)
-        if wrong_phone is not None:
-            problems["phone"] = wrong_phone.sentence
-    elif not (applicant.get("phone_reason") or "").strip():
-        problems["phone"] = "请填联系电话，没有的写明原因。"
-    return problems, warnings
+def check_happened_at(text: Any, now: datetime) -> str | None:
+    """Why a case cannot have been taken in then (补录): None when it can. `now` is the corrected time."""
+    try:
+        happened = parse_rfc3339(text) if isinstance(text, str) else None
+    except ValueError:
+        happened = None
+    if happened is None:
+        return "收件时间写成日期和时刻，例如 2026-09-16 09:30。"
+    if happened > now:
+        return "收件时间还没有到。请对照手写单，看日期和时刻写错了没有。"
+    if happened < now - timedelta(days=MOST_DAYS_BACK):
+        return f"收件时间在 {MOST_DAYS_BACK} 天以前，不能补录。请对照手写单核对年月。"
+    return None
 
 
-def tidy_applicant(applicant: Mapping[str, Any]) -> dict[str, Any]:
-    """The applicant as it is kept: trimmed, number and phone in their plain form, empty fields left out."""
-    kept = {
-        name: value.strip() if isinstance(value, str) else value
-        for name, value in applicant.items()
-        if value is not None and not (isinstance(value, str) and not value.strip())
-    }
-    for name, tidy in (("id_number", tidy_id_number), ("phone", tidy_phone)):
-        if isinstance(kept.get(name), str):
-            kept[name] = tidy(kept[name])
-    return kept
-
-
-def received_materials(item: Document, materials: Any) -> list[dict[str, str]]:
-    """The item's whole checklist `[{id, name, state}]` for a `received` event; what was not listed is
-    missing.
+def received_materials(item: Document, materials: Any, facts: Facts | None = None) -> list[dict[str, Any]]:
+    """The item's checklist `[{id, name, state, …}]` for a `received` event, as far as it applies; what was not
+    listed is missing.
     """
-    states: dict[str, str] = {}
+    entries: dict[str, Mapping[str, Any]] = {}
     for entry in materials or []:
         for name in ("id", "name"):
             if entry.get(name):
-                states.setdefault(entry[name], entry.get("state", "received"))
+                entries.setdefault(entry[name], entry)
     return [
         {
             "id": material["id"],
             "name": material["name"],
-            "state": states.get(material["id"], states.get(material["name"], "missing")),
+            **_as_handed_in(entries.get(material["id"], entries.get(material["name"], {"state": "missing"}))),
         }
         for material in item["materials"]
+        if applies(material.get("when"), facts or {})
     ]
+
+
+def _as_handed_in(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """State, and what goes with that state: nothing is an original that is not here."""
+    state = entry.get("state", "received")
+    told = {"received": ("kind", "copies", "from_case"), "later": ("later_on",)}.get(state, ())
+    return {"state": state, **{name: entry[name] for name in told if entry.get(name) not in (None, "")}}
 
 
 def first_examples(schema: Schema) -> dict[str, Any]:
@@ -178,23 +193,45 @@ def check_form(schema: Schema) -> list[str]:
     return [f"示例填不成一份表单，{path}：{sentence}" for path, sentence in problems.items()]
 
 
+def check_conditions(item: Document) -> dict[str, str]:
+    """Dotted path → sentence for the conditions of an item's materials and form that ask for what is not there:
+    they would never hold, and nobody would see why.
+    """
+    found: Problems = {}
+    for place, material in enumerate(item["materials"]):
+        found.update(_wrong_condition(item, material.get("when"), f"materials.{place}.when"))
+    for path, when in _conditions_of(item["form"], "form"):
+        found.update(_wrong_condition(item, when, f"{path}.x-when"))
+    return found
+
+
 # -- the intake's parts
 # ---------------------------------------------------------------------------------------------
 
 
-def _check_presence(item: Document, applicant: Mapping[str, Any], problems: Problems) -> None:
-    if not item.get("proxy_allowed", True) and _by_proxy(applicant):
-        reason = item.get("proxy_reason") or "这个事项必须本人到场"
-        problems["applicant.present"] = f"{reason}，不能委托代办。请约本人来办，或申请上门。"
+def _check_situation(item: Document, intake: Mapping[str, Any], problems: Problems, warnings: Problems) -> None:
+    questions = {question["id"]: question for question in item.get("situations", [])}
+    if intake.get("situation") is None:
+        if questions:
+            titles = "、".join(question["title"] for question in questions.values())
+            warnings["situation"] = f"没有选情形（{titles}），只按没有情形的材料收。"
+        return
+    answers = intake["situation"]
+    if not isinstance(answers, dict):
+        problems["situation"] = "情形写成一问一答。"
+        return
+    for name in answers:
+        if name not in questions:
+            problems[f"situation.{name}"] = "这个事项没有问这个情形，请去掉。"
+    for name, question in questions.items():
+        if answers.get(name) not in [option["id"] for option in question["options"]]:
+            choice = "、".join(option["title"] for option in question["options"])
+            problems[f"situation.{name}"] = f"请选{question['title']}：{choice}。"
 
 
-def _by_proxy(applicant: Mapping[str, Any]) -> bool:
-    present = applicant.get("present")
-    role = present.get("role") if isinstance(present, dict) else present
-    return role in {PROXY, "proxy"}
-
-
-def _check_materials(item: Document, materials: Any, problems: Problems, warnings: Problems) -> None:
+def _check_materials(
+    item: Document, materials: Any, facts: Facts, problems: Problems, warnings: Problems, today: date
+) -> None:
     if not isinstance(materials, list):
         problems["materials"] = "材料应该是一个列表。"
         return
@@ -214,11 +251,30 @@ def _check_materials(item: Document, materials: Any, problems: Problems, warning
             met.add(identifier)
         if entry.get("state") not in MATERIAL_STATES:
             problems[f"{path}.state"] = "请选已收（received）、缺（missing）或后补（later）。"
+        problems.update(_under(path, dict(_wrong_of_material(entry, today))))
     if not any(path.startswith("materials") for path in problems):
-        _warn_of_missing(item, received_materials(item, materials), warnings)
+        _warn_of_missing(item, received_materials(item, materials, facts), warnings)
 
 
-def _warn_of_missing(item: Document, listed: list[dict[str, str]], warnings: Problems) -> None:
+def _wrong_of_material(entry: Mapping[str, Any], today: date) -> Iterator[tuple[str, str]]:
+    kind, copies, later_on, from_case = (entry.get(name) for name in ("kind", "copies", "later_on", "from_case"))
+    if kind not in (None, "", *MATERIAL_KINDS):
+        yield "kind", "请选原件（original）或复印件（copy）。"
+    if copies not in (None, "") and (not isinstance(copies, int) or not 1 <= copies <= MOST_COPIES):
+        yield "copies", f"份数填 1 到 {MOST_COPIES}。"
+    if entry.get("state") == "later" and later_on not in (None, ""):
+        if _sentence_of_date(later_on) is not None or not isinstance(later_on, str):
+            yield "later_on", "哪天前补齐写成日期，例如 2026-09-30。"
+        elif later_on < today.isoformat():
+            yield "later_on", f"后补的日期 {later_on} 已经过了，请改成今天或以后的日期。"
+    if from_case not in (None, ""):
+        try:
+            parse_case_number(from_case if isinstance(from_case, str) else "")
+        except ValueError:
+            yield "from_case", "上次办件的编号不对，请从页面上选。"
+
+
+def _warn_of_missing(item: Document, listed: list[dict[str, Any]], warnings: Problems) -> None:
     necessity = {material["id"]: material["necessity"] for material in item["materials"]}
     missing = [
         material["name"]
@@ -280,8 +336,74 @@ def _unfit_scalar(value: Any) -> str | None:
     return None
 
 
-# -- rules between fields
-# -------------------------------------------------------------------------------------------
+# -- what applies
+# ---------------------------------------------------------------------------------------------------
+
+
+def _without(schema: Schema, value: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
+    """The value without the fields that do not apply; what the schema does not know stays, to be refused."""
+    kept: dict[str, Any] = {}
+    for name, inner in value.items():
+        field = schema.get("properties", {}).get(name, {})
+        if not applies(field.get("x-when"), facts):
+            continue
+        if isinstance(inner, dict):
+            kept[name] = _without(field, inner, facts)
+        elif isinstance(inner, list):
+            rows = field.get("items", {})
+            kept[name] = [_without(rows, row, facts) if isinstance(row, dict) else row for row in inner]
+        else:
+            kept[name] = inner
+    return kept
+
+
+def _applicable(schema: Schema, facts: Facts) -> Schema:
+    """The schema without the fields that do not apply."""
+    fields = {
+        name: _applicable(field, facts)
+        for name, field in schema.get("properties", {}).items()
+        if applies(field.get("x-when"), facts)
+    }
+    shown = dict(schema)
+    if "properties" in schema:
+        asked = [name for name in schema.get("required", []) if name in fields or name not in schema["properties"]]
+        shown |= {"properties": fields, "required": asked}
+    if isinstance(schema.get("items"), dict):
+        shown["items"] = _applicable(schema["items"], facts)
+    return shown
+
+
+def _conditions_of(schema: Schema, path: str) -> Iterator[tuple[str, Condition]]:
+    for name, field in schema.get("properties", {}).items():
+        if isinstance(field, dict):
+            if "x-when" in field:
+                yield f"{path}.{name}", field["x-when"]
+            rows = field.get("items")
+            yield from _conditions_of(rows if isinstance(rows, dict) else field, f"{path}.{name}")
+
+
+def _wrong_condition(item: Document, when: Any, path: str) -> Problems:
+    if when is None:
+        return {}
+    wrong = schemas.problems(CONDITION_SCHEMA, when)
+    if wrong:
+        return {path: "条件写成 {路径: [值]}，值是文字、整数或是否。"}
+    questions = {
+        question["id"]: {option["id"] for option in question["options"]} for question in item.get("situations", [])
+    }
+    for asked, values in when.items():
+        place, _dot, rest = asked.partition(".")
+        if place == "situation" and not set(values) <= questions.get(rest, set()):
+            return {path: f"条件里的情形“{asked}”没有这样的问题或答案。"}
+        if place == "form" and rest.split(".")[0] not in item["form"].get("properties", {}):
+            return {path: f"条件里的“{asked}”不是这份表单的栏目。"}
+        if place not in ("situation", "form", "people", "applicant"):
+            return {path: f"条件里的“{asked}”看不懂，开头用 situation、form、people 或 applicant。"}
+    return {}
+
+
+# -- what is required and blank
+# -------------------------------------------------------------------------------------
 
 
 def _blank(schema: Schema, value: Any, prefix: str) -> Iterator[tuple[str, str]]:
@@ -296,54 +418,6 @@ def _blank(schema: Schema, value: Any, prefix: str) -> Iterator[tuple[str, str]]
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         for position, inner in enumerate(value):
             yield from _blank(schema["items"], inner, f"{prefix}{position}.")
-
-
-def _broken_rules(schema: Schema, value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for rule in schema.get("x-rules", []):
-        field = value.get(rule.get("field"))
-        match str(rule.get("rule")).replace("_", "-"):
-            case "count-equals":
-                rows = value.get(rule.get("list"))
-                if isinstance(field, int) and isinstance(rows, list) and field != len(rows):
-                    yield rule["field"], _filled(rule, field=field, list=len(rows))
-            case "at-most":
-                other = value.get(rule.get("other"))
-                if isinstance(field, int) and isinstance(other, int) and field > other:
-                    yield rule["field"], _filled(rule, field=field, other=other)
-            case _:
-                # A newer form's rule: the county checks it, an older station must not refuse the case.
-                continue
-
-
-def _filled(rule: Mapping[str, Any], **values: int) -> str:
-    message = str(rule.get("message", "这两栏对不上，请核对。"))
-    for name, value in values.items():
-        message = message.replace("{" + name + "}", str(value))
-    return message
-
-
-def _wrong_sums(schema: Schema, value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, field in schema.get("properties", {}).items():
-        source = field.get("x-sum-of") if isinstance(field, dict) else None
-        if not isinstance(source, str) or not isinstance(value.get(name), int):
-            continue
-        total = sum_of(value, source)
-        if total is not None and total != value[name]:
-            yield name, f"合计应该是 {total}，现在写的是 {value[name]}。请核对表里的每一行。"
-
-
-def sum_of(value: Mapping[str, Any], source: str) -> int | None:
-    """The total of one column of a table, `members.monthly_income`; None while a row has no whole number
-    there.
-    """
-    table, _, column = source.partition(".")
-    rows = value.get(table)
-    if not isinstance(rows, list):
-        return None
-    entries = [row.get(column) if isinstance(row, dict) else None for row in rows]
-    if not all(isinstance(entry, int) for entry in entries):
-        return None
-    return sum(entry for entry in entries if isinstance(entry, int))
 
 
 def _uses(schema: Any, keyword: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from casework.calendar import Calendar
@@ -281,8 +281,14 @@ class Reading:
             correction_asked=bool(self._in(mask, "correction_requested")),
             extended=bool(self._in(mask, "extended")),
             rated=bool(self._in(mask, "rated")),
+            decided=self._stands_decided(walk),
             contested=bool(walk.sides),
         )
+
+    def _stands_decided(self, walk: _Walk) -> bool:
+        kinds = [self._kind_of(self._act(name)) for name in walk.trail]
+        last = next((kind for kind in reversed(kinds) if kind in {"decided", "decision_revoked"}), None)
+        return last == "decided"
 
     def _marks(self, mask: int) -> list[tuple[dict[str, Any], str]]:
         return [
@@ -300,8 +306,20 @@ class Reading:
             for identifier in self.order:
                 if mask & self.history.bit[identifier]:
                     walk = self._after(walk, identifier)
-            self._walks[mask] = walk
+            self._walks[mask] = self._without_what_is_over(walk, mask)
         return self._walks[mask]
+
+    def _without_what_is_over(self, walk: _Walk, mask: int) -> _Walk:
+        """A request or suspension that was settled upon may have been ended meanwhile by somebody who did not know."""
+        for ends, begun in ENDS_WHAT_WAS_SEEN.items():
+            if walk.state == TRANSITIONS[begun].to_state:
+                ending = self._in(mask, ends)
+                if all(self._seen_by(ending, name) for name in self._in(mask, begun)):
+                    return replace(walk, state=TRANSITIONS[ends].to_state or walk.state)
+        return walk
+
+    def _seen_by(self, those: Iterable[str], identifier: str) -> bool:
+        return any(self.history.saw(one, identifier) for one in those)
 
     def _after(self, walk: _Walk, identifier: str) -> _Walk:
         kind = self.history.events[identifier]["kind"]

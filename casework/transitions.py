@@ -383,6 +383,8 @@ class Standing:
     correction_asked: bool = False
     extended: bool = False
     rated: bool = False
+    decided: bool = False
+    """There is a decision, and nobody has taken it back."""
     contested: bool = False
     """The outcome has two sides that nobody has settled."""
 
@@ -398,6 +400,7 @@ class Standing:
             correction_asked=bool(case["corrections"]),
             extended=bool(case["extensions"]),
             rated=case["rating"] is not None,
+            decided=case["decision"] is not None and case["decision"]["revoked"] is None,
             contested=any(point["topic"] == "outcome" for point in case["contested"]),
         )
 
@@ -436,6 +439,8 @@ def obstacle(kind: str, standing: Standing, data: Mapping[str, Any]) -> str | No
             return "期限只能延长一次，已经延长过了。"
         case "extended" if int(data.get("days", 0)) > most_extension(standing.flow):
             return f"最多延长 {most_extension(standing.flow)} 个工作日。"
+        case "decision_corrected" | "decision_revoked" if not standing.decided:
+            return f"这件办件没有可以{row.title.removesuffix('决定')}的决定。"
         case "rated" if standing.rated:
             return "已经评价过了。"
         case "step_started" | "step_done" | "step_skipped":

@@ -14,7 +14,7 @@ from casework import schemas
 from casework.canonical import Document, NotCanonical, canonical, content_hash
 from casework.documents import item as items
 from casework.documents import release as releases
-from casework.forms import validate_form
+from casework.forms import check_conditions, validate_form
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import rfc3339
@@ -188,7 +188,7 @@ class _Reading:
         except NotCanonical:
             self.refused.append(Finding(row, name, "有小数、过大的整数或残缺的字符，改成整数或文字。"))
             return
-        problems = schemas.problems(items.CONTENT_SCHEMA, content) or _form_problems(content["form"])
+        problems = schemas.problems(items.CONTENT_SCHEMA, content) or _form_problems(content)
         if problems:
             path, sentence = next(iter(problems.items()))
             more = f"（另有 {len(problems) - 1} 处）" if len(problems) > 1 else ""
@@ -320,14 +320,15 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def _form_problems(form: Any) -> dict[str, str]:
-    """What keeps a station from filling in a form: parts that no page shows, examples that lack or fail."""
-    if not isinstance(form, dict):
-        return {"form": "表单要写成 JSON Schema。"}
+def _form_problems(content: Document) -> dict[str, str]:
+    """What keeps a station from filling in an item's form: parts that no page shows, conditions that ask for what
+    is not there, examples that lack or fail.
+    """
+    form = content["form"]
     wrong = schemas.schema_errors(form)
     if wrong:
         return {"form": f"表单不是正确的 JSON Schema：{wrong[0]}"}
-    found = _unfillable(form, "form")
+    found = _unfillable(form, "form") or check_conditions(content)
     if not found:
         examples = validate_form(form, first_examples(form))
         found = {f"form.{name}": f"第一个例子通不过：{sentence}" for name, sentence in examples.items()}

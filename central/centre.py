@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from random import Random
 
 from casework.calendar import Calendar
+from central.audit import AUDIT, TRAIL, Trail
+from central.carrying import Carrier
 from central.monitor import Monitor
 from central.receipts import Receipts
 from provisioning.county import County, county_rule
@@ -17,6 +19,7 @@ from provisioning.folder import CountyFolder
 from provisioning.register import CATALOGUE, accounts_database, station_database
 from sync.peer import COUNTY, Document
 from sync.store import Databases, Store
+from web.audit import AuditLog
 from web.cases.casebook import Casebook
 from web.cases.desk import Desk, Reading
 from web.localfile import LocalFile
@@ -25,6 +28,8 @@ from web.localfile import LocalFile
 LOOK_EVERY_S = 1.0
 # Who holds this file's lock follows the feeds.
 FOLLOWER = ".follower"
+# The log of acts is looked at from its beginning, and what is too old goes, so often.
+LOG_CARE_EVERY = timedelta(days=1)
 # After something went wrong, a full disk, say.
 RETRY_AFTER_S = 2.0
 
@@ -59,6 +64,16 @@ class Centre(County):
             calendar=self.calendar,
             own_station=None,
         )
+        self.audit = AuditLog(folder.path / AUDIT, now=now, random=random)
+        self.trail = Trail(
+            folder.path / TRAIL,
+            own=self.audit,
+            county=self.code,
+            stores=self.case_stores,
+            store=self.databases.existing,
+            register=self.register,
+            now=now,
+        )
         self.desk = Desk(
             station=self.code,
             kind="county",
@@ -69,6 +84,7 @@ class Centre(County):
             casebook=self.casebook,
             register=self.register,
             clock=self.clock,
+            audit=self.audit,
         )
         self.receipts = Receipts(
             county=self.code,
@@ -77,6 +93,7 @@ class Centre(County):
             key=lambda: self.key,
             clock=self.clock,
         )
+        self.carrier = Carrier(casebook=self.casebook, store=self.database_of, register=self.register)
         self.monitor = Monitor(fleet=lambda: self.fleet, register=self.register, now=now)
         self._stop = threading.Event()
         self._news = threading.Event()
@@ -122,8 +139,11 @@ class Centre(County):
         """Where the receipts of a case go; None for a number that names no station of ours: an event may say
         anything.
         """
-        station = number.split("-", 1)[0]
-        return self.home_of(number) if self.station(station) is not None else None
+        return self.database_of(number.split("-", 1)[0])
+
+    def database_of(self, station: str) -> Store | None:
+        """A station's database; None for a station that is none of ours."""
+        return self.databases.open(station_database(station)) if self.station(station) is not None else None
 
     # -- following the feeds -------------------------------------------------------------------------------------
 
@@ -156,20 +176,22 @@ class Centre(County):
             # A new register makes the databases of a new station.
             self._heed_catalogue()
             self._watch(self.case_stores())
-        self.casebook.follow(None if databases is None else [name for name in databases if name.startswith("station-")])
+        stations = None if databases is None else [name for name in databases if name.startswith("station-")]
+        self.casebook.follow(stations)
         with self._touched_lock:
             touched, self._touched = self._touched, set()
         try:
             self.receipts.settle(touched)
+            self.carrier.settle(touched)
         except BaseException:
             self._note_touched(touched)
             raise
+        self.trail.follow(stations)
 
     def _follow(self) -> None:
-        # A receipt may be due since before this start: the process may have ended between the event and it.
-        self._note_touched({row.number for row in self.casebook.waiting_cases()})
+        self.note_what_is_due()
         databases: Collection[str] | None = None
-        looked_at = self.now()
+        looked_at = cared_at = self.now()
         # Before the first look: what others write during it is seen by the next.
         self._stood = self.databases.stands()
         while not self._stop.is_set():
@@ -182,11 +204,19 @@ class Centre(County):
                     looked_at = self.now()
                     self._note_written_by_others()
                 databases = self._take_changed()
+                if abs(self.now() - cared_at) >= LOG_CARE_EVERY:
+                    cared_at = self.now()
+                    self.trail.prune()
+                    self.trail.check()
             except Exception:
                 # What is due stays due, and the pages go on.
                 log.exception("following the feeds")
                 databases = None
                 self._stop.wait(RETRY_AFTER_S)
+
+    def note_what_is_due(self) -> None:
+        """A receipt or a copy may be due since before this start: the process may have ended before it."""
+        self._note_touched({row.number for row in self.casebook.waiting_cases()} | self.casebook.cases_from_afar())
 
     def _take_changed(self) -> Collection[str] | None:
         """The databases that were written since the last look; None for all of them when the rights may have changed.
@@ -248,5 +278,7 @@ class Centre(County):
         if self._follower is not None:
             self._follower.join(2)
         self.casebook.close()
+        self.trail.close()
+        self.audit.close()
         self.databases.close()
         self.local.close()

@@ -112,3 +112,20 @@ def perform(folder: Path, operation: str, arguments: Mapping[str, Any]) -> dict[
         return carry_out(folder, operation, arguments, OPERATIONS)
     except (ProvisioningError, PeerError) as error:
         raise click.ClickException(str(error)) from error
+
+
+@group.group("log")
+def audit_log() -> None:
+    """The log of acts: who read or changed which case."""
+
+
+@audit_log.command("check")
+@FOLDER
+def check_log(folder: Path) -> None:
+    """Say whether anything in the county's log or a station's was altered or is missing. Ends with 1 if so."""
+    troubles = perform(folder, "log_check", {})["troubles"]
+    for station, sentence in troubles:
+        click.echo(f"{station} {sentence}")
+    if troubles:
+        raise SystemExit(1)
+    click.echo("操作日志完好。")

@@ -36,17 +36,36 @@ _INTAKE = {
                 "phone": {"type": ["string", "null"]},
                 "phone_reason": {"type": "string"},
                 "address": {"type": "string"},
+                "signed": {"type": "string", "enum": ["signature", "thumbprint"]},
             },
         },
+        "people": {
+            "type": "object",
+            "description": "present {role, name?, relation?}, guardian, proxy with its power of attorney, witness",
+            "properties": {role: {"type": "object"} for role in ("present", "guardian", "proxy", "witness")},
+        },
+        "situation": {
+            "type": "object",
+            "description": "the item's `situations`: id of the question → id of the answer",
+            "additionalProperties": {"type": "string"},
+        },
+        "handled_by": {"type": "string", "description": "code of the township, when it is not the one above"},
+        "happened_at": {"type": "string", "description": "RFC 3339, for a case that was taken in on paper"},
+        "number": {"type": "string", "description": "a number that this station reserved for it"},
         "form": {"type": "object"},
         "materials": {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["name", "state"],
+                "required": ["state"],
                 "properties": {
+                    "id": {"type": "string", "description": "or its name"},
                     "name": {"type": "string"},
                     "state": {"type": "string", "enum": ["received", "missing", "later"]},
+                    "kind": {"type": "string", "enum": ["original", "copy"]},
+                    "copies": {"type": "integer"},
+                    "later_on": {"type": "string", "description": "the day by which it comes, with later"},
+                    "from_case": {"type": "string", "description": "the case with which it was handed in before"},
                 },
             },
         },
@@ -122,7 +141,9 @@ def station_api(station: Station, services: CaseServices) -> Blueprint:
         if not 1 <= len(key) <= 200:
             raise Problem(400, "no_idempotency_key", "请求里要有 Idempotency-Key（1 到 200 个字符），重发时用同一个。")
         opened = station.intake.open_case(json_body(_INTAKE), services.person_of(user), idempotency_key=key)
-        answer = case_for_api(services, *services.visible(opened.number, user))
+        # The same key again writes nothing, and shows the case all the same.
+        look = services.visible if opened.created else services.read
+        answer = case_for_api(services, *look(opened.number, user))
         return {**answer, "warnings": opened.warnings}, 201 if opened.created else 200
 
     @api.get("/sync")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flask import Flask
+from flask import Flask, url_for
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from casework.times import parse_rfc3339
@@ -43,6 +43,7 @@ def create_station_app(station: Station) -> Flask:
         line=lambda: line_state(station),
         accounts=station.account,
         database=station.local,
+        audit=station.audit,
         now=station.now,
         random=station.random,
         version=station.version,
@@ -65,6 +66,7 @@ def create_station_app(station: Station) -> Flask:
         departments=lambda: departments_of(
             filter(None, (station.catalogue.item(r.code) for r in station.catalogue.items()))
         ),
+        again=lambda number: f"{url_for('intake.choose')}?from={number}",
     )
     app.register_blueprint(station_api(station, services))
     app.register_blueprint(case_api(services))

@@ -70,8 +70,10 @@ class Drafts:
             pk=("draft", "id", "material"),
         )
 
-    def begin(self, account: str, item: str, item_name: str) -> Draft:
-        draft = Draft(f"{self._random.getrandbits(96):024x}", account, item, item_name, {}, self._now(), None)
+    def begin(self, account: str, item: str, item_name: str, content: dict[str, Any] | None = None) -> Draft:
+        """A new draft; `content` is what is known before anything is typed."""
+        identifier = f"{self._random.getrandbits(96):024x}"
+        draft = Draft(identifier, account, item, item_name, content or {}, self._now(), None)
         self._write(draft)
         return draft
 

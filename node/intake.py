@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from random import Random
@@ -13,13 +13,16 @@ from typing import Any
 
 from casework.canonical import Document
 from casework.documents import chunk
+from casework.documents.register import TOWNSHIP, Register
 from casework.flow import accepted_at_the_counter
-from casework.forms import received_materials, tidy_applicant, validate_intake
+from casework.forms import check_happened_at, facts_of, kept_form, received_materials, validate_intake
 from casework.identifiers import tidy_id_number
 from casework.numbers import case_number
-from casework.times import CHINA
+from casework.people import tidy_people, tidy_person
+from casework.times import civil_date, parse_rfc3339, rfc3339
 from casework.transitions import CLOSED_STATES
 from node.drafts import DraftFile
+from node.reserved import ReservedNumbers
 from sync.store import Store
 from web.cases.casebook import Casebook
 from web.cases.desk import Act, Desk, Person
@@ -45,12 +48,16 @@ class Intake:
         casebook: Casebook,
         home: Callable[[], Store],
         item: Callable[[str], Document | None],
+        reserved: ReservedNumbers,
+        register: Callable[[], Register],
         random: Random,
     ) -> None:
         self._desk = desk
         self._casebook = casebook
         self._home = home
         self._item = item
+        self._reserved = reserved
+        self._register = register
         self._random = random
         self._lock = threading.Lock()
 
@@ -58,6 +65,7 @@ class Intake:
         """Problems (must be mended) and warnings (must be seen), by dotted path, without saving anything."""
         item = self._known_item(intake)
         problems, warnings = validate_intake(item, intake, today=self._today())
+        problems.update(self._wrong_here(intake))
         applicant = intake.get("applicant")
         id_number = applicant.get("id_number") if isinstance(applicant, dict) else None
         if isinstance(id_number, str) and id_number:
@@ -67,6 +75,34 @@ class Intake:
                     f"这位办事人还有一件同样的事没办完（编号后两段 {other.number[-10:]}），先看看是不是重复。"
                 )
         return problems, warnings
+
+    def _wrong_here(self, intake: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """What only this station can say: its reserved numbers, its clock, its register, the cases that it has."""
+        number = intake.get("number")
+        if number is not None and not (isinstance(number, str) and self._reserved.is_open(number)):
+            yield "number", "这不是本站留着没用的备用编号。请从手写单上照抄，或从列表里选。"
+        if intake.get("happened_at") is not None:
+            sentence = check_happened_at(intake["happened_at"], self._desk.reading().corrected)
+            if sentence is not None:
+                yield "happened_at", sentence
+        handled_by = intake.get("handled_by")
+        if handled_by is not None:
+            key = self._register().station(handled_by) if isinstance(handled_by, str) else None
+            if key is None or key.kind != TOWNSHIP:
+                yield "handled_by", "没有这个乡镇，请从列表里选由哪个乡镇办理。"
+        materials = intake.get("materials")
+        for position, entry in enumerate(materials if isinstance(materials, list) else []):
+            before = entry.get("from_case") if isinstance(entry, dict) else None
+            if before and not self._same_person(intake, before):
+                yield f"materials.{position}.from_case", "那个办件不在本站，或不是这位办事人的，不能用它的材料。"
+
+    def _same_person(self, intake: Mapping[str, Any], number: Any) -> bool:
+        case = self._casebook.case(number) if isinstance(number, str) else None
+        applicant = intake.get("applicant")
+        if case is None or not isinstance(applicant, dict) or not isinstance(applicant.get("id_number"), str):
+            return False
+        theirs = case["fields"].get("applicant", {}).get("id_number")
+        return bool(theirs) and theirs == tidy_id_number(applicant["id_number"])
 
     def open_case(
         self,
@@ -83,20 +119,15 @@ class Intake:
         """
         note_id = "idempotency:" + hashlib.sha256(f"{by.account}\n{idempotency_key}".encode()).hexdigest()[:32]
         with self._lock:
-            problems, warnings = self.check(intake)
             note = self._home().local(note_id)
             if note is not None:
                 return self._again(note, intake)
+            problems, warnings = self.check(intake)
             if problems:
                 raise Problem(422, "not_complete", f"有 {len(problems)} 处要改，改好就能保存。", fields=problems)
             item = self._known_item(intake)
             received = _received(item, intake)
-            number = case_number(
-                self._desk.station,
-                self._today(),
-                self._casebook.next_serial(self._desk.station, self._today()),
-                self._random,
-            )
+            number = intake.get("number") or self._next_number()
             acts, chunks = [Act("received", received)], []
             if accepted_at_the_counter(item["terms"]):
                 acts.append(Act("accepted"))
@@ -107,6 +138,8 @@ class Intake:
                 chunks += pieces
             note = {"case": number, "content": _fingerprint(intake)}
             self._desk.write(number, acts, by, beside=chunks, notes={note_id: note})
+            if "number" in intake:
+                self._reserved.use(number)
             return Opened(number, created=True, warnings=warnings)
 
     def _again(self, note: Document, intake: Mapping[str, Any]) -> Opened:
@@ -120,8 +153,13 @@ class Intake:
             fields={"case": number},
         )
 
+    def _next_number(self) -> str:
+        today, station = self._today(), self._desk.station
+        serial = max(self._casebook.next_serial(station, today), self._reserved.next_serial(today))
+        return case_number(station, today, serial, self._random)
+
     def _today(self) -> date:
-        return self._desk.reading().corrected.astimezone(CHINA).date()
+        return civil_date(self._desk.reading().corrected)
 
     def _known_item(self, intake: Mapping[str, Any]) -> Document:
         code = intake.get("item")
@@ -142,12 +180,22 @@ def _fingerprint(intake: Mapping[str, Any]) -> str:
 
 def _received(item: Document, intake: Mapping[str, Any]) -> dict[str, Any]:
     """The data of the `received` event: what the person handed in, and the terms under which it is accepted."""
-    return {
+    facts = {**facts_of(intake), "form": kept_form(item, intake)}
+    data = {
         "item": item["code"],
         "terms": item["terms"],
         "terms_sig": item["terms_sig"],
         "terms_key": item["terms_key"],
-        "applicant": tidy_applicant(intake["applicant"]),
-        "form": intake.get("form", {}),
-        "materials": received_materials(item, intake.get("materials")),
+        "applicant": tidy_person(intake["applicant"]),
+        "form": facts["form"],
+        "materials": received_materials(item, intake.get("materials"), facts),
     }
+    people = tidy_people(intake.get("people"))
+    for name, value in (("people", people), ("situation", intake.get("situation"))):
+        if value:
+            data[name] = value
+    if intake.get("handled_by") is not None:
+        data["handled_by"] = intake["handled_by"]
+    if intake.get("happened_at") is not None:
+        data["happened_at"] = rfc3339(parse_rfc3339(intake["happened_at"]))
+    return data

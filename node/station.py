@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from random import Random
 
@@ -14,6 +16,7 @@ from casework.calendar import Calendar
 from casework.documents.register import Register, RegisterRefused
 from casework.signing import document_holds
 from casework.times import parse_rfc3339, rfc3339
+from node.audit import Batches
 from node.clock import StationClock
 from node.county_link import CountyLink
 from node.drafts import Drafts
@@ -21,6 +24,7 @@ from node.guides import Catalogue
 from node.intake import Intake
 from node.line import Line, Road
 from node.refused import RefusedList
+from node.reserved import ReservedNumbers
 from provisioning.contact import Contact, Ledger, StationReport
 from provisioning.folder import StationFolder
 from provisioning.line import poster
@@ -32,15 +36,19 @@ from provisioning.register import (
     databases_of,
     station_database,
 )
-from sync.peer import Document, Peer, Writer, WriteRule
+from sync.peer import Document, Peer, PeerError, StorageFull, Writer, WriteRule
 from sync.remote import RemotePeer
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only, signed_by_county
+from web.audit import USUAL_MONTHS, AuditLog
 from web.cases.casebook import Casebook
 from web.cases.desk import Desk, Person
 from web.localfile import LocalFile
 
 REQUEST_TIMEOUT_S = 20.0
+AUDIT = "audit.sqlite3"
+
+log = logging.getLogger(__name__)
 
 
 class NotReady(Exception):
@@ -59,8 +67,12 @@ class Station:
         monotonic: Callable[[], float],
         random: Random,
         county_url: str | None = None,
+        log_months: int = USUAL_MONTHS,
     ) -> None:
-        """`county_url` overrides the one written at enrolment (a relay, a new address)."""
+        """`county_url` overrides the one written at enrolment (a relay, a new address). Entries of the log of acts that
+        the county holds stay here for `log_months`.
+        """
+        self.log_months = log_months
         self.folder = folder
         self.code, self.name, self.kind, self.parent = folder.code, folder.name, folder.kind, folder.parent
         self.version = version
@@ -98,22 +110,44 @@ class Station:
             own_station=self.code,
         )
         self.casebook.follow()
+        writer = Writer(self.code, frozenset({f"station:{self.key.id}"}))
+        self.audit = AuditLog(folder.path / AUDIT, now=self.now, random=random)
+        self.batches = Batches(
+            self.audit,
+            station=self.code,
+            name=self.name,
+            home=lambda: self.store(station_database(self.code)),
+            writer=lambda: writer,
+            key=lambda: self.key,
+            now=self.now,
+        )
         self.desk = Desk(
             station=self.code,
             kind=self.kind,
             key=lambda: self.key,
             incarnation=self.incarnation,
-            writer=Writer(self.code, frozenset({f"station:{self.key.id}"})),
+            writer=writer,
             home=self.home_of,
             casebook=self.casebook,
             register=lambda: self._register,
             clock=self.clock.reading,
+            audit=self.audit,
+        )
+        self.reserved = ReservedNumbers(
+            self.local,
+            station=self.code,
+            next_serial=lambda on: self.casebook.next_serial(self.code, on),
+            taken=lambda number: self.casebook.row(number) is not None,
+            now=self.now,
+            random=random,
         )
         self.intake = Intake(
             desk=self.desk,
             casebook=self.casebook,
             home=lambda: self.store(station_database(self.code)),
             item=self.catalogue.item,
+            reserved=self.reserved,
+            register=lambda: self._register,
             random=random,
         )
         self.drafts = Drafts(self.local, now=self.now, random=random)
@@ -168,9 +202,15 @@ class Station:
     # -- what the line asks (node.line.Site) ---------------------------------------------------------------------
 
     def contact(self) -> Contact:
+        try:
+            self.batches.cut_when_due()
+        except StorageFull:
+            log.warning("no room for a batch of the log of acts; it waits")
         contact = self._link.contact(self._report())
         self.clock.learn(contact.offset_ms)
         self.desk.mend_clock(Person("station", self.name, "station"))
+        with suppress(PeerError):
+            self.batches.prune(lambda revs: self.remote(station_database(self.code)).revs_diff(revs), self.log_months)
         return contact
 
     def confirm_clock(self, said: datetime, by: Person) -> None:
@@ -261,6 +301,7 @@ class Station:
     def close(self) -> None:
         self.line.stop()
         self.casebook.close()
+        self.audit.close()
         self.databases.close()
         self._pool.clear()
 

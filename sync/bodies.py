@@ -267,7 +267,10 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
             except (binascii.Error, ValueError) as problem:
                 raise BadRequest("Invalid attachment data: not base64") from problem
         elif entry.get("stub"):
-            stub |= {"digest": entry.get("digest"), "stub": True}
+            stub |= {"digest": entry.get("digest"), "stub": True, "content_type": entry.get("content_type")}
+            if entry.get("encoding") == "gzip":
+                # CouchDB keeps it packed, and names the digest of the package.
+                stub["unpacked_length"] = entry.get("length")
         else:
             raise BadRequest(f"Attachment {name[:80]!r} has neither data nor stub", code="doc_validation")
         parsed[name] = stub

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import click
 
 from sync.following import follow
-from sync.peer import ADMIN_ROLE, COUNTY_ROLE, PeerError, Seq, Unauthorized, Writer
+from sync.peer import ADMIN_ROLE, PeerError, Seq, Unauthorized, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
 from sync.sqlite import FIRST_FIXED_VERSION, several_processes_may_write, which_sqlite
@@ -218,7 +218,7 @@ def _close(opened: list[Closable]) -> None:
 
 def admin_account(user: str, password: str) -> Callable[[str, str], Writer | None]:
     """The one account of a server: the administrator for their name and password, None for others."""
-    administrator = Writer(user, frozenset({ADMIN_ROLE, COUNTY_ROLE}))
+    administrator = Writer(user, frozenset({ADMIN_ROLE}))
     expected = f"{user}:{password}".encode()
 
     def known(name: str, given: str) -> Writer | None:

@@ -647,8 +647,11 @@ class Store:
         number, _, token = since.partition("-")
         if not (number.isascii() and number.isdigit() and len(number) < 19):
             raise BadRequest(f"Malformed sequence supplied in 'since' parameter: {since[:80]!r}")
-        if not token or number == "0":
-            return int(number)
+        if number == "0":
+            return 0
+        if not token:
+            # Given back, one that never was would let whoever goes on from it miss what comes until then.
+            return min(int(number), _last_seq(connection))
         begun = connection.execute("SELECT number FROM epochs WHERE token = ?", (token,)).fetchone()
         if begun is None:
             # Of another file, or of a life of this one that a restored backup has wiped out.
@@ -775,7 +778,10 @@ class Store:
     ) -> tuple[tuple[str, ...], dict[str, Document] | None]:
         """The path of the revision that an edit makes, and its attachments as stubs. Raises `Conflict`."""
         if not new_edits:
-            return edit.path, self._filed(connection, edit.attachments or {}, {}, edit.path[0])
+            parsed = edit.attachments or {}
+            by_place = any(entry["digest"] is None or "unpacked_length" in entry for entry in parsed.values())
+            known = self._files_before(connection, head, edit.path) if by_place and head is not None else {}
+            return edit.path, self._filed(connection, parsed, known, edit.path[0])
         parent = edit.path[0] if edit.path else None
         if parent is None and head is None and not edit.attachments:
             return (_revision_after(None, edit, []),), None
@@ -798,6 +804,12 @@ class Store:
         # Written a moment ago in this same batch and not yet in its table.
         return row or head
 
+    def _files_before(self, connection: sqlite3.Connection, head: Row, path: Sequence[str]) -> dict[str, Document]:
+        """The files of the nearest revision on this path that is kept here."""
+        row = self._whole(connection, head)
+        kept = (self._revision_of(connection, row, rev) for rev in path[1:])
+        return next((one.attachments for one in kept if one is not None), {})
+
     def _filed(
         self,
         connection: sqlite3.Connection,
@@ -816,7 +828,7 @@ class Store:
                 files.keep(connection, digest, pieces, length=length, seal=self._codec.seal, unseal=self._codec.open)
             else:
                 before = known.get(name, {})
-                digest = entry["digest"] or before.get("digest")
+                digest = _digest_of(entry, before)
                 known_length = files.length_of(connection, digest)
                 if known_length is None:
                     raise BadRequest(
@@ -826,6 +838,7 @@ class Store:
                     )
                 length = known_length
                 entry["revpos"] = before.get("revpos") or entry["revpos"]
+                entry["content_type"] = entry["content_type"] or before.get("content_type", "application/octet-stream")
             stubs[name] = {
                 "content_type": entry["content_type"],
                 "revpos": entry["revpos"] or generation,
@@ -1190,6 +1203,18 @@ def _changed(
         (0 if descending else start, before or 1 << 62, -1 if limit is None else limit),
     ):
         yield Row(*row)
+
+
+def _digest_of(stub: Document, before: Document) -> str | None:
+    """Which file a stub means, its own name for it or, as CouchDB finds it, the one that has its place in the revision
+    `before` (or `{}`): where it has no digest, and where that is the digest of a package.
+    """
+    digest: str | None = stub["digest"]
+    if digest is None:
+        in_place = stub["revpos"] in (None, before.get("revpos"))
+    else:
+        in_place = (before.get("revpos"), before.get("length")) == (stub["revpos"], stub.get("unpacked_length", -1))
+    return before.get("digest") if in_place else digest
 
 
 def _revision_after(parent: str | None, edit: _Edit, names: Sequence[str]) -> str:

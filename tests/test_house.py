@@ -29,9 +29,10 @@ from sync.replicator import replicate
 from sync.store import Databases
 from sync.write_rules import append_only, county_only
 from tests.casework import examples
-from tests.central.county import MORNING, SUBSISTENCE, TOWNSHIP, VILLAGE, SmallCentre
+from tests.central.county import COUNTY, MORNING, SUBSISTENCE, TOWNSHIP, VILLAGE, Clock, SmallCentre
 from tests.node.station import OLD_AGE, PROOF, SmallNode, make_stations, photo, typed
 from tests.sync.faulty import FaultyPeer
+from web.cases.casebook import Scope
 from web.cases.desk import Act, Person
 
 # -- a house that is lived in --------------------------------------------------------------------------------------
@@ -47,6 +48,9 @@ class House:
 
     def app(self, name: str) -> Flask:
         return {"county": self.county.app, "township": self.township.app, "village": self.village.app}[name]
+
+    def clock(self, name: str) -> Clock:
+        return {"county": self.county.now, "township": self.township.now, "village": self.village.now}[name]
 
     def client(self, name: str, username: str) -> FlaskClient:
         if name == "county":
@@ -99,6 +103,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         sent.add("photo.m01", (io.BytesIO(photo()), "b.jpg"))
         assert desk.client.post(draft, data=sent, content_type="multipart/form-data").status_code == 303
     clerk.take_in(OLD_AGE)
+    for desk in (agent, clerk):
+        desk.send("/numbers", {"count": "2", "on": "20260916"}, to="/numbers")
     carry(township, county, TOWNSHIP)
     carry(township, county, VILLAGE)
     assert county.centre.casebook.contested() == 1
@@ -132,8 +138,7 @@ class Ways(HTMLParser):
                 self.asked.add(said[name])
         if "data-search" in said:
             self.asked.add(f"{said['data-search']}?part=1&q=x")
-        if "data-draft" in said:
-            self.sent.add(said["data-draft"])
+        self.sent |= {said[name] for name in ("data-draft", "data-check") if name in said}
         if tag == "form":
             (self.sent if said.get("method") == "post" else self.asked).add(said.get("action") or self.path)
 
@@ -267,6 +272,73 @@ def test_every_operation_asks_who_is_there_and_answers_in_one_shape(house: House
             answer = client.open(re.sub(r"\{[^}]+\}", "x", path), method=method.upper())
             assert answer.status_code == 401, (method, path)
             assert set(answer.json or {}) == {"error", "message", "fields"}
+
+
+# -- the log of acts ------------------------------------------------------------------------------------------------
+
+
+def samples(place: Any, app: str, username: str) -> dict[str, str]:
+    """A value for every part of an address of this app, of a case with a photo and of what else leads somewhere."""
+    cases = [place.casebook.case(row.number) for row in place.casebook.latest(Scope(), limit=100)]
+    case, material = next(
+        (case, material) for case in cases for material in case["materials"] if material["files"]
+    )  # fmt: skip
+    found = {
+        "number": case["number"],
+        "wanted": material["files"][0]["id"],
+        "paper": "application",
+        "kind": "withdrawn",
+        "station": COUNTY,
+        "username": "sun",
+        "code": VILLAGE,
+        "on": "2026-09-16",
+    }
+    if app == "county":
+        return found
+    draft = place.drafts.open_ones(username)[0]
+    return found | {"code": draft.item, "draft_id": draft.id, "file_id": place.drafts.files(draft)[0].id}
+
+
+@pytest.mark.parametrize(
+    ("app", "username"), [("village", "wang"), ("township", "wu"), ("county", "zhao"), ("county", "sun")]
+)
+def test_every_route_that_shows_a_case_writes_an_entry(house: House, app: str, username: str) -> None:
+    """Each address is asked for in a session of its own, in which nothing else was opened. What names a case, or has
+    its number in the address and does not only send one on, leaves an entry of whoever asked.
+    """
+    place: Any = {
+        "county": house.county.centre, "township": house.township.station, "village": house.village.station
+    }[app]  # fmt: skip
+    parts = samples(place, app, username)
+    numbers = [row.number.encode() for row in place.casebook.latest(Scope(), limit=100)]
+    asked = set()
+    for rule in house.app(app).url_map.iter_rules():
+        method = "GET" if "GET" in (rule.methods or ()) else "POST"
+        view = house.app(app).view_functions[rule.endpoint]
+        if rule.endpoint == "static" or view.roles == () or (method == "POST" and "number" not in rule.arguments):  # type: ignore[attr-defined]
+            # What is sent under no case's number writes an event, or shows none.
+            continue
+        unknown = rule.arguments - parts.keys()
+        assert not unknown, f"{rule.rule}: what does {unknown} stand for? Say it in `samples`."
+        built = rule.build(parts, append_unknown=False)
+        assert built is not None
+        house.clock(app).forward(minutes=1)
+        client = house.client(app, username)
+        token = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/no-such-page").text)
+        assert token is not None
+        before = place.audit.head
+        answer = client.open(built[1], method=method, headers={"X-CSRF-Token": token[1]})
+        shows = "number" in rule.arguments and answer.status_code in (200, 422)
+        if not shows and not any(number in answer.get_data() for number in numbers):
+            continue
+        asked.add(rule.endpoint)
+        written = [row.entry for row in place.audit.rows(before, 100)]
+        assert username in {entry["account"] for entry in written}, f"{rule.rule} shows a case, and nobody is told"
+        if "number" in rule.arguments:
+            assert parts["number"] in {entry["case"] for entry in written}, f"{rule.rule} does not say which case"
+    everywhere = {"cases.show", "cases.reveal", "cases.facts", "cases.file", "cases.paper", "cases.listing",
+                  "case_api.list_cases", "case_api.read_case", "case_api.read_file"}  # fmt: skip
+    assert asked >= everywhere, "what was not shown proves nothing"
 
 
 # -- documents and events -------------------------------------------------------------------------------------------

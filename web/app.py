@@ -16,6 +16,7 @@ from flask_babel import Babel
 from jinja2 import ChoiceLoader, PackageLoader, StrictUndefined
 
 from web import api, errors, forms, wording
+from web.audit import AuditLog
 from web.errors import Problem
 from web.localfile import LocalFile
 from web.log import log_requests
@@ -61,6 +62,8 @@ class Furniture:
     navigation: Sequence[NavEntry]
     accounts: Callable[[str], Mapping[str, Any] | None]
     database: LocalFile
+    # Who did what: every app has one.
+    audit: AuditLog
     now: Callable[[], datetime]
     random: Random
     version: str
@@ -97,6 +100,7 @@ def create_app(import_name: str, *, furniture: Furniture) -> Flask:
         accounts=furniture.accounts,
         now=furniture.now,
         random=furniture.random,
+        audit=furniture.audit,
     ).install(app)
     api.openapi(app, f"驿站 Yizhan: {furniture.place}", furniture.version)
     if furniture.log_folder is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +15,9 @@ from flask import Flask, current_app
 from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
-from casework.forms import sum_of
+from casework.conditions import applies
+from casework.form_rules import sum_of
+from casework.forms import that_applies
 
 Schema = Mapping[str, Any]
 Problems = Mapping[str, str]
@@ -41,7 +44,8 @@ class Field:
 
     `kind`: text, area, number, money, date, select, radios, check (yes or no), yesno, checks (some of), lines (a text
     each), group (of `parts`), table (`rows` of `parts`), rows (the same, too wide for a table). `value` is the text in
-    the field, True or False for `check`, a list for `checks`.
+    the field, True or False for `check`, a list for `checks`. `when` is its condition as JSON, for the script;
+    `hidden` whether it does not apply to what is filled in now: it is on the page, so that the script can show it.
     """
 
     path: str
@@ -61,6 +65,8 @@ class Field:
     add: str = ""
     sums: str = ""
     focus: bool = False
+    when: str = ""
+    hidden: bool = False
 
     @property
     def row_paths(self) -> list[str]:
@@ -76,15 +82,21 @@ def lay_out(
     *,
     prefix: str = "form",
     add_to: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> list[Field]:
-    """The fields of an object's schema in their order, with what is filled in. `add_to`: the table that gets a row."""
+    """The fields of an object's schema in their order, with what is filled in. `add_to`: the table that gets a row.
+
+    `facts`: what `x-when` asks; without them the whole `value` is the form of a case of which no more is known.
+    """
     value = value or {}
+    if facts is None or prefix == "form":
+        facts = {**(facts or {}), "form": that_applies(schema, dict(value), facts)[1]}
     required = set(schema.get("required", []))
     properties: Mapping[str, Schema] = schema.get("properties", {})
     # Python sorts stably: fields without an order stay as the schema lists them, after those that have one.
     names = sorted(properties, key=lambda name: properties[name].get("x-order", 10_000))
     return [
-        _field(properties[name], value.get(name), _join(prefix, name), name, name not in required, add_to)
+        _field(properties[name], value.get(name), _join(prefix, name), name, name not in required, add_to, facts)
         for name in names
     ]
 
@@ -106,9 +118,18 @@ def render_form(
 
 def install(app: Flask) -> None:
     app.jinja_env.globals |= {"lay_out": lay_out, "names_of": names_of}
+    app.jinja_env.filters["condition"] = condition_text
 
 
-def _field(schema: Schema, value: Any, path: str, name: str, optional: bool, add_to: str | None) -> Field:
+def _field(
+    schema: Schema,
+    value: Any,
+    path: str,
+    name: str,
+    optional: bool,
+    add_to: str | None,
+    facts: Mapping[str, Any],
+) -> Field:
     kind = kind_of(schema)
     field = Field(
         path=path,
@@ -120,13 +141,15 @@ def _field(schema: Schema, value: Any, path: str, name: str, optional: bool, add
         read_only=bool(schema.get("readOnly", False)),
         width=str(schema.get("x-width", _WIDTHS.get(kind, "f3"))),
         sums=f"{path[: -len(name)]}{schema['x-sum-of']}" if "x-sum-of" in schema else "",
+        when=condition_text(schema.get("x-when")),
+        hidden=not applies(schema.get("x-when"), facts),
     )
     match kind:
         case "group":
             inner = value if isinstance(value, Mapping) else {}
-            return replace(field, parts=tuple(lay_out(schema, inner, prefix=path, add_to=add_to)))
+            return replace(field, parts=tuple(lay_out(schema, inner, prefix=path, add_to=add_to, facts=facts)))
         case "table" | "rows":
-            return _with_rows(field, schema, value, add_to)
+            return _with_rows(field, schema, value, add_to, facts)
         case "check":
             return replace(field, value=value is True)
         case "checks":
@@ -151,22 +174,29 @@ def _field(schema: Schema, value: Any, path: str, name: str, optional: bool, add
             return replace(field, value=_text(value), input_mode="numeric" if digits else "text")
 
 
-def _with_rows(field: Field, schema: Schema, value: Any, add_to: str | None) -> Field:
+def condition_text(when: Any) -> str:
+    """A condition as the script reads it; empty for none."""
+    return json.dumps(when, ensure_ascii=False, separators=(",", ":")) if when else ""
+
+
+def _with_rows(field: Field, schema: Schema, value: Any, add_to: str | None, facts: Mapping[str, Any]) -> Field:
     rows = [row if isinstance(row, Mapping) else {} for row in value] if isinstance(value, list) else []
     added = add_to == field.path
     if added or not rows:
         # A table with nothing in it shows the row to begin with; rows with nothing in them are not kept.
         rows = [*rows, {}]
     items: Schema = schema.get("items", {})
-    laid_out = [tuple(lay_out(items, row, prefix=f"{field.path}.{n}", add_to=add_to)) for n, row in enumerate(rows)]
+    laid_out = [
+        tuple(lay_out(items, row, prefix=f"{field.path}.{n}", add_to=add_to, facts=facts)) for n, row in enumerate(rows)
+    ]
     if added:
         laid_out[-1] = tuple(replace(cell, focus=n == 0) for n, cell in enumerate(laid_out[-1]))
     return replace(
         field,
         rows=tuple(laid_out),
         # The script numbers copies of this one.
-        blank_row=tuple(lay_out(items, {}, prefix=f"{field.path}.__row__")),
-        parts=tuple(lay_out(items, {}, prefix=field.path)),
+        blank_row=tuple(lay_out(items, {}, prefix=f"{field.path}.__row__", facts=facts)),
+        parts=tuple(lay_out(items, {}, prefix=field.path, facts=facts)),
         add=str(schema.get("x-add", "加一行")),
     )
 

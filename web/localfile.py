@@ -47,9 +47,13 @@ class LocalFile:
         return found[0] if found else None
 
     @contextmanager
-    def writing(self) -> Iterator[Any]:
-        """One transaction: all of it is on the disk at the end, or nothing is. Raises `StorageFull`."""
+    def writing(self, *, durable: bool = True) -> Iterator[Any]:
+        """One transaction: all of it is on the disk at the end, or nothing is. Raises `StorageFull`.
+
+        Not `durable`: it is whole, and outlasts the process; a power cut may take it, until the next durable one.
+        """
         with self._lock:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection

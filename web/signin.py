@@ -30,15 +30,21 @@ from flask import (
 from casework.times import parse_rfc3339, rfc3339
 from web.access import allow, public
 from web.api import json_body, operation
+from web.audit import Actor, AuditLog
 from web.errors import API, Problem
 from web.localfile import LocalFile
 
-__all__ = ["Session", "SignIn", "User", "allow", "csrf_token", "current_user", "hash_password", "public", "signed_in"]
+__all__ = [
+    "Session", "SignIn", "User", "allow", "csrf_token", "current_user", "hash_password", "public", "session_began",
+    "signed_in",
+]  # fmt: skip
 
 LIFETIME = timedelta(hours=12)
 TRIES = 5
 LONGEST_WAIT = timedelta(minutes=5)
 FORGOTTEN_AFTER = timedelta(hours=24)
+# Names that nobody has are written down so often at most: whoever tries them at random fills no disk.
+STRANGER_EVERY = timedelta(minutes=1)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # 19 MiB, two passes, one lane (OWASP): argon2's own defaults peak at 122 MiB, too much for a 1 GB machine.
@@ -84,7 +90,9 @@ class SignIn:
         accounts: Callable[[str], Mapping[str, Any] | None],
         now: Callable[[], datetime],
         random: Random,
+        audit: AuditLog,
     ) -> None:
+        self._audit = audit
         self.cookie = f"yizhan_session_{site}"
         self.form_cookie = f"yizhan_form_{site}"
         self._database = database
@@ -118,6 +126,7 @@ class SignIn:
         known = str(account["password_hash"]) if account is not None and active else _NOBODY
         if not _password_fits(known, password) or account is None or not active:
             self._count_wrong(who, waiting["wrong"] if waiting else 0, now)
+            self._note_wrong(account, now)
             raise Problem(401, "wrong_password", "用户名或密码不对。请看清大小写，再输一遍。")
         token = f"{self._random.getrandbits(256):064x}"
         expires_at = now + LIFETIME
@@ -128,6 +137,7 @@ class SignIn:
                 "INSERT INTO sessions (token, username, created_at, expires_at) VALUES (?, ?, ?, ?)",
                 (_hashed(token), username, rfc3339(now), rfc3339(expires_at)),
             )
+        self._audit.note(_actor(_user(account)), "signed_in", durable=True)
         return token, Session(_user(account), _hashed(token), False, expires_at)
 
     def session(self, token: str, *, by_cookie: bool) -> Session | None:
@@ -149,6 +159,11 @@ class SignIn:
     def end(self, token: str) -> None:
         with self._database.writing() as db:
             db.execute("DELETE FROM sessions WHERE token = ?", (_hashed(token),))
+
+    def leave(self, session: Session, token: str) -> None:
+        """Somebody signs out."""
+        self.end(token)
+        self._audit.note(_actor(session.user), "signed_out", durable=True)
 
     def clock_jumped(self, by: timedelta) -> None:
         """The clock was put right: sessions go with it, so that nobody is signed out in the middle of a case."""
@@ -188,6 +203,7 @@ class SignIn:
         if request.method not in SAFE_METHODS and g.session.by_cookie:
             _check_csrf(csrf_token())
         if not set(roles) & set(g.session.user.roles):
+            self._audit.note(_actor(g.session.user), "refused", what=f"没有权限：{request.url_rule}")
             raise Problem(403, "not_allowed", "您的账号不能做这一步。需要的话，请找有权限的同事。")
         return None
 
@@ -198,6 +214,14 @@ class SignIn:
             return self.session(token.strip(), by_cookie=False) if scheme.lower() == "bearer" else None
         token = request.cookies.get(self.cookie, "")
         return self.session(token, by_cookie=True) if token else None
+
+    def _note_wrong(self, account: Mapping[str, Any] | None, now: datetime) -> None:
+        if account is not None:
+            what = "密码不对" if account.get("active", True) else "账号已停用"
+            self._audit.note(_actor(_user(account)), "refused", what=what)
+        elif not self._audit.has("", "refused", None, since=now - STRANGER_EVERY):
+            # Not what was typed as a name: it may well be a password.
+            self._audit.note(Actor("", "", ""), "refused", what="没有这个账号")
 
     def _count_wrong(self, who: str, wrong_before: int, now: datetime) -> None:
         wrong = wrong_before + 1
@@ -222,6 +246,13 @@ def current_user() -> User:
 def signed_in() -> User | None:
     session: Session | None = g.get("session")
     return session.user if session is not None else None
+
+
+def session_began() -> datetime:
+    """When whoever asks signed in; only in views that `@allow` somebody."""
+    assert g.session is not None
+    began: datetime = g.session.expires_at - LIFETIME
+    return began
 
 
 def csrf_token() -> str:
@@ -287,7 +318,7 @@ def _pages(signin: SignIn) -> Blueprint:
     def leave() -> Response:
         if g.session is not None:
             _check_csrf(csrf_token())
-            signin.end(request.cookies.get(signin.cookie, ""))
+            signin.leave(g.session, request.cookies.get(signin.cookie, ""))
         answer = make_response(redirect(url_for("signin.page")))
         answer.delete_cookie(signin.cookie)
         return answer
@@ -326,9 +357,9 @@ def _api(signin: SignIn) -> Blueprint:
         if g.session is not None:
             if g.session.by_cookie:
                 _check_csrf(csrf_token())
-                signin.end(request.cookies.get(signin.cookie, ""))
+                signin.leave(g.session, request.cookies.get(signin.cookie, ""))
             else:
-                signin.end(request.headers.get("Authorization", "").partition(" ")[2].strip())
+                signin.leave(g.session, request.headers.get("Authorization", "").partition(" ")[2].strip())
         return "", 204
 
     return api
@@ -365,6 +396,10 @@ def _told(user: User) -> dict[str, Any]:
         "roles": list(user.roles),
         "department": user.department,
     }
+
+
+def _actor(user: User) -> Actor:
+    return Actor(user.username, user.name, user.roles[0] if user.roles else "")
 
 
 def _user(account: Mapping[str, Any]) -> User:

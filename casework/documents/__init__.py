@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from casework.canonical import Document
-from casework.documents import account, calendar, chunk, event, item, receipt, register, release, station
+from casework.documents import account, audit, calendar, chunk, event, item, receipt, register, release, station
 from casework.documents.document_type import DocumentType
 
 TYPES: dict[str, DocumentType] = {
@@ -18,6 +18,7 @@ TYPES: dict[str, DocumentType] = {
         account.TYPE,
         station.TYPE,
         calendar.TYPE,
+        audit.TYPE,
     )
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 from casework.canonical import Document, NotCanonical, canonical
+from casework.conditions import CONDITION_SCHEMA
 from casework.documents.document_type import (
     KEY_ID,
     SIGNATURE,
@@ -61,9 +62,19 @@ _MATERIAL = shape(
         "source": _SHORT,
         "source_code": _SHORT,
         "note": _TEXT,
+        "when": CONDITION_SCHEMA,
     },
-    optional=frozenset({"source_code", "note"}),
+    optional=frozenset({"source_code", "note", "when"}),
 )
+_ID = text(r"[a-z0-9][a-z0-9_-]{0,39}")
+_SITUATION = shape(
+    {
+        "id": _ID,
+        "title": _LINE,
+        "options": {"type": "array", "minItems": 2, "maxItems": 12, "items": shape({"id": _ID, "title": _LINE})},
+    }
+)
+"""A question about the case (情形) whose answer says which materials, fields and steps apply."""
 
 _TERMS_FIELDS = {
     "item": text(CODE),
@@ -95,6 +106,7 @@ _CONTENT_FIELDS: dict[str, Any] = {
     "service_objects": {"type": "array", "items": {"enum": list(SERVICE_OBJECTS)}, "minItems": 1},
     "case_type": {"enum": list(CASE_TYPES)},
     "conditions": {"type": "array", "items": _TEXT},
+    "situations": {"type": "array", "items": _SITUATION, "maxItems": 8},
     "materials": {"type": "array", "items": _MATERIAL},
     "legal": _LIMIT,
     "promised": _LIMIT,
@@ -137,7 +149,19 @@ _CONTENT_FIELDS: dict[str, Any] = {
 }
 
 _OPTIONAL_CONTENT = frozenset(
-    {"flow", "type_code", "limit_basis", "proxy_reason", "note", "provenance", "hints", "also_called", "faq", "where"}
+    {
+        "flow",
+        "type_code",
+        "limit_basis",
+        "proxy_reason",
+        "note",
+        "provenance",
+        "hints",
+        "also_called",
+        "faq",
+        "where",
+        "situations",
+    }
 )
 
 CONTENT_SCHEMA = shape(_CONTENT_FIELDS, optional=_OPTIONAL_CONTENT)

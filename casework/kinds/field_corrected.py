@@ -10,9 +10,10 @@ from casework.canonical import Document
 from casework.case import Case
 from casework.documents.document_type import shape, text
 from casework.fields import can_set, overlap, set_value
-from casework.forms import check_applicant, validate_form
+from casework.forms import validate_form
 from casework.kinds.kind import Kind
 from casework.kinds.shapes import prose
+from casework.people import check_applicant, check_people
 
 PATH = r"(applicant|people|form|situation)(\.[^.\x00-\x1f]{1,60}){1,6}"
 
@@ -37,7 +38,10 @@ def _demands(case: Case | None, data: Mapping[str, Any], item: Document | None) 
     if path.startswith("applicant."):
         wrong = check_applicant(fields["applicant"])[0]
     elif path.startswith("form"):
-        wrong = validate_form(item["form"] if item is not None else {}, fields["form"])
+        wrong = validate_form(item["form"] if item is not None else {}, fields["form"], fields)
+    elif path.startswith("people."):
+        found = check_people(fields["people"], fields["applicant"], item or {})[0]
+        wrong = {at.removeprefix("people."): sentence for at, sentence in found.items()}
     else:
         wrong = {}
     inner = path.split(".", 1)[1]

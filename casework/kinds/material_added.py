@@ -10,7 +10,7 @@ from casework.canonical import Document
 from casework.case import Case, CaseFile, Material
 from casework.documents.document_type import HASH32, HASH64, shape, text
 from casework.kinds.kind import Kind
-from casework.kinds.received import MATERIAL_STATES
+from casework.kinds.received import MATERIAL_DETAILS, MATERIAL_STATES, tell_details
 
 MOST_BYTES = 64 * 1024 * 1024
 
@@ -20,6 +20,7 @@ SCHEMA = {
             "material": {"type": "string", "minLength": 1, "maxLength": 200},
             "name": {"type": "string", "minLength": 1, "maxLength": 200},
             "state": {"enum": list(MATERIAL_STATES)},
+            **MATERIAL_DETAILS,
             "file": shape(
                 {
                     "id": text(HASH32),
@@ -31,7 +32,7 @@ SCHEMA = {
                 }
             ),
         },
-        optional=frozenset({"name", "state", "file"}),
+        optional=frozenset({"name", "state", "file", *MATERIAL_DETAILS}),
     ),
     "anyOf": [{"required": ["file"]}, {"required": ["state"]}],
     "x-message": "附件或材料状态，至少给一样。",
@@ -72,6 +73,7 @@ def _apply(case: Case, event: Document, _at: datetime) -> None:
             )
     if "state" in data:
         material["state"] = data["state"]
+    tell_details(material, data)
 
 
 KIND = Kind("material_added", SCHEMA, _demands, _apply)

@@ -22,11 +22,13 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
     def queue() -> str | Response:
         if "reviewer" not in current_user().roles:
             return redirect(url_for("stations.overview"))
+        services.note(current_user(), "listed", what="待办")
         return render_template("home/queue.html", **_queue(centre, services))
 
     @home.get("/queue")
     @allow("reviewer")
     def live() -> str:
+        services.note_refresh(current_user(), "listed")
         return render_template("home/cases.html", **_queue(centre, services))
 
     return home

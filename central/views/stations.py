@@ -38,11 +38,13 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
     @stations.get("/<code>")
     @allow("admin")
     def station(code: str) -> str:
+        services.note(current_user(), "listed", what=centre.station_name(code))
         return render_template("stations/station.html", **_station(centre, services, code))
 
     @stations.get("/<code>/live")
     @allow("admin")
     def station_live(code: str) -> str:
+        services.note_refresh(current_user(), "listed")
         return render_template("stations/state.html", **_station(centre, services, code))
 
     @stations.get("/<code>/revoke")

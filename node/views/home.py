@@ -27,6 +27,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         for title, entries, word in (("等补正", work.correcting, "看进度"), ("快到期", work.others, "看进度")):
             if entries:
                 groups.append((title, entries[:SHOWN], len(entries), word))
+        services.note(user, "listed", what="工作台")
         return render_template(
             "station/workbench.html",
             often=OFTEN_ASKED,
@@ -45,6 +46,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     def queue() -> str:
         user = current_user()
         work = worklist(services, user, services.scope_of(user))
+        services.note(user, "listed", what="待办")
         return render_template(
             "station/queue.html",
             work=work,

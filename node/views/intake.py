@@ -10,19 +10,34 @@ from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
 from casework.canonical import Document
+from casework.conditions import Condition, applies
+from casework.documents.register import TOWNSHIP, Key
+from casework.forms import that_applies
 from casework.identifiers import ID_TYPES, RESIDENT_CARD, describe_id
+from casework.people import PRESENT_ROLES
+from casework.times import civil_date
+from node.carrying import Earlier, carried, earlier, of_case
 from node.drafts import Draft
 from node.station import Station
+from node.views.typed import MOST_NEXT, UNSIGNED, as_intake, facts_on_page, on_the_page, read_typed, shown
 from web.cases.files import checked_file, file_answer_of
 from web.cases.services import CaseServices
 from web.cases.telling import MATERIAL_STATES
 from web.errors import Problem
-from web.forms import read_form, row_asked, row_to_add, unreadable
+from web.forms import condition_text, row_asked, row_to_add, unreadable
 from web.signin import allow, current_user
 from web.wording import moment
 
-APPLICANT = ("name", "id_type", "id_number", "id_reason", "phone", "phone_reason", "address")
 STATES = [(state, MATERIAL_STATES[state]) for state in ("received", "missing", "later")]
+POWERS = [
+    ("", "没有委托书"),
+    ("signature", "有，签了名"),
+    ("thumbprint", "有，按了手印"),
+    ("photo", "有，只见到照片"),
+    (UNSIGNED, "写好了，还没签"),
+]
+FEW_ITEMS = 600
+"""Up to this many items a list of their names goes along with the page, so that a browser completes them."""
 
 
 def pages(station: Station, services: CaseServices) -> Blueprint:
@@ -31,19 +46,17 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @intake.get("/intake")
     @allow("agent", "township", "head")
     def choose() -> str:
-        return render_template(
-            "station/choose.html",
-            categories=station.catalogue.categories(),
-            drafts=station.drafts.open_ones(current_user().username),
-        )
+        return _choice(station, services, {})
 
     @intake.post("/intake")
     @allow("agent", "township", "head")
-    def begin() -> Response:
-        item = station.catalogue.item(request.form.get("item", ""))
-        if item is None:
-            raise Problem(404, "no_such_guide", "没有这个事项。请从指南里重新选。")
-        draft = station.drafts.begin(current_user().username, item["code"], item["name"])
+    def begin() -> Response | tuple[str, int]:
+        codes, unknown = _items_asked(station)
+        if unknown or not codes:
+            if not request.form.getlist("what"):
+                raise Problem(404, "no_such_guide", "没有这个事项。请从指南里重新选。")
+            return _choice(station, services, unknown or {"what.0": _("先写要办什么事。")}), 422
+        draft = _begin(station, services, codes, request.form.get("from", ""))
         return _to("intake.form", draft_id=draft.id)
 
     @intake.get("/intake/<draft_id>")
@@ -52,7 +65,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         draft, item = _opened(station, draft_id)
         if draft.case is not None:
             return _to("cases.show", number=draft.case)
-        return _page(station, draft, item, {})
+        return _page(station, services, draft, item, {})
 
     @intake.post("/intake/<draft_id>/keep")
     @allow("agent", "township", "head")
@@ -60,32 +73,52 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         draft, item = _opened(station, draft_id)
         if draft.case is not None:
             return str(_("这份草稿已经保存成办件"))
-        kept = station.drafts.keep(draft, _typed(item))
+        kept = station.drafts.keep(draft, read_typed(item, request.form, draft.content))
         return str(_("草稿 %(at)s 已存在本站，关机也不会丢", at=moment(kept.touched_at, kept.touched_at)[3:]))
+
+    @intake.post("/intake/<draft_id>/check")
+    @allow("agent", "township", "head")
+    def check(draft_id: str) -> str:
+        """What is wrong with the fields that were filled in so far; nothing is kept, nothing depends on it."""
+        draft, item = _opened(station, draft_id)
+        typed = read_typed(item, request.form, draft.content)
+        problems, _warnings = _checked(station, item, typed)
+        touched = {name for name in request.form.getlist("touched") if request.form.get(name, "").strip()}
+        return render_template(
+            "station/intake_check.html",
+            problems={path: sentence for path, sentence in problems.items() if path in touched},
+            before=_before(station, services, item, typed),
+            draft=draft,
+        )
 
     @intake.post("/intake/<draft_id>")
     @allow("agent", "township", "head")
     def act(draft_id: str) -> Response | str | tuple[str, int]:
         draft, item = _opened(station, draft_id)
-        typed = _typed(item)
+        typed = read_typed(item, request.form, draft.content)
         if draft.case is None:
             draft = station.drafts.keep(draft, typed)
         do = request.form.get("do", "")
         try:
             if row_asked(request.form):
-                return _page(station, draft, item, {}, add_to=row_to_add(request.form))
+                return _page(station, services, draft, item, {}, add_to=row_to_add(request.form))
             if do == "save":
                 return _save(station, services, draft, item, typed)
             if do == "park":
                 flash(_("草稿已存在本站，关机也不会丢"), "saved")
                 return _to("home.workbench")
-            _photos(station, draft, item, do)
+            if do == "refresh":
+                return _to("intake.form", draft_id=draft.id, _anchor="s2")
+            if do == "carry":
+                _carry(station, services, draft, item, typed)
+                return _to("intake.form", draft_id=draft.id, _anchor="carried")
+            _papers(station, services, draft, item, do)
             return _to("intake.form", draft_id=draft.id, _anchor="s3")
         except Problem as problem:
             if problem.status not in (409, 413, 415, 422):
                 raise
             fields = {} if problem.status == 409 else _at_its_photo(problem, do)
-            return _page(station, draft, item, fields, typed=typed, clash=_clash(problem)), problem.status
+            return _page(station, services, draft, item, fields, typed=typed, clash=_clash(problem)), problem.status
 
     @intake.get("/intake/<draft_id>/files/<file_id>")
     @allow("agent", "township", "head")
@@ -107,39 +140,153 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     return intake
 
 
-def _save(station: Station, services: CaseServices, draft: Draft, item: Document, typed: Mapping[str, Any]) -> Response:
-    said = _intake(item, typed)
-    wrong = unreadable(item["form"], said["form"])
-    if wrong:
-        problems, _warnings = station.intake.check(said)
-        fields = {**problems, **wrong}
-        raise Problem(422, "not_complete", f"有 {len(fields)} 处要改，改好就能保存。", fields=fields)
-    opened = station.intake.open_case(
-        said,
-        services.person_of(current_user()),
-        idempotency_key=draft.id,
-        files=station.drafts.files(draft),
+# -- beginning: one item or several, for somebody new or for the person of a case -------------------------------------
+
+
+def _choice(station: Station, services: CaseServices, problems: Mapping[str, str]) -> str:
+    number = request.values.get("from", "")
+    again = services.read(number, current_user(), what="同一个人再办一件")[0] if number else None
+    items = station.catalogue.items()
+    return render_template(
+        "station/choose.html",
+        categories=station.catalogue.categories(),
+        drafts=station.drafts.open_ones(current_user().username),
+        again=again,
+        names=[item.name for item in items] if len(items) <= FEW_ITEMS else [],
+        what=[*request.form.getlist("what"), *[""] * MOST_NEXT][:MOST_NEXT],
+        most=MOST_NEXT,
+        problems=dict(problems),
     )
+
+
+def _items_asked(station: Station) -> tuple[list[str], dict[str, str]]:
+    """(codes of the items to be done, what no item is called); by code from a guide, by name from the list."""
+    codes = [request.form["item"]] if station.catalogue.item(request.form.get("item", "")) else []
+    by_name = {item.name: item.code for item in station.catalogue.items()} if request.form.getlist("what") else {}
+    unknown = {}
+    for place, said in enumerate(request.form.getlist("what")[:MOST_NEXT]):
+        name = said.strip()
+        if name in by_name:
+            codes.append(by_name[name])
+        elif name:
+            near = "、".join(hit.name for hit in station.catalogue.search(name, limit=3))
+            hint = f"您找的是不是：{near}？照抄全名。" if near else "换个说法，或从指南里找。"
+            unknown[f"what.{place}"] = f"没有叫“{name[:40]}”的事项。{hint}"
+    return list(dict.fromkeys(codes)), unknown
+
+
+def _begin(station: Station, services: CaseServices, codes: list[str], of: str) -> Draft:
+    """The draft for the first of these items; the others come after it. `of`: a case whose person it is."""
+    item = station.catalogue.item(codes[0])
+    assert item is not None
+    content: dict[str, Any] = {"next": codes[1:]} if codes[1:] else {}
+    if of:
+        _row, case = services.read(of, current_user(), what="带到新草稿")
+        before = of_case(case, station.catalogue.item, item)
+        content = carried(content, before) if before is not None else content
+    return station.drafts.begin(current_user().username, item["code"], item["name"], content)
+
+
+def _go_on(station: Station, services: CaseServices, draft: Draft, number: str) -> None:
+    """After a case: the next of the items that were chosen together, or another one for the same person."""
+    waiting = [code for code in draft.content.get("next", []) if station.catalogue.item(code) is not None]
+    if waiting:
+        following = _begin(station, services, waiting, number)
+        words = _("这位办事人还有 %(n)s 件。接着办：%(name)s", n=len(waiting), name=following.item_name)
+        address = url_for("intake.form", draft_id=following.id)
+    else:
+        words, address = _("同一个人再办一件"), f"{url_for('intake.choose')}?from={number}"
+    flash(Markup('<a href="{}" data-key="n">{} <kbd>N</kbd></a>').format(address, words), "told")
+
+
+# -- a draft ----------------------------------------------------------------------------------------------------------
+
+
+def _checked(station: Station, item: Document, typed: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """(problems, warnings) of what was typed, at the fields of the page."""
+    said = as_intake(item, typed, agent=current_user().name)
+    problems, warnings = station.intake.check(said)
+    schema, value = that_applies(item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
+    return on_the_page(item, {**problems, **unreadable(schema, value)}), warnings
+
+
+def _save(station: Station, services: CaseServices, draft: Draft, item: Document, typed: Mapping[str, Any]) -> Response:
+    said = as_intake(item, typed, agent=current_user().name)
+    schema, value = that_applies(item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
+    if unreadable(schema, value):
+        problems, _warnings = _checked(station, item, typed)
+        raise Problem(422, "not_complete", f"有 {len(problems)} 处要改，改好就能保存。", fields=problems)
+    try:
+        opened = station.intake.open_case(
+            said,
+            services.person_of(current_user()),
+            idempotency_key=draft.id,
+            files=_files_that_apply(station, draft, item, typed),
+        )
+    except Problem as problem:
+        fields = problem.fields if problem.status == 409 else on_the_page(item, problem.fields)
+        raise Problem(problem.status, problem.code, problem.message, fields=fields) from problem
     station.drafts.became(draft, opened.number)
     for sentence in opened.warnings.values():
         flash(sentence, "told")
+    if opened.created:
+        _go_on(station, services, draft, opened.number)
     return _to("cases.show", number=opened.number, saved=1)
 
 
-def _photos(station: Station, draft: Draft, item: Document, do: str) -> None:
-    """`photo:<material>` keeps the files of that material's input, `drop:<material>:<file>` takes one out."""
+def _files_that_apply(station: Station, draft: Draft, item: Document, typed: Mapping[str, Any]) -> list[Any]:
+    """Photos of a material that this situation does not ask for stay out, as the material does."""
+    facts = facts_on_page(typed, agent=current_user().name)
+    asked = {material["id"] for material in item["materials"] if applies(material.get("when"), facts)}
+    return [file for file in station.drafts.files(draft) if file.material in asked]
+
+
+def _papers(station: Station, services: CaseServices, draft: Draft, item: Document, do: str) -> None:
+    """`photo:<material>` keeps the files of that material's input, `drop:<material>:<file>` takes one out,
+    `reuse:<material>` takes the paper that came with an earlier case, `anew:<material>` not.
+    """
     what, _colon, rest = do.partition(":")
     if what == "drop":
         material, _colon, file_id = rest.partition(":")
         station.drafts.drop_file(draft, material, file_id)
-    elif what == "photo" and any(material["id"] == rest for material in item["materials"]):
+    if all(material["id"] != rest for material in item["materials"]):
+        return
+    content = shown(item, draft.content, today=civil_date(station.now()))
+    if what == "photo":
         for sent in request.files.getlist(f"photo.{rest}"):
-            name, content_type, content = checked_file(sent)
-            station.drafts.keep_file(draft, rest, name, content_type, content)
-        if draft.content["materials"][rest] == "missing":
+            name, content_type, photo = checked_file(sent)
+            station.drafts.keep_file(draft, rest, name, content_type, photo)
+        if content["materials"][rest] == "missing":
             # Whoever photographs a paper has it in hand.
-            materials = {**draft.content["materials"], rest: "received"}
-            station.drafts.keep(draft, {**draft.content, "materials": materials})
+            station.drafts.keep(draft, {**content, "materials": {**content["materials"], rest: "received"}})
+    elif what in ("reuse", "anew"):
+        before = _before(station, services, item, content)
+        found = before.papers.get(rest) if before is not None and what == "reuse" else None
+        if what == "anew" or found is not None:
+            paper = {**content["papers"][rest], "from_case": found.number if found else ""}
+            state = "received" if found else "missing"
+            station.drafts.keep(
+                draft,
+                {
+                    **content,
+                    "materials": {**content["materials"], rest: state},
+                    "papers": {**content["papers"], rest: paper},
+                },
+            )
+
+
+def _carry(station: Station, services: CaseServices, draft: Draft, item: Document, typed: Mapping[str, Any]) -> None:
+    before = _before(station, services, item, typed)
+    if before is not None:
+        station.drafts.keep(draft, carried(typed, before))
+
+
+def _before(station: Station, services: CaseServices, item: Document, typed: Mapping[str, Any]) -> Earlier | None:
+    """What the person with the number that was typed brought before; whoever is shown it has read of that case."""
+    before = earlier(station.casebook, station.catalogue.item, item, typed["applicant"]["id_number"])
+    if before is not None:
+        services.note_refresh(current_user(), "opened", before.number)
+    return before
 
 
 def _at_its_photo(problem: Problem, do: str) -> dict[str, str]:
@@ -160,32 +307,12 @@ def _opened(station: Station, draft_id: str) -> tuple[Draft, Document]:
     return draft, item
 
 
-def _typed(item: Document) -> dict[str, Any]:
-    """What the page's fields hold, as a draft keeps it."""
-    return {
-        "applicant": {name: request.form.get(f"applicant.{name}", "") for name in APPLICANT},
-        "form": read_form(item["form"], request.form),
-        "materials": {
-            material["id"]: request.form.get(f"materials.{material['id']}", "missing") for material in item["materials"]
-        },
-        "read_aloud": bool(request.form.get("read_aloud")),
-    }
-
-
-def _intake(item: Document, typed: Mapping[str, Any]) -> dict[str, Any]:
-    """What the API would be sent: empty fields left out, materials by their names."""
-    return {
-        "item": item["code"],
-        "applicant": {name: value for name, value in typed["applicant"].items() if value.strip()},
-        "form": typed["form"],
-        "materials": [
-            {"name": material["name"], "state": typed["materials"][material["id"]]} for material in item["materials"]
-        ],
-    }
+# -- the page ---------------------------------------------------------------------------------------------------------
 
 
 def _page(
     station: Station,
+    services: CaseServices,
     draft: Draft,
     item: Document,
     problems: Mapping[str, str],
@@ -194,51 +321,78 @@ def _page(
     add_to: str | None = None,
     clash: Markup | None = None,
 ) -> str:
-    content = typed or draft.content
-    applicant = dict.fromkeys(APPLICANT, "") | {"id_type": RESIDENT_CARD} | (content.get("applicant") or {})
-    states = {material["id"]: "missing" for material in item["materials"]} | (content.get("materials") or {})
+    content = shown(item, typed or draft.content, today=civil_date(station.now()))
+    applicant = content["applicant"]
+    facts = facts_on_page(content, agent=current_user().name)
     files = station.drafts.files(draft)
     return render_template(
         "station/intake.html",
         draft=draft,
         item=item,
+        content=content,
         applicant=applicant,
-        form=content.get("form") or {},
-        states=states,
+        people=content["people"],
+        roles=list(PRESENT_ROLES.items()),
+        powers=POWERS,
+        form=content["form"],
+        facts=facts,
+        when=lambda condition: _when(condition, facts),
+        pairs=lambda options: [(option["id"], option["title"]) for option in options],
+        states=content["materials"],
         options=STATES,
         files={material["id"]: [f for f in files if f.material == material["id"]] for material in item["materials"]},
+        before=_before(station, services, item, content),
+        carried=content.get("carried"),
+        following=[found["name"] for code in content.get("next", []) if (found := station.catalogue.item(code))],
         problems=dict(problems),
         clash=clash,
         add_to=add_to,
         id_types=list(ID_TYPES),
         born=describe_id(applicant["id_number"]) if applicant["id_type"] == RESIDENT_CARD else None,
-        sections=_sections(problems, states, content),
+        sections=_sections(problems, item, facts, content),
         doubt=station.clock.doubt(),
+        reserved=station.reserved.open_ones(),
+        townships=_other_townships(station),
         read_aloud=bool(content.get("read_aloud")),
     )
 
 
+def _other_townships(station: Station) -> list[Key]:
+    """Those that can handle a case (同城通办) beside the one that does so unless somebody says otherwise."""
+    usual = station.code if station.kind == TOWNSHIP else station.parent
+    return [key for key in station.register.stations() if key.kind == TOWNSHIP and key.station != usual]
+
+
+def _when(condition: Condition | None, facts: Mapping[str, Any]) -> Markup:
+    """The attributes of what is on the page only where a condition holds: for the script, and as it is now."""
+    if not condition:
+        return Markup("")
+    here = Markup(' data-when="{}"') if applies(condition, facts) else Markup(' data-when="{}" hidden')
+    return here.format(condition_text(condition))
+
+
 def _sections(
-    problems: Mapping[str, str], states: Mapping[str, str], content: Mapping[str, Any]
+    problems: Mapping[str, str], item: Document, facts: Mapping[str, Any], content: Mapping[str, Any]
 ) -> list[tuple[str, str, str, str]]:
     """The list on the left: id, title, what is open there, tone."""
 
-    def wrong(prefix: str) -> int:
-        return sum(1 for path in problems if path.split(".")[0] == prefix)
+    def told(open_yet: tuple[str, str], *prefixes: str) -> tuple[str, str]:
+        count = sum(1 for path in problems if path.split(".")[0] in prefixes)
+        return (f"{count} 处要改", "is-bad") if count else open_yet
 
-    def told(prefix: str, filled: bool) -> tuple[str, str]:
-        if count := wrong(prefix):
-            return f"{count} 处要改", "is-bad"
-        return ("填了", "is-ok") if filled else ("还没填", "is-still")
+    def filled(anything: bool) -> tuple[str, str]:
+        return ("填了", "is-ok") if anything else ("还没填", "is-still")
 
-    counted = {state: sum(1 for value in states.values() if value == state) for state in MATERIAL_STATES}
+    asked = [content["materials"][m["id"]] for m in item["materials"] if applies(m.get("when"), facts)]
+    counted = {state: asked.count(state) for state in MATERIAL_STATES}
     materials = f"已收 {counted['received']}，缺 {counted['missing']}，后补 {counted['later']}"
-    applicant = content.get("applicant") or {}
+    tone = "is-warn" if counted["missing"] or counted["later"] else "is-ok"
+    form = "情形和表单" if item.get("situations") else "表单"
     return [
-        ("s1", "办事人", *told("applicant", bool(applicant.get("name")))),
-        ("s2", "表单", *told("form", bool(content.get("form")))),
-        ("s3", "材料清单", materials, "is-warn" if counted["missing"] or counted["later"] else "is-ok"),
-        ("s4", "核对", "念一遍再保存", "is-still"),
+        ("s1", "办事人", *told(filled(bool(content["applicant"]["name"])), "applicant", "people")),
+        ("s2", form, *told(filled(bool(content["form"])), "form", "situation")),
+        ("s3", "材料清单", *told((materials, tone), "paper", "photo")),
+        ("s4", "核对签字", *told(("念一遍再保存", "is-still"), "number", "happened_on", "handled_by")),
     ]
 
 

@@ -23,6 +23,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @line.get("/line")
     @allow("agent", "township", "head")
     def state() -> str:
+        services.note_refresh(current_user(), "listed")
         return render_template(
             "station/line.html",
             state=sync_state(station),

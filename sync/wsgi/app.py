@@ -104,7 +104,8 @@ class CouchApp:
         """Who asks, which handler knows them, and whether their cookie is to be renewed."""
         writer = self._authenticate(request.environ)
         if writer is not None:
-            return writer, "default", False
+            scheme = request.headers.get("Authorization", "").partition(" ")[0]
+            return writer, "jwt" if scheme.lower() == "bearer" else "default", False
         cookie = request.cookies.get(COOKIE) if self._sessions is not None else None
         if cookie and self._sessions is not None and (found := self._sessions.writer(cookie)) is not None:
             return found[0], "cookie", found[1]
@@ -155,6 +156,8 @@ class CouchApp:
                 return server.dbs_info(request, self._visible(writer), self._databases, self._max_body_bytes)
             case ["_uuids"]:
                 return server.uuids(request, self._databases)
+            case [name] if request.method == "PUT" and name not in server.SYSTEM_DATABASES:
+                return server.create(request, self._databases, name)
         raise server.left_out(path[0])
 
     def _visible(self, writer: Writer) -> list[str]:

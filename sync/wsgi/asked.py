@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from typing import IO, Any, Final
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
 from werkzeug.wrappers import Request
 
@@ -19,21 +19,29 @@ _PIECE_BYTES: Final = 1 << 18
 
 def segments(request: Request) -> list[str]:
     """The path under this app, cut at its slashes before `%2F` is read as one: ids have slashes too."""
-    raw = request.environ.get("REQUEST_URI") or request.environ.get("RAW_URI")
-    if isinstance(raw, str) and raw:
-        if "://" in raw.split("?", 1)[0]:
-            raw = "/" + raw.split("://", 1)[1].partition("/")[2]
-        path = raw.split("?", 1)[0]
-        mounted = request.environ.get("SCRIPT_NAME", "").count("/")
-        parts = path.split("/")[1 + mounted :]
-    else:
-        # Without the raw path an encoded slash cannot be told from a real one.
-        parts = quote_from_bytes(request.environ.get("PATH_INFO", "").encode("latin-1")).split("/")[1:]
+    mounted = request.environ.get("SCRIPT_NAME", "").count("/")
+    parts = _path(request).split("/")[1 + mounted :]
     try:
         found = [unquote_to_bytes(part).decode() for part in parts]
     except UnicodeDecodeError as problem:
         raise BadRequest("The path is not UTF-8.") from problem
     return found[:-1] if found and found[-1] == "" else found
+
+
+def _path(request: Request) -> str:
+    """The path as it was sent, still quoted, whatever this app is mounted under included."""
+    raw = request.environ.get("REQUEST_URI") or request.environ.get("RAW_URI")
+    if not isinstance(raw, str) or not raw:
+        # Without the raw path an encoded slash cannot be told from a real one.
+        given = request.environ.get("SCRIPT_NAME", "") + request.environ.get("PATH_INFO", "")
+        return quote_from_bytes(given.encode("latin-1"))
+    path = raw.split("?", 1)[0]
+    return "/" + path.split("://", 1)[1].partition("/")[2] if "://" in path else path
+
+
+def location(request: Request, *below: str) -> str:
+    """The URL that was asked, or that of something below it, for the `Location` of what was made there."""
+    return "/".join((request.host_url + _path(request).strip("/"), *(quote(name, safe="") for name in below)))
 
 
 def only(request: Request, method: str) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from werkzeug.http import parse_range_header
 from werkzeug.wrappers import Response
 
 from sync.files import IncomingFile
 from sync.peer import BadRequest, Conflict, Document, NotFound, PeerError
-from sync.wsgi.asked import checked, not_allowed
+from sync.wsgi.asked import checked, location, not_allowed
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.multipart import safe_type
 from sync.wsgi.responses import written_answer
+
+_ONE_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})")
 
 
 def attachment(call: DatabaseCall, id_: str, name: str) -> Response:
@@ -34,7 +39,7 @@ def _read(call: DatabaseCall, id_: str, name: str) -> Response:
     if stub is None:
         raise NotFound("Document is missing attachment")
     etag = stub["digest"].removeprefix("md5-")
-    if etag in call.request.if_none_match:
+    if call.request.if_none_match.contains_weak(etag):
         return Response(status=304, headers={"ETag": f'"{etag}"'})
     length = stub["length"]
     part = _range(call, length, etag)
@@ -48,6 +53,8 @@ def _read(call: DatabaseCall, id_: str, name: str) -> Response:
     response.set_etag(etag)
     if part:
         response.headers["Content-Range"] = f"bytes {start}-{end - 1}/{length}"
+    else:
+        response.headers["Content-MD5"] = etag
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["X-Content-Type-Options"] = "nosniff"
     # A file of somebody's making must not run as a page of this site.
@@ -59,7 +66,11 @@ def _range(call: DatabaseCall, length: int, etag: str) -> tuple[int, int] | None
     """From where to where (exclusive) a file is wanted; None for all of it, as for what is no single range
     (RFC 9110, section 14.2). Raises 416.
     """
-    asked = parse_range_header(call.request.headers.get("Range"))
+    header = call.request.headers.get("Range", "")
+    backward = _ONE_RANGE.fullmatch(header)
+    if backward is not None and int(backward[1]) > int(backward[2]):
+        raise RangeNotSatisfiable(length)
+    asked = parse_range_header(header)
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
         return None
     if_range = call.request.if_range
@@ -87,7 +98,7 @@ def _write(call: DatabaseCall, id_: str, name: str) -> Response:
     before = call.store.get(id_, named.get("_rev"))
     if before is None:
         if named:
-            raise Conflict("Document update conflict.")
+            raise PeerError("missing_rev", code="not_found", status=409)
         if deletes:
             raise NotFound("missing")
         before = {"_id": id_}
@@ -103,7 +114,9 @@ def _write(call: DatabaseCall, id_: str, name: str) -> Response:
     doc = {key: value for key, value in before.items() if key != "_attachments"}
     if files:
         doc["_attachments"] = files
-    return written_answer(call, call.edit(doc), 200 if deletes else 201)
+    if deletes:
+        return written_answer(call, call.edit(doc), 200)
+    return written_answer(call, call.edit(doc), 201, at=location(call.request))
 
 
 def _incoming(call: DatabaseCall) -> Document:

@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from werkzeug.wrappers import Response
 
-from sync.bodies import json_bytes
+from sync.bodies import check_id, json_bytes
 from sync.peer import BadRequest, Document, NotBuilt, PeerError, Written
 from sync.revisions import revisions_field
 from sync.served import Opened
 from sync.wsgi import multipart
+from sync.wsgi.asked import checked
 from sync.wsgi.call import DatabaseCall
-from sync.wsgi.documents import mixed_parts
+from sync.wsgi.documents import NEEDS_REVISION, mixed_parts
 from sync.wsgi.local_documents import check_local_id, write
 from sync.wsgi.pages import in_pages, size_of
 from sync.wsgi.responses import json_answer, stream
 from sync.wsgi.shown import opened, wants_files
+
+# What `_bulk_get` takes for each document, and not for all of them.
+_OF_ONE_DOCUMENT: Final = ("open_revs", "new_edits", "w", "rev", "atts_since")
 
 
 def bulk_docs(call: DatabaseCall) -> Response:
     """`_bulk_docs`: a row for each edit; of revisions that are kept as they are only the refusals."""
     call.only("POST")
     body = call.object()
-    docs, new_edits = body.get("docs"), body.get("new_edits", True)
-    if not isinstance(docs, list) or not all(isinstance(doc, dict) for doc in docs):
-        raise BadRequest("`docs` parameter must be an array of documents.")
+    if "docs" not in body:
+        raise BadRequest("POST body must include `docs` parameter.")
+    docs, new_edits = body["docs"], body.get("new_edits", True)
+    if not isinstance(docs, list):
+        raise BadRequest("`docs` parameter must be an array.")
+    if not all(isinstance(doc, dict) for doc in docs):
+        raise BadRequest("Document must be a JSON object")
     if not isinstance(new_edits, bool):
-        raise BadRequest("`new_edits` must be a boolean.")
+        raise BadRequest("`new_edits` parameter must be a boolean.")
     if new_edits:
         for doc in docs:
             if "_id" not in doc:
                 doc["_id"] = call.new_id()
+    elif not all("_rev" in doc or "_revisions" in doc for doc in docs):
+        # No replicator sends that: whoever does has not meant new_edits=false.
+        raise BadRequest(NEEDS_REVISION)
     if body.get("all_or_nothing"):
         raise NotBuilt("all_or_nothing is left out here, as in CouchDB 3: each document is written for itself.")
     rows = [_written_row(row, new_edits=new_edits) for row in _written(call, docs, new_edits) if new_edits or row.error]
@@ -81,32 +92,66 @@ def _written_local(call: DatabaseCall, id_: str, doc: Document) -> Written:
 
 
 class _Asked(NamedTuple):
-    """One entry of a `_bulk_get`: `revs` None for all leaves; `known` is what `atts_since` says, if it does."""
+    """One entry of a `_bulk_get`: `revs` None for all leaves; `known` is what `atts_since` says, if it does;
+    `refusal` is its whole answer if it cannot be meant.
+    """
 
-    id: str
-    revs: list[str] | None
-    known: list[Any] | None
+    id: Any
+    revs: list[str] | None = None
+    known: list[Any] | None = None
+    refusal: Document | None = None
+
+
+def _asked(one: object) -> _Asked:
+    """An entry as it came: one that cannot be meant is told in its own row, and the others are answered."""
+    if not isinstance(one, dict) or not one:
+        return _refused(None, None, BadRequest("document must be a JSON object"))
+    if "id" not in one:
+        return _refused(None, None, BadRequest("document id missed"))
+    id_, rev, known = one["id"], one.get("rev"), one.get("atts_since")
+    try:
+        check_id(id_)
+    except BadRequest as problem:
+        return _refused(id_, None, problem)
+    try:
+        revs = None if rev is None else [checked(rev)]
+    except BadRequest as problem:
+        return _refused(id_, rev, problem)
+    if known is None:
+        return _Asked(id_, revs)
+    try:
+        if not isinstance(known, list):
+            raise BadRequest("att_since value must be array of revs.")
+        return _Asked(id_, revs, [checked(rev) for rev in known])
+    except BadRequest as problem:
+        return _refused(id_, known, problem)
+
+
+def _refused(id_: object, rev: object, problem: BadRequest) -> _Asked:
+    return _Asked(id_, refusal={"id": id_, "rev": rev, "error": problem.code, "reason": problem.reason})
 
 
 def bulk_get(call: DatabaseCall) -> Response:
     """`_bulk_get`: as JSON, or as multipart when only that is asked for."""
     call.only("POST")
+    for name in _OF_ONE_DOCUMENT:
+        if name in call.args:
+            raise BadRequest(f'"{name}" query parameter is not acceptable')
     wanted = call.object().get("docs")
-    if not isinstance(wanted, list) or not all(isinstance(one, dict) for one in wanted):
+    if not isinstance(wanted, list):
         raise BadRequest("Missing JSON list of 'docs'.")
-    asked: list[_Asked] = []
-    for one in wanted:
-        id_, rev, known = one.get("id"), one.get("rev"), one.get("atts_since")
-        if not isinstance(id_, str) or not isinstance(rev, str | None) or not isinstance(known, list | None):
-            raise BadRequest("Every entry of `docs` needs an `id`, and may have a `rev` and `atts_since`.")
-        asked.append(_Asked(id_, None if rev is None else [rev], known))
+    asked = [_asked(one) for one in wanted]
     kinds = [kind for kind in ("multipart/mixed", "multipart/related") if call.takes(kind)]
     if kinds and not (call.takes("application/json") or call.takes("*/*")):
         boundary = call.new_id()
         parts = (
             part
             for one, found in _found(call, asked)
-            for part in mixed_parts(call, found, bulk=one.id, known=one.known)
+            for part in (
+                mixed_parts(call, found, bulk=one.id, known=one.known)
+                if one.refusal is None
+                else [({"Content-Type": 'application/json; error="true"'}, iter((json_bytes(one.refusal),)))]
+            )
         )
         return Response(multipart.mixed(parts, boundary), content_type=f'{kinds[0]}; boundary="{boundary}"')
     return stream(_bulk_got(call, asked))
@@ -116,7 +161,8 @@ def _found(call: DatabaseCall, asked: Sequence[_Asked]) -> Iterator[tuple[_Asked
     latest = call.flag("latest")
 
     def read(some: Sequence[_Asked]) -> list[list[Opened]]:
-        return call.store.opened([(one.id, one.revs) for one in some], latest=latest)
+        found = iter(call.store.opened([(one.id, one.revs) for one in some if one.refusal is None], latest=latest))
+        return [next(found) if one.refusal is None else [] for one in some]
 
     for one, found in in_pages(asked, read, size_of):
         yield one, found or [Opened("undefined", None)]
@@ -127,7 +173,9 @@ def _bulk_got(call: DatabaseCall, asked: Sequence[_Asked]) -> Iterator[bytes]:
     yield b'{"results":['
     for number, (one, found) in enumerate(_found(call, asked)):
         head = (b"," if number else b"") + b'{"id":' + json_bytes(one.id) + b',"docs":['
-        if files_wanted or one.known is not None:
+        if one.refusal is not None:
+            yield head + b'{"error":' + json_bytes(one.refusal) + b"}]}"
+        elif files_wanted or one.known is not None:
             yield head
             for place, opened_one in enumerate(found):
                 yield b"," if place else b""

@@ -75,14 +75,23 @@ class DatabaseCall:
         """The body as it came, as an open file, and its length: for what may be too long to hold."""
         return asked.body_file(self.request, self.max_file_bytes)
 
-    def object(self) -> Document:
-        """The body as a JSON object."""
-        if self.request.mimetype not in ("application/json", "", "application/x-www-form-urlencoded"):
+    def object(self, what: str = "Request body") -> Document:
+        """The body as a JSON object; `what` it is called if it is none.
+
+        A POST has to say that it is JSON: what a browser posts for any page, without asking first, cannot say so. To
+        a PUT the page is not let without being asked, and CouchDB's clients often do not say.
+        """
+        kind = self.request.mimetype
+        if kind.startswith("multipart/") or (self.request.method == "POST" and kind != "application/json"):
             raise PeerError("Content-Type must be application/json", code="bad_content_type", status=415)
         body = asked.parse_body(self.body())
         if not isinstance(body, dict):
-            raise BadRequest("Request body must be a JSON object")
+            raise BadRequest(f"{what} must be a JSON object")
         return body
+
+    def document(self) -> Document:
+        """The body as a document."""
+        return self.object("Document")
 
     def is_admin(self) -> bool:
         """Whether the writer administers this database."""

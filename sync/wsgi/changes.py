@@ -39,8 +39,10 @@ def changes(call: DatabaseCall) -> Response:
     if (plain := plain_feed(call)) is not None:
         return plain
     feed = call.args.get("feed", "normal")
+    if feed == "eventsource":
+        raise NotBuilt("feed=eventsource is left out here: normal, longpoll and continuous are there.")
     if feed not in ("normal", "longpoll", "continuous", "live"):
-        raise NotBuilt(f"feed={feed[:40]} is left out here: normal, longpoll and continuous are there.")
+        raise BadRequest("Supported `feed` types: normal, continuous, live, longpoll, eventsource")
     walk = _Walk(call, _filter(call))
     if feed == "normal":
         return stream(walk.normal())
@@ -103,20 +105,21 @@ class _Walk:
         self.interval = call.integer("seq_interval", 1)
         if self.interval < 1:
             raise BadRequest("seq_interval must be a positive integer.")
-        self.left = max(1, call.integer("limit", 1 << 62))
+        self.left = call.integer("limit", 1 << 62)
         self.told = 0
         since = call.request.headers.get("Last-Event-ID") or call.args.get("last-event-id") or call.args.get("since")
         self.since: int | str = (since or "0").strip('"')
         self.before: int | str | None = None
-        self.pending: int | None = 0
+        self.pending = 0
+        self.walked = 0
         # A bad `since` is answered as such, not in the middle of a list.
         self.page = self._next()
 
     def _next(self) -> list[Change]:
         size = _ROWS_AT_A_TIME
-        if self.wanted.is_wanted is None and self.wanted.matches is None:
+        if self.left == 0 or (self.wanted.is_wanted is None and self.wanted.matches is None):
             size = min(size, self.left)
-        if self.wanted.doc_ids is not None:
+        if self.left > 0 and self.wanted.doc_ids is not None:
             size = max(size, self.left)
         found = self.call.store.changes(
             self.since,
@@ -127,10 +130,16 @@ class _Walk:
             before=self.before,
         )
         if self.descending:
-            self.since, self.pending = (found.last_seq if self.before is None else self.since), 0
-            self.before = found.results[-1].seq if found.results else self.before
+            info = self.call.store.info()
+            if found.results:
+                self.since = self.before = found.results[-1].seq
+            elif self.before is None:
+                self.since = info["update_seq"]
+            self.walked += len(found.results)
+            there_are = info["doc_count"] + info["doc_del_count"] if self.wanted.doc_ids is None else 0
+            self.pending = max(0, there_are - self.walked)
         else:
-            self.since, self.pending = found.last_seq, found.pending
+            self.since, self.pending = found.last_seq, found.pending or 0
         self.full = len(found.results) == size
         return found.results
 
@@ -145,7 +154,7 @@ class _Walk:
                 self.left -= 1
                 if self.left <= 0:
                     self.since = change.seq
-                    self.pending = 0 if self.descending else (self.pending or 0) + len(page) - number
+                    self.pending += len(page) - number
                     return
             if not self.full:
                 return
@@ -211,7 +220,7 @@ class _Walk:
         """Longpoll: one JSON object, when there is something to say or the time is over."""
         yield b'{"results":[\n'
         pauses = wait.pauses()
-        while (row := next(rows, None)) is None and self._waited(pauses):
+        while (row := next(rows, None)) is None and self.left > 0 and self._waited(pauses):
             if wait.beat_is_due():
                 yield b"\n"
             rows = self.rows()
@@ -261,7 +270,8 @@ def _heartbeat(call: DatabaseCall) -> int | None:
         return None
     if value == "true":
         return 60_000
-    beat = call.integer("heartbeat", 0)
-    if beat < 1:
+    if not (value.removeprefix("-").isdecimal() and value.isascii() and len(value) < 19):
+        raise BadRequest("Invalid heartbeat value. Expecting a positive integer value (in milliseconds).")
+    if int(value) < 1:
         raise BadRequest("The heartbeat value should be a positive integer (in milliseconds).")
-    return max(100, beat)
+    return max(100, int(value))

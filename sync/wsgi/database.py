@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from werkzeug.wrappers import Response
 
-from sync.peer import BadRequest, Document, Forbidden
-from sync.wsgi.asked import not_allowed, parse_body
+from sync.peer import ADMIN_ROLE, BadRequest, Document, Forbidden
+from sync.wsgi.asked import location, not_allowed, parse_body
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.responses import json_answer, written_answer
+
+# What an empty `_security` means, said as CouchDB 3 says it of a new database.
+_ONLY_ADMINS: Final[Document] = {"members": {"roles": [ADMIN_ROLE]}, "admins": {"roles": [ADMIN_ROLE]}}
 
 
 def database(call: DatabaseCall) -> Response:
     """`/db`: what it is, or a new document with an id of ours."""
     if call.request.method == "POST":
-        doc = call.object()
+        doc = call.document()
         doc.setdefault("_id", call.new_id())
-        return written_answer(call, call.edit(doc), 201)
+        written = call.edit(doc)
+        return written_answer(call, written, 201, at=location(call.request, written.id))
     if call.request.method in ("PUT", "DELETE"):
         raise Forbidden("You are not a server admin.")
     if call.request.method not in ("GET", "HEAD"):
@@ -29,8 +35,9 @@ def security(call: DatabaseCall) -> Response:
         call.for_admins()
         call.store.set_security(_security_of(call.object()))
         return json_answer(200, {"ok": True})
-    call.only("GET")
-    return json_answer(200, call.store.security())
+    if call.request.method not in ("GET", "HEAD"):
+        raise not_allowed("GET,HEAD,PUT")
+    return json_answer(200, call.store.security() or _ONLY_ADMINS)
 
 
 def _security_of(doc: Document) -> Document:
@@ -55,7 +62,8 @@ def revs_limit(call: DatabaseCall) -> Response:
             raise BadRequest("`limit` must be an integer")
         call.store.set_revs_limit(limit)
         return json_answer(200, {"ok": True})
-    call.only("GET")
+    if call.request.method not in ("GET", "HEAD"):
+        raise not_allowed("GET,HEAD,PUT")
     return json_answer(200, call.store.revs_limit())
 
 

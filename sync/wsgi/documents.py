@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from werkzeug.wrappers import Response
 
 from sync.bodies import json_bytes
-from sync.peer import BadRequest, Document, NotFound
+from sync.peer import BadRequest, Document, NotBuilt, NotFound
 from sync.revisions import RevisionTree, revisions_field
 from sync.served import Opened, Revision
 from sync.wsgi import multipart
-from sync.wsgi.asked import checked, not_allowed, revision_path, unpacked_file
+from sync.wsgi.asked import checked, location, not_allowed, revision_path, unpacked_file
 from sync.wsgi.call import DatabaseCall, accepted
 from sync.wsgi.responses import stream, written_answer
 from sync.wsgi.shown import conflicts, files_since, opened, pieces, revs_info, wants_files
+
+NEEDS_REVISION: Final = "When `new_edits: false`, the document needs `_rev` or `_revisions` specified"
 
 
 def document(call: DatabaseCall, id_: str) -> Response:
@@ -31,6 +33,8 @@ def document(call: DatabaseCall, id_: str) -> Response:
             if found is None or found.deleted:
                 raise NotFound("missing" if found is None else "deleted")
             return written_answer(call, call.edit({"_id": id_, "_deleted": True, **call.named_rev()}), 200)
+        case "COPY" | "POST":
+            raise NotBuilt("Copying a document, and writing it by a form, are left out here: PUT it.")
     raise not_allowed("DELETE,GET,HEAD,PUT")
 
 
@@ -47,7 +51,7 @@ def _read(call: DatabaseCall, id_: str) -> Response:
     if one.deleted and rev is None:
         raise NotFound("deleted")
     more = _beside(call, one, *history)
-    if not more and one.rev in call.request.if_none_match:
+    if not more and call.request.if_none_match.contains_weak(one.rev):
         return Response(status=304, headers={"ETag": f'"{one.rev}"'})
     if not (one.attachments and wants_files(call)):
         response = Response(one.bytes(more), content_type="application/json")
@@ -71,7 +75,7 @@ def _beside(call: DatabaseCall, one: Revision, tree: RevisionTree, kept: set[str
     if meta or call.flag("revs_info"):
         more["_revs_info"] = revs_info(tree, kept, one.rev)
     if call.flag("local_seq"):
-        more["_local_seq"] = call.store.changes(0, doc_ids=[one.id]).results[0].seq
+        more["_local_seq"] = int(str(call.store.changes(0, doc_ids=[one.id]).results[0].seq).partition("-")[0])
     if meta or call.flag("conflicts"):
         more |= conflicts(tree)
     if (meta or call.flag("deleted_conflicts")) and (deleted := tree.deleted_conflicts()):
@@ -153,7 +157,7 @@ def mixed_parts(
 
 
 def _put(call: DatabaseCall, id_: str) -> Response:
-    doc = _related_body(call) if call.request.mimetype == "multipart/related" else call.object()
+    doc = _related_body(call) if call.request.mimetype == "multipart/related" else call.document()
     if doc.get("_id", id_) != id_:
         raise BadRequest("Document ID in the body is not the one in the URL.")
     doc["_id"] = id_
@@ -163,11 +167,11 @@ def _put(call: DatabaseCall, id_: str) -> Response:
     doc |= named
     if not call.flag("new_edits", default=True):
         if "_rev" not in doc and "_revisions" not in doc:
-            raise BadRequest("When `new_edits: false`, the document needs `_rev` or `_revisions` specified")
+            raise BadRequest(NEEDS_REVISION)
         path = revision_path(doc)
         written = call.peer().bulk_docs([{**doc, "_rev": path[0]}], new_edits=False)[0]
-        return written_answer(call, accepted(written), 201)
-    return written_answer(call, call.edit(doc), 201)
+        return written_answer(call, accepted(written), 201, at=location(call.request))
+    return written_answer(call, call.edit(doc), 201, at=location(call.request))
 
 
 def _related_body(call: DatabaseCall) -> Document:

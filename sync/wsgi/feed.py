@@ -26,7 +26,7 @@ def plain_feed(call: DatabaseCall) -> Response | None:
         return None
     style: Style = "all_docs" if call.args.get("style") == "all_docs" else "main_only"
     include_docs = call.flag("include_docs")
-    left = max(1, call.integer("limit", 1 << 62))
+    left = call.integer("limit", 1 << 62)
     since = call.args.get("since", "0").strip('"')
 
     def page(after: str, most: int) -> FeedPage:

@@ -69,7 +69,7 @@ def _queries(call: DatabaseCall, within: tuple[str, str] | None) -> Response:
     queries = call.object().get("queries")
     if not isinstance(queries, list) or not all(isinstance(query, dict) for query in queries):
         raise BadRequest("POST body must include `queries` parameter.")
-    asked = [_asked(_given(call, query), within) for query in queries]
+    asked = [_asked(_given(call, query, goes_first=True), within) for query in queries]
 
     def answers() -> Iterator[bytes]:
         yield b'{"results":['
@@ -84,12 +84,14 @@ def _queries(call: DatabaseCall, within: tuple[str, str] | None) -> Response:
 Given = Callable[[Sequence[str], Any, type], Any]
 
 
-def _given(call: DatabaseCall, body: Mapping[str, Any]) -> Given:
-    """A parameter of the body, else of the query, by any of its names."""
+def _given(call: DatabaseCall, body: Mapping[str, Any], *, goes_first: bool = False) -> Given:
+    """A parameter by any of its names, of the query, else of the body, which `goes_first` among several queries."""
 
     def given(names: Sequence[str], default: Any, kind: type) -> Any:
+        if not goes_first and any(name in call.args for name in names):
+            names = [name for name in names if name in call.args]
         for name in names:
-            if name in body:
+            if name in body and (goes_first or name not in call.args):
                 value = body[name]
                 if kind is not object and (type(value) is not kind or (isinstance(value, int) and value < 0)):
                     raise BadRequest(f"Invalid value for {name}: {str(value)[:40]!r}", code="query_parse_error")

@@ -32,7 +32,7 @@ def local(call: DatabaseCall, id_: str) -> Response:
                 raise NotFound("missing")
             return json_answer(200, doc)
         case "PUT":
-            return written_answer(call, write(call, id_, {**call.object(), **_local_rev(call)}), 201)
+            return written_answer(call, write(call, id_, {**call.document(), **_local_rev(call)}), 201)
         case "DELETE":
             return written_answer(call, write(call, id_, {"_deleted": True, **_local_rev(call)}), 200)
     raise not_allowed("DELETE,GET,HEAD,PUT")

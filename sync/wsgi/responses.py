@@ -23,12 +23,16 @@ def json_answer(status: int, value: object) -> Response:
     return Response(envelope_bytes(value) + b"\n", status=status, content_type="application/json")
 
 
-def written_answer(call: DatabaseCall, written: Written, status: int) -> Response:
-    """What became of one document. With `batch=ok`, CouchDB answers before it is durable; here it is."""
+def written_answer(call: DatabaseCall, written: Written, status: int, *, at: str | None = None) -> Response:
+    """What became of one document, and the URL that it lies `at`. With `batch=ok`, CouchDB answers before it is
+    durable; here it is.
+    """
     if status == 201 and call.args.get("batch") == "ok":
         status = 202
     response = json_answer(status, {"ok": True, "id": written.id, "rev": written.rev})
     response.headers["ETag"] = f'"{written.rev}"'
+    if at is not None:
+        response.headers["Location"] = at
     return response
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from werkzeug.wrappers import Response
 
 from sync.bodies import check_id
-from sync.peer import NotBuilt
+from sync.peer import BadRequest, NotBuilt, PeerError
 from sync.wsgi.attachments import attachment
 from sync.wsgi.bulk import bulk_docs, bulk_get, missing_revs, revs_diff
 from sync.wsgi.call import DatabaseCall
@@ -76,19 +76,28 @@ def answer(call: DatabaseCall, rest: Sequence[str]) -> Response:
             return ANSWERS[name](call)
         case [name, "queries"] if name in QUERIES:
             return QUERIES[name](call)
-        case ["_local", *id_] if id_ and id_[0]:
-            return local(call, "/".join(id_))
+        case ["_local", name] if name:
+            return local(call, name)
+        case ["_local", *more]:
+            raise _no_local_document(more)
         case ["_design", name, *more] if name:
             if more and more[0][:1] == "_":
                 raise NotBuilt("Design functions are not run here; design documents are kept and replicated.")
             return _of_document(call, f"_design/{name}", more)
         case [id_, *more]:
             if id_.startswith("_local/"):
-                return local(call, id_.removeprefix("_local/"))
+                name = id_.removeprefix("_local/")
+                if more or not name:
+                    raise _no_local_document(more)
+                return local(call, name)
             if id_ in LEFT_OUT:
                 raise left_out(id_)
             return _of_document(call, check_id(id_), more)
     raise AssertionError("every path was matched")
+
+
+def _no_local_document(more: Sequence[str]) -> PeerError:
+    return BadRequest("_local documents do not accept attachments." if more else "Invalid _local document id.")
 
 
 def _of_document(call: DatabaseCall, id_: str, file: Sequence[str]) -> Response:

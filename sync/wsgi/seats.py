@@ -37,14 +37,15 @@ class Seats:
     ) -> Wait:
         """The wait of one request. A heartbeat keeps it up, as in CouchDB, beyond its timeout."""
         if heartbeat_ms is not None:
-            total = self._max_wait_s
+            idle = self._max_wait_s
         else:
-            total = min(DEFAULT_WAIT_S if timeout_ms is None else timeout_ms / 1000, self._max_wait_s)
+            idle = min(DEFAULT_WAIT_S if timeout_ms is None else timeout_ms / 1000, self._max_wait_s)
         return Wait(
-            total,
+            idle,
             None if heartbeat_ms is None else heartbeat_ms / 1000,
             self._monotonic,
             lambda: self._closed or gone(),
+            most_s=self._max_wait_s,
         )
 
 
@@ -52,11 +53,19 @@ class Wait:
     """The pauses of one waiting request, and when a sign of life is due in between."""
 
     def __init__(
-        self, total_s: float, heartbeat_s: float | None, monotonic: Callable[[], float], gone: Callable[[], bool]
+        self,
+        idle_s: float,
+        heartbeat_s: float | None,
+        monotonic: Callable[[], float],
+        gone: Callable[[], bool],
+        *,
+        most_s: float,
     ) -> None:
         self._monotonic = monotonic
         self._gone = gone
-        self._end = monotonic() + total_s
+        self._idle_s = idle_s
+        self._latest = monotonic() + most_s
+        self._end = monotonic() + idle_s
         self._heartbeat_s = heartbeat_s
         self._beat_at = monotonic() + (heartbeat_s or 0)
 
@@ -74,7 +83,8 @@ class Wait:
         return True
 
     def spoke(self) -> None:
-        """Something was sent: the next sign of life has time."""
+        """Something was sent: the next sign of life has time, and the wait for more begins anew."""
+        self._end = min(self._monotonic() + self._idle_s, self._latest)
         if self._heartbeat_s is not None:
             self._beat_at = self._monotonic() + self._heartbeat_s
 

@@ -9,10 +9,12 @@ from werkzeug.wrappers import Request, Response
 
 from sync.peer import BadRequest, Document, NotBuilt, PeerError
 from sync.served import Database, Folder
-from sync.wsgi.asked import body, flag, integer, only, parameter, parse_body
+from sync.wsgi.asked import body, flag, integer, location, only, parameter, parse_body
 from sync.wsgi.responses import json_answer
 
 VERSION: Final = "3.4.3"
+# The only databases of CouchDB whose names begin with an underscore.
+SYSTEM_DATABASES: Final = frozenset(("_users", "_replicator", "_global_changes"))
 _MOST_UUIDS: Final = 1000
 _MOST_INFOS: Final = 100
 
@@ -91,7 +93,7 @@ def create(request: Request, databases: Folder, name: str) -> Response:
     if databases.create(name) is None:
         raise PeerError("The database could not be created, the file already exists.", code="file_exists", status=412)
     answer = json_answer(201, {"ok": True})
-    answer.headers["Location"] = request.base_url
+    answer.headers["Location"] = location(request)
     return answer
 
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import click
-import psutil
 
+from tests.bench.many_cases import CASES as MANY_CASES
+from tests.bench.many_cases import many_cases
+from tests.bench.node import Node, county_account, quantile, row, timed
 from tests.bench.replication import replication
 from tests.bench.small_traffic import small_traffic
-from tests.stories.county import Account, DemoCounty, alive, free_port_block, until
+from tests.stories.county import Account, DemoCounty
 from tests.stories.test_first_light import APPLICANT, first_example, photo
 
 CASES = 400
@@ -28,19 +25,22 @@ GOAL_MEMORY_MIB = 96
 GOAL_START_S = 2.0
 
 
-PARTS = ("node", "replication", "small")
+PARTS = ("node", "many", "replication", "small")
 # Of their own, because they take long: `python -m tests.bench.outage`, `python -m tests.bench.worst_line`.
 
 
 @click.command()
 @click.option("--cases", default=CASES, show_default=True, help="how many cases are taken in")
+@click.option("--many", default=MANY_CASES, show_default=True, help="how many cases a full station has")
 @click.option("--docs", default=20_000, show_default=True, help="how many documents are replicated")
 @click.option("--rounds", default=5, show_default=True, help="how often; what is printed are medians")
 @click.option("--only", type=click.Choice(PARTS), help="only this part")
-def bench(cases: int, docs: int, rounds: int, only: str | None) -> None:
+def bench(cases: int, many: int, docs: int, rounds: int, only: str | None) -> None:
     """Memory, start-up and speed, printed beside their goals."""
     if only in (None, "node"):
         node_alone(cases)
+    if only in (None, "many"):
+        many_cases(many)
     if only in (None, "replication"):
         replication(docs, rounds)
     if only in (None, "small"):
@@ -74,45 +74,6 @@ def node_alone(cases: int) -> None:
         row("a photo of 1 MB, median", f"{statistics.median(upload_s) * 1000:.1f} ms", "")
 
 
-class Node:
-    """`yizhan node serve` as a process of its own, with a county that does not answer."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port_block()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> float:
-        """Seconds from the start of the process to its first answer."""
-        began = time.monotonic()
-        self.process = subprocess.Popen(
-            [
-                sys.executable, "-m", "yizhan", "node", "serve", "--dir", str(self.folder),
-                "--listen", f"127.0.0.1:{self.port}", "--county", "http://127.0.0.1:9",
-            ],
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        until(partial(alive, self.url), 30, "the node answers", every_s=0.02)
-        return time.monotonic() - began
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(10)
-            self.process = None
-
-    def memory_mib(self) -> float:
-        assert self.process is not None
-        return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
-
-
-def county_account(county: DemoCounty, url: str) -> Account:
-    known = next(one for one in county.station("village")["accounts"] if one["role"] == "agent")
-    return Account(url, known["username"], known["password"])
-
-
 def take_in(agent: Account, cases: int) -> tuple[list[float], list[float]]:
     guide = agent.get(f"guides/{agent.get('guides?q=低保')['results'][0]['code']}")
     picture = photo(1400)
@@ -128,19 +89,6 @@ def take_in(agent: Account, cases: int) -> tuple[list[float], list[float]]:
             _, seconds = timed(partial(agent.upload, number, guide["materials"][0]["name"], content))
             uploads.append(seconds)
     return latencies, uploads
-
-
-def timed(act: Callable[[], Any]) -> tuple[Any, float]:
-    began = time.perf_counter()
-    return act(), time.perf_counter() - began
-
-
-def quantile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
-
-
-def row(what: str, found: str, goal: str) -> None:
-    click.echo(f"{what:<32}{found:>14}   {goal}")
 
 
 if __name__ == "__main__":

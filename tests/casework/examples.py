@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casework.canonical import Document
-from casework.documents import account, chunk, receipt, release, station
+from casework.documents import account, audit, chunk, receipt, release, station
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import Hlc, milliseconds, rfc3339
@@ -66,7 +66,28 @@ def documents() -> dict[str, Document]:
             station.build(code=VILLAGE, name="柳树湾村便民服务站", kind="village", parent=TOWNSHIP)
         ),
         "calendar": calendars[1],
+        "audit": batch(),
     }
+
+
+def batch() -> Document:
+    entry = audit.Entry(
+        at=rfc3339(MORNING), account="wang", name="王某某", role="agent", act="opened", case=NUMBER, what=""
+    )
+    key = f"{VILLAGE}:1"
+    return audit.compose(
+        station=VILLAGE,
+        incarnation="0123456789abcdef",
+        serial=1,
+        prev=None,
+        position=1,
+        before=audit.BEGINNING,
+        entries=[entry],
+        hashes=[audit.chained(audit.BEGINNING, entry)],
+        at=Hlc(milliseconds(MORNING), 0, VILLAGE),
+        key=key,
+        sign=sign_as(key),
+    )
 
 
 def kinds() -> dict[str, dict[str, Any]]:

@@ -342,3 +342,20 @@ def test_accepted_twice_counts_from_the_first() -> None:
     case = read(*received, late, early)
     assert case["contested"] == []
     assert case["deadlines"]["accepted_on"] == "2026-09-16"
+
+
+def test_a_request_that_was_settled_upon_is_over_once_it_was_answered_elsewhere() -> None:
+    township, village, county = window(), agent(), reviewer()
+    received = village.write("received", intake_data())
+    asked = township.write("correction_requested", {"points": [{"text": "缺身份证复印件"}]}, [received])
+    answered = township.write("corrected", {"note": "不补了"}, [asked])
+    granted = county.write("decided", {"outcome": "granted"}, [received])
+    both = read(received, asked, granted)
+    settled = county.write(
+        "settled",
+        {"point": both["contested"][0]["id"], "value": asked["_id"], "reason": "先补正"},
+        [asked, granted],
+    )
+    case = read(received, asked, answered, granted, settled)
+    assert case["state"] == "corrected"
+    assert case["deadlines"]["stopped_since"] is None

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from random import Random
 
 import pytest
+import rfc8785
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +40,22 @@ def test_keys_sort_by_utf16_units_as_rfc_8785_says() -> None:
 def test_what_has_no_one_form_is_refused(value: object) -> None:
     with pytest.raises(NotCanonical):
         canonical(value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["a", "_id", "\ufb33", "𠮷"]), inner),
+)
+
+
+@given(JSON)
+def test_the_short_road_gives_the_bytes_of_rfc_8785(value: object) -> None:
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize("sign", ["\x00", "\x1f", "\b\t\n\f\r", '"\\/', "\x7f", "\x80", "\u2028\u2029", "\uffff", "😀"])
+def test_every_sign_is_written_as_rfc_8785_writes_it(sign: str) -> None:
+    assert canonical({"a": sign}) == rfc8785.dumps({"a": sign})
 
 
 def test_a_nesting_bomb_is_refused_and_does_not_end_the_process() -> None:

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casework.canonical import canonical
+from casework.form_rules import sum_of
 from casework.forms import (
     check_form,
     first_examples,
     received_materials,
-    sum_of,
-    tidy_applicant,
     validate_form,
     validate_intake,
 )
+from casework.people import tidy_person
 from tests.casework.county import PLAIN_FORM, item, item_content
 
 TODAY = date(2026, 9, 16)
@@ -262,7 +262,7 @@ def test_an_item_without_proxies_refuses_one_with_the_reason() -> None:
 
 
 def test_what_is_kept_is_plain() -> None:
-    kept = tidy_applicant(
+    kept = tidy_person(
         {"name": " 张某某 ", "id_number": "11010519491231002x", "phone": "130 0000 0001", "address": " "}
     )
     assert kept == {"name": "张某某", "id_number": "11010519491231002X", "phone": "13000000001"}

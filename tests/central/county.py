@@ -36,6 +36,7 @@ from sync.peer import Writer
 from sync.replicator import replicate
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only
+from web.audit import AuditLog
 from web.cases.casebook import Casebook
 from web.cases.desk import Act, Desk, Person, Reading
 
@@ -196,6 +197,7 @@ class SmallStation:
             casebook=self.casebook,
             register=lambda: self.register,
             clock=lambda: Reading(county.now(), 0, "county"),
+            audit=AuditLog(self.path / "audit.sqlite3", now=county.now, random=Random(6)),
         )
         self._serial = 0
 

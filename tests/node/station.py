@@ -45,6 +45,7 @@ from tests.web.browsing import sent_by
 
 OLD_AGE = "高龄津贴给付"  # decided by the township
 PROOF = "村民委员会出具证明"  # decided by the village
+HOMESTEAD = "农村村民宅基地审批"  # asks for the situation
 STAFF: list[dict[str, Any]] = [
     {"username": "wang", "name": "王某某", "roles": ["agent"], "station": VILLAGE},
     {"username": "chen", "name": "陈某某", "roles": ["agent"], "station": VILLAGE},
@@ -58,7 +59,7 @@ def make_stations(folder: Path) -> None:
     """What every test starts from, made once: a county, and below `folder` a village and its township, up to date."""
     make_county(folder / "template")
     sample = sample_county.load("items")
-    wanted = [item for item in sample["items"] if item["name"] in (SUBSISTENCE, OLD_AGE, PROOF)]
+    wanted = [item for item in sample["items"] if item["name"] in (SUBSISTENCE, OLD_AGE, PROOF, HOMESTEAD)]
     with county_opened(folder / "template", now=lambda: MORNING, random=Random(8)) as county:
         assert import_items(county, {**sample, "items": wanted}, approve=True, by="test").imported
         publish(county)
@@ -242,6 +243,8 @@ def typed(item: Document) -> dict[str, Any]:
     fields = {f"applicant.{name}": value for name, value in APPLICANT.items()}
     _type_in(fields, "form", item["form"], first_examples(item["form"]))
     fields[f"materials.{item['materials'][0]['id']}"] = "received"
+    for question in item.get("situations", []):
+        fields[f"situation.{question['id']}"] = question["options"][0]["id"]
     return fields
 
 

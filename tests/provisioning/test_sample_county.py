@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
+from itertools import product
 from typing import Any
 
 import pytest
 
 from casework import schemas
 from casework.documents import item as items
-from casework.forms import validate_form
+from casework.forms import check_conditions, validate_form, validate_intake
 from provisioning import sample_county
 
 CATALOGUE = sample_county.load("items")
@@ -55,6 +57,7 @@ def test_there_are_140_items_with_codes_and_names_of_their_own() -> None:
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["code"])
 def test_an_item_is_one_that_casework_accepts(item: dict[str, Any]) -> None:
     assert schemas.problems(items.CONTENT_SCHEMA, whole(item)) == {}
+    assert check_conditions(whole(item)) == {}
 
 
 @pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["code"])
@@ -135,6 +138,29 @@ def test_a_house_larger_than_its_land_is_said_over_the_field() -> None:
     form = FORMS["homestead"]
     filled = {**first_examples(form), "building_area": 121, "land_area": 120}
     assert set(validate_form(form, filled)) == {"building_area"}
+
+
+SITUATED = [item for item in ITEMS if item.get("situations")]
+
+
+@pytest.mark.parametrize("item", SITUATED, ids=lambda item: item["code"])
+def test_every_situation_can_be_filled_in_with_the_examples(item: dict[str, Any]) -> None:
+    applicant = {"name": "张某某", "id_type": "居民身份证", "id_number": "600000196001010016", "phone": "13000000001"}
+    asked = [question["id"] for question in item["situations"]]
+    for answers in product(*([option["id"] for option in q["options"]] for q in item["situations"])):
+        intake = {
+            "item": item["code"],
+            "applicant": applicant,
+            "situation": dict(zip(asked, answers, strict=True)),
+            "form": first_examples(FORMS[item["form"]]),
+        }
+        assert validate_intake(whole(item), intake, today=date(2026, 9, 16))[0] == {}, answers
+
+
+def test_everyday_items_ask_for_the_situation() -> None:
+    assert "农村村民宅基地审批" in [item["name"] for item in SITUATED]
+    assert len(SITUATED) >= 4
+    assert any("when" in material for item in SITUATED for material in item["materials"])
 
 
 def test_the_county_has_two_townships_and_at_least_five_villages() -> None:

@@ -365,6 +365,7 @@ def test_a_bearer_token_is_taken_where_its_key_is_known(tmp_path: Path) -> None:
     try:
         status, said = ask()
         assert (status, said["userCtx"]) == (200, {"name": "600101101201", "roles": ["station:1"]})
+        assert said["info"]["authenticated"] == "jwt"
         assert ask(key="unknown") == (400, {"error": "bad_request", "reason": "Bad signature"})
         assert ask(exp=time.time() - 1) == (401, {"error": "unauthorized", "reason": "exp not in future"})
         assert ask(nbf=time.time() + 60)[0] == 401

@@ -93,7 +93,7 @@ def test_what_the_server_is(cloudant: CloudantV1) -> None:
 def test_signing_in_with_a_cookie(served: Served) -> None:
     signed_in = client(served.url, cookie=True)
     session = result(signed_in.get_session_information())
-    assert session["userCtx"] == {"name": "a", "roles": ["_admin", "county"]}
+    assert session["userCtx"] == {"name": "a", "roles": ["_admin"]}
     assert session["info"]["authenticated"] == "cookie"
     # The client does not look at the status, and finds no cookie.
     with pytest.raises(StopIteration):

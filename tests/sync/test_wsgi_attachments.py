@@ -236,6 +236,33 @@ def test_a_multipart_body_without_a_boundary_or_too_long_is_refused(call: Caller
     assert call("PUT", "/private/doc", good, Content_Type="multipart/form-data; boundary=frontier").status_code == 415
 
 
+def test_a_stub_named_by_the_digest_of_its_package_is_the_file_of_the_revision_before(call: Caller) -> None:
+    """CouchDB keeps texts packed. When it pushes the next revision it sends a stub with the digest of the package, and
+    not the one that the file has here; refused, it would wait two seconds and send every file again.
+    """
+    packed = gzip.compress(b"hello")
+    kept_packed = {"encoding": "gzip", "encoded_length": len(packed), "digest": "md5-of-the-package", "revpos": 1}
+    first = {"_rev": "1-a", "_revisions": {"start": 1, "ids": ["a"]}, "_attachments": {"x": stub(5, **kept_packed)}}
+    assert put(call, "/private/doc?new_edits=false", related(first, part("x", packed))).status_code == 201
+    again = {"stub": True, "content_type": "text/plain", "length": 5, **kept_packed}
+
+    def after(rev: str, **entry: object) -> Any:
+        doc = {
+            "_rev": rev,
+            "_revisions": {"start": 2, "ids": [rev[2:], "a"]},
+            "_attachments": {"x": {**again, **entry}},
+        }
+        return call("PUT", "/private/doc?new_edits=false", doc)
+
+    assert after("2-b").status_code == 201
+    assert call("GET", "/private/doc/x?rev=2-b").data == b"hello"
+    assert call("GET", "/private/doc?rev=2-b").json["_attachments"]["x"]["revpos"] == 1
+    for lie in ({"revpos": 2}, {"length": 6}, {"encoding": "identity"}):
+        refused = after("2-c", **lie)
+        assert (refused.status_code, refused.json["error"]) == (412, "missing_stub")
+    assert call("GET", "/private/doc?rev=2-c").status_code == 404
+
+
 @pytest.fixture
 def album(databases: Databases) -> str:
     """A document with files of the first, the second and the third generation; its revision."""

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from casework.canonical import canonical
 from web.api import json_body, operation, page
 from web.app import Furniture, LineState, NavEntry, create_app
+from web.audit import AuditLog
 from web.errors import Problem
 from web.localfile import LocalFile
 from web.signin import allow, current_user, hash_password, public
@@ -45,6 +46,7 @@ class SmallApp:
     def start(self) -> Flask:
         """The app as a new process would make it, on the same files."""
         self.database = LocalFile(self.folder / "local.sqlite3")
+        self.audit = AuditLog(self.folder / "audit.sqlite3", now=lambda: self.now, random=Random(2))
         app = create_app(
             "web",
             furniture=Furniture(
@@ -56,6 +58,7 @@ class SmallApp:
                 ],
                 accounts=self.accounts.get,
                 database=self.database,
+                audit=self.audit,
                 now=lambda: self.now,
                 random=Random(1),
                 version="1.2.3",

@@ -137,7 +137,7 @@ def test_a_fault_in_what_every_page_needs_still_has_an_answer(small: SmallApp) -
 def test_an_app_without_a_line_has_no_strip(small: SmallApp) -> None:
     furniture = Furniture(
         place="县中心", site="600101", navigation=[], accounts={}.get, database=small.database, now=lambda: small.now,
-        random=Random(2), version="1", log_folder=None, alive=dict,
+        random=Random(2), version="1", log_folder=None, alive=dict, audit=small.audit,
     )  # fmt: skip
     client = create_app("web", furniture=furniture).test_client()
     assert client.get("/line-strip").status_code == 404

@@ -96,13 +96,14 @@ def case_api(services: CaseServices) -> Blueprint:
             limit=limit,
         )
         following = str(rows[-1].touched) if len(rows) == limit else None
+        services.note(current_user(), "listed", what=f"{len(rows)} 件")
         return {"results": [row_for_api(row) for row in rows], "next": following}
 
     @api.get("/cases/<number>")
     @allow(*EVERYBODY)
     @operation(summary="One case, folded from its events", tag="cases", parameters=[_NUMBER], responses={200: _CASE})
     def read_case(number: str) -> dict[str, Any]:
-        return case_for_api(services, *services.visible(number, current_user()))
+        return case_for_api(services, *services.read(number, current_user()))
 
     @api.get("/cases/<number>/materials/<wanted>")
     @allow(*EVERYBODY)
@@ -116,8 +117,7 @@ def case_api(services: CaseServices) -> Blueprint:
         responses={200: None},
     )
     def read_file(number: str, wanted: str) -> Response:
-        services.visible(number, current_user())
-        return file_answer(*services.desk.file(number, wanted))
+        return file_answer(*services.read_file(number, wanted, current_user()))
 
     @api.get("/contested")
     @allow(*EVERYBODY)
@@ -127,7 +127,10 @@ def case_api(services: CaseServices) -> Blueprint:
         responses={200: _CASES},
     )
     def list_contested() -> dict[str, Any]:
-        return {"results": [point_for_api(one) for one in contests(services, current_user())], "next": None}
+        found = contests(services, current_user())
+        for number in {one.row.number for one in found}:
+            services.note(current_user(), "listed_in_full", number)
+        return {"results": [point_for_api(one) for one in found], "next": None}
 
     @api.post("/contested/<point>/settle")
     @allow(*HANDLERS)

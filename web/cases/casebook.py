@@ -7,7 +7,6 @@ and a document never changes.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import sqlite_utils
+import orjson
 
 from casework.calendar import Calendar
 from casework.canonical import Document
@@ -28,94 +27,106 @@ from casework.fold import Case, fold
 from sync.peer import StorageFull
 from sync.sqlite import no_room, sqlite3
 from sync.store import Store
+from web.cases.lists import (
+    DUE,
+    LATEST,
+    OLDEST,
+    SOONEST_DUE,
+    CaseRow,
+    Order,
+    Page,
+    Scope,
+    Wanted,
+    columns_of,
+    found_by,
+    listing,
+    parts_of,
+    words_of,
+)
+
+__all__ = ["CaseRow", "Casebook", "Page", "Preview", "Scope", "Wanted"]
 
 # Another number, and the tables are dropped and built anew from the feeds.
-LAYOUT = 1
-BATCH = 500
+LAYOUT = 2
+# So many documents are read, and then committed, at a time: the most that lie in memory, and that an act waits for.
+BATCH = 200
+# So many cases are folded anew at a time.
+REFOLDED = 50
+# How many documents go by between two words of progress.
+TOLD_EVERY = 10_000
 
 log = logging.getLogger(__name__)
 
-_EVENT_COLUMNS = {
-    "id": str,
-    "db": str,
-    "case_number": str,
-    "kind": str,
-    "station": str,
-    "of_county": int,
-    "incarnation": str,
-    "home": str,
-    "serial": int,
-    "at": str,
-}
-_CASE_COLUMNS = {
-    "number": str,
-    "item": str,
-    "item_name": str,
-    "state": str,
-    "station": str,
-    "level": str,
-    "department": str,
-    "applicant": str,
-    "person": str,
-    "received_at": str,
-    "accepted_at": str,
-    "due_on": str,
-    "held_by_county_at": str,
-    "contested": int,
-    "quarantined": int,
-    "waiting": int,
-    "touched": int,
-    "folded": str,
-}
+_CASE_TABLES = ("events", "chunks", "receipts")
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS followed (db TEXT PRIMARY KEY, identity TEXT, seq INTEGER);
+CREATE TABLE IF NOT EXISTS checked (id TEXT, key TEXT, holds INTEGER, PRIMARY KEY (id, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+    case_number TEXT, id TEXT, db TEXT, station TEXT, of_county INTEGER,
+    incarnation TEXT, home TEXT, serial INTEGER,
+    PRIMARY KEY (case_number, id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS events_of_station ON events (station, incarnation, home, serial);
+CREATE TABLE IF NOT EXISTS stamps (station TEXT PRIMARY KEY, at TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS chunks (
+    case_number TEXT, id TEXT, db TEXT, PRIMARY KEY (case_number, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipts (
+    case_number TEXT, id TEXT, db TEXT, at TEXT, PRIMARY KEY (case_number, id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS receipts_by_time ON receipts (at);
+CREATE TABLE IF NOT EXISTS cases (
+    number TEXT PRIMARY KEY, item TEXT, item_name TEXT, state TEXT, station TEXT, level TEXT, department TEXT,
+    handler TEXT, applicant TEXT, person TEXT, received_at TEXT, accepted_at TEXT, due_on TEXT, legal_on TEXT,
+    answer_by TEXT, stopped INTEGER, papers_at TEXT, steps_open TEXT, held_by_county_at TEXT,
+    contested INTEGER, quarantined INTEGER, waiting INTEGER, touched INTEGER
+);
+CREATE INDEX IF NOT EXISTS cases_by_touch ON cases (touched);
+CREATE INDEX IF NOT EXISTS cases_of_state ON cases (state, touched, station, number);
+CREATE INDEX IF NOT EXISTS cases_due ON cases (state, {DUE}, touched);
+CREATE INDEX IF NOT EXISTS cases_of_person ON cases (item, person);
+CREATE INDEX IF NOT EXISTS cases_of_anybody ON cases (person, received_at);
+CREATE INDEX IF NOT EXISTS cases_waiting ON cases (waiting) WHERE waiting > 0;
+CREATE INDEX IF NOT EXISTS cases_troubled ON cases (contested) WHERE contested > 0 OR quarantined > 0;
+-- Apart from the rows, so that whoever looks through those need not step over it.
+CREATE TABLE IF NOT EXISTS folds (number TEXT PRIMARY KEY, folded TEXT);
+CREATE TABLE IF NOT EXISTS parts (
+    case_number TEXT, kind TEXT, value TEXT, PRIMARY KEY (case_number, kind, value)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS parts_in ON parts (kind, value);
+CREATE TABLE IF NOT EXISTS words (word TEXT, case_number TEXT, PRIMARY KEY (word, case_number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS items (item TEXT, name TEXT, PRIMARY KEY (item, name)) WITHOUT ROWID;
+"""
+# All but `checked`, which is worth keeping.
+_DERIVED = ("followed", "events", "chunks", "receipts", "cases", "folds", "parts", "words", "items", "stamps")
+
+
+# What was read a moment ago, by (database, id): under one id, another database may hold something else.
+AtHand = Mapping[tuple[str, str], Document]
 
 
 @dataclass(frozen=True)
-class CaseRow:
-    """One line of a list of cases; all that a list shows, so that no list folds anything."""
+class Preview:
+    """A case as it would stand with events that are not stored yet, and what that reading rests on.
 
-    number: str
-    item: str
-    item_name: str
-    state: str
-    station: str
-    level: str
-    department: str
-    applicant: str
-    received_at: str | None
-    accepted_at: str | None
-    due_on: str | None
-    held_by_county_at: str | None
-    contested: int
-    quarantined: int
-    waiting: int
-    touched: int
+    `checks` are the signatures that were looked at for it: (event, key's fingerprint) → whether it holds.
+    """
+
+    case: Case
+    events: frozenset[str]
+    register: Register
+    calendar: Calendar
+    checks: Mapping[tuple[str, str], bool]
 
 
 @dataclass(frozen=True)
-class Scope:
-    """Which cases somebody may see: by station (their own and those under it) and by deciding department."""
+class _News:
+    """What one batch of a feed has brought, from where and up to where."""
 
-    stations: frozenset[str] | None = None
-    department: str | None = None
-
-    def condition(self) -> tuple[str, dict[str, Any]]:
-        """An SQL condition on `cases` with its parameters."""
-        parts, values = ["1"], dict[str, Any]()
-        if self.stations is not None:
-            names = []
-            for position, station in enumerate(sorted(self.stations)):
-                values[f"station{position}"] = station
-                names.append(f":station{position}")
-            parts.append(f"station IN ({', '.join(names)})")
-        if self.department is not None:
-            values["department"] = self.department
-            parts.append("level = 'county' AND department = :department")
-        return " AND ".join(parts), values
-
-    def contains(self, row: CaseRow) -> bool:
-        if self.stations is not None and row.station not in self.stations:
-            return False
-        return self.department is None or (row.level == "county" and row.department == self.department)
+    touched: set[str]
+    since: int
+    seq: int
+    at_end: bool
 
 
 class Casebook:
@@ -155,25 +166,25 @@ class Casebook:
 
     # -- following ---------------------------------------------------------------------------------------------
 
-    def follow(self, databases: Iterable[str] | None = None) -> set[str]:
+    def follow(self, databases: Iterable[str] | None = None, *, expected: Preview | None = None) -> set[str]:
         """Read what is new in these case databases (in all of them when not named); the numbers that it touched.
 
         Call it after a write (a page must show its own act) and after a replication run. Cheap when nothing is new; a
-        county has a thousand databases and names those that have something.
+        county has a thousand databases and names those that have something. `expected` is how the case that was
+        written reads, if nothing else has come to it meanwhile.
         """
         stores = self._stores() if databases is None else (self._store(name) for name in databases)
         touched: set[str] = set()
-        with self._lock:
-            try:
-                for store in stores:
-                    if store is not None:
-                        touched |= self._follow_one(store)
-            except StorageFull:
-                # What is stored must not stay out of sight: whoever looks next tries again.
-                self._behind = True
-                raise
-            if databases is None:
-                self._behind = False
+        try:
+            for store in stores:
+                if store is not None:
+                    touched |= self._follow_one(store, expected)
+        except StorageFull:
+            # What is stored must not stay out of sight: whoever looks next tries again.
+            self._behind = True
+            raise
+        if databases is None:
+            self._behind = False
         if touched:
             for listener in self._listeners:
                 listener(touched)
@@ -181,24 +192,37 @@ class Casebook:
 
     def refold(self, numbers: Iterable[str] | None = None) -> None:
         """Fold cases anew (all of them when not named): a new register or calendar may say something else."""
-        with self._lock, self._writing() as db:
-            if numbers is None:
-                numbers = [row[0] for row in db.execute("SELECT DISTINCT case_number FROM events")]
-            for number in numbers:
-                self._project(db, number)
+        if numbers is None:
+            numbers = [row["case_number"] for row in self._all("SELECT DISTINCT case_number FROM events")]
+        waiting = list(numbers)
+        for first in range(0, len(waiting), REFOLDED):
+            with self._lock, self._writing() as db:
+                for number in waiting[first : first + REFOLDED]:
+                    self._project(db, number, {})
+            self._tell("refolded", first, first + REFOLDED, len(waiting))
 
-    def _follow_one(self, store: Store) -> set[str]:
+    def _follow_one(self, store: Store, expected: Preview | None) -> set[str]:
         touched: set[str] = set()
-        while True:
+        while news := self._follow_some(store, expected):
+            touched |= news.touched
+            if news.at_end:
+                break
+            self._tell(f"read of {store.database}", news.since, news.seq, store.update_seq)
+        return touched
+
+    def _follow_some(self, store: Store, expected: Preview | None) -> _News | None:
+        """One batch of a feed, in a transaction of its own; None when there was nothing."""
+        with self._lock:
             row = self._db.execute("SELECT identity, seq FROM followed WHERE db = ?", (store.database,)).fetchone()
             identity = store.uuid
             # A database that was replaced (restored from a backup, say) is read from its beginning.
             since = row["seq"] if row is not None and row["identity"] == identity else 0
             if since >= store.update_seq:
-                return touched
+                return None
             changes = store.changes_since(since, BATCH)
             if not changes:
-                return touched
+                return None
+            at_hand = {(store.database, id_): document for _seq, id_, deleted, document in changes if not deleted}
             numbers: set[str] = set()
             told_anew: set[str] = set()
             with self._writing() as db:
@@ -208,17 +232,22 @@ class Casebook:
                         numbers.add(number)
                         if deleted or document_id.startswith("event:"):
                             told_anew.add(number)
-                for number in numbers:
+                for number in sorted(numbers):
                     if number in told_anew:
-                        self._project(db, number)
+                        self._project(db, number, at_hand, expected)
                     else:
-                        self._project_receipts(db, number)
+                        self._project_receipts(db, number, at_hand)
                 db.execute(
                     "INSERT INTO followed (db, identity, seq) VALUES (?, ?, ?) "
                     "ON CONFLICT (db) DO UPDATE SET identity = excluded.identity, seq = excluded.seq",
                     (store.database, identity, changes[-1][0]),
                 )
-            touched |= numbers
+            return _News(numbers, since, changes[-1][0], at_end=len(changes) < BATCH)
+
+    def _tell(self, what: str, before: int, now: int, all_of_them: int) -> None:
+        """A word for whoever waits for a long run, which is one after a change of LAYOUT or a restored backup."""
+        if before // TOLD_EVERY != now // TOLD_EVERY:
+            log.warning("casebook: %s: %d of %d", what, min(now, all_of_them), all_of_them)
 
     def _note(
         self, db: sqlite3.Connection, store: Store, document_id: str, deleted: bool, document: Document
@@ -230,28 +259,31 @@ class Casebook:
         if deleted:
             # Only the county's retirement of a whole case comes here: the rows go, document by document.
             for table in ("events", "chunks", "receipts"):
-                db.execute(f"DELETE FROM {table} WHERE id = ?", (document_id,))  # noqa: S608
+                db.execute(f"DELETE FROM {table} WHERE case_number = ? AND id = ?", (number, document_id))  # noqa: S608
             return number
         if kind == "event":
             # Whoever may write may write anything under an event's name. It is kept and shown, and counts nowhere.
             shaped = is_event_shaped(document)
             db.execute(
                 "INSERT OR IGNORE INTO events "
-                "(id, db, case_number, kind, station, of_county, incarnation, home, serial, at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "(id, db, case_number, station, of_county, incarnation, home, serial) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     document_id,
                     store.database,
                     number,
-                    str(document.get("kind", "")),
                     str(document.get("station", "")),
                     int(self._of_county(document)),
                     str(document.get("incarnation", "")),
                     str(document.get("home", "")),
                     document["serial"] if shaped else 0,
-                    document["at"] if shaped else "",
                 ),
             )
+            if shaped:
+                db.execute(
+                    "INSERT INTO stamps (station, at) VALUES (?, ?) "
+                    "ON CONFLICT (station) DO UPDATE SET at = excluded.at WHERE excluded.at > at",
+                    (document["station"], document["at"]),
+                )
         elif kind == "chunk":
             db.execute(
                 "INSERT OR IGNORE INTO chunks (id, db, case_number) VALUES (?, ?, ?)",
@@ -268,79 +300,102 @@ class Casebook:
         key = self._register().key(str(document.get("key", "")))
         return key is not None and key.kind == "county"
 
-    def _project(self, db: sqlite3.Connection, number: str) -> None:
-        events = self._documents(db, "events", number)
+    def _project(
+        self,
+        db: sqlite3.Connection,
+        number: str,
+        at_hand: AtHand,
+        expected: Preview | None = None,
+    ) -> None:
+        events = self._documents(db, "events", number, at_hand)
+        before = db.execute("SELECT folded FROM folds WHERE number = ?", (number,)).fetchone()
+        known: Case | None = orjson.loads(before["folded"]) if before is not None else None
         if not events:
-            db.execute("DELETE FROM cases WHERE number = ?", (number,))
+            self._find_by(db, number, known, None)
+            for table in ("cases", "folds"):
+                db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))  # noqa: S608
             return
-        register = self._register()
-        case = fold(events, register, self._calendar(), holds=lambda event, key: self._holds(db, event, key))
-        held_at, waiting = self._receipted(db, number, events)
-        terms = case["item"]
-        applicant = case["fields"].get("applicant") or {}
-        values = {
-            "number": number,
-            "item": terms["item"] if terms else "",
-            "item_name": terms["name"] if terms else "",
-            "state": case["state"],
-            "station": number.split("-", maxsplit=1)[0],
-            "level": terms["decides"]["level"] if terms else "",
-            "department": terms["decides"]["department"] if terms else "",
-            "applicant": applicant.get("name", ""),
-            "person": applicant.get("id_number") or "",
-            "received_at": case["deadlines"]["received_at"],
-            "accepted_at": case["deadlines"]["accepted_at"],
-            "due_on": case["deadlines"]["due_on"],
+        case = self._read(db, events, expected)
+        held_at, waiting = self._receipted(db, number, events, at_hand)
+        values = columns_of(number, case) | {
             "held_by_county_at": held_at,
-            "contested": len(case["contested"]),
-            "quarantined": len(case["quarantined"]),
             "waiting": waiting,
-            "folded": json.dumps(case, ensure_ascii=False, separators=(",", ":")),
+            "touched": _next_touch(db),
         }
-        columns = [*values, "touched"]
         db.execute(
-            f"INSERT OR REPLACE INTO cases ({', '.join(columns)}) VALUES ({', '.join(':' + c for c in columns)})",  # noqa: S608
-            {**values, "touched": _next_touch(db)},
+            f"INSERT INTO cases ({', '.join(values)}) VALUES ({', '.join(':' + c for c in values)}) "  # noqa: S608
+            f"ON CONFLICT (number) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in values if c != 'number')}",
+            values,
         )
+        db.execute(
+            "INSERT INTO folds (number, folded) VALUES (?, ?) "
+            "ON CONFLICT (number) DO UPDATE SET folded = excluded.folded",
+            (number, orjson.dumps(case).decode()),
+        )
+        db.execute("INSERT OR IGNORE INTO items (item, name) VALUES (?, ?)", (values["item"], values["item_name"]))
+        self._find_by(db, number, known, case)
 
-    def _project_receipts(self, db: sqlite3.Connection, number: str) -> None:
+    def _read(self, db: sqlite3.Connection, events: Sequence[Document], expected: Preview | None) -> Case:
+        register, calendar = self._register(), self._calendar()
+        if (
+            expected is not None
+            and expected.register is register
+            and expected.calendar is calendar
+            and expected.events == {event["_id"] for event in events}
+        ):
+            db.executemany(
+                "INSERT OR REPLACE INTO checked (id, key, holds) VALUES (?, ?, ?)",
+                [(*question, int(holds)) for question, holds in expected.checks.items()],
+            )
+            return expected.case
+        return fold(events, register, calendar, holds=lambda event, key: self._holds(db, event, key))
+
+    def _find_by(self, db: sqlite3.Connection, number: str, before: Case | None, now: Case | None) -> None:
+        """Keep what the case is found by, and whose it is, as it is told now; what has not changed is not touched."""
+        for table, columns, of in (
+            ("words", "word, case_number", lambda case: {(word, number) for word in _words(number, case)}),
+            ("parts", "case_number, kind, value", lambda case: {(number, *part) for part in parts_of(number, case)}),
+        ):
+            old = of(before) if before is not None else set()
+            new = of(now) if now is not None else set()
+            marks = ", ".join("?" for _ in columns.split(", "))
+            db.executemany(f"DELETE FROM {table} WHERE ({columns}) = ({marks})", sorted(old - new))  # noqa: S608
+            db.executemany(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", sorted(new - old))  # noqa: S608
+
+    def _project_receipts(self, db: sqlite3.Connection, number: str, at_hand: AtHand) -> None:
         """What a receipt or a chunk changes: not what the case says, but how much of it the county holds."""
-        held_at, waiting = self._receipted(db, number, self._documents(db, "events", number))
+        held_at, waiting = self._receipted(db, number, self._documents(db, "events", number, at_hand), at_hand)
         db.execute(
             "UPDATE cases SET held_by_county_at = ?, waiting = ?, touched = ? WHERE number = ?",
             (held_at, waiting, _next_touch(db), number),
         )
 
-    def _receipted(self, db: sqlite3.Connection, number: str, events: Sequence[Document]) -> tuple[str | None, int]:
+    def _receipted(
+        self, db: sqlite3.Connection, number: str, events: Sequence[Document], at_hand: AtHand
+    ) -> tuple[str | None, int]:
         """Since when the county holds all of it, and how many documents no receipt covers yet."""
         register = self._register()
         receipts = [
             document
-            for document in self._documents(db, "receipts", number)
+            for document in self._documents(db, "receipts", number, at_hand)
             if self._holds_for_county(db, document, register)
         ]
-        return receipt.held_at(events, receipts, register), self._waiting(db, number, events, receipts)
+        held_at = receipt.held_at(events, receipts, register)
+        # What is held at all is held whole.
+        return held_at, 0 if held_at is not None else self._waiting(events, receipts, register)
 
-    def _waiting(
-        self,
-        db: sqlite3.Connection,
-        number: str,
-        events: Sequence[Document],
-        receipts: Sequence[Document],
-    ) -> int:
+    def _waiting(self, events: Sequence[Document], receipts: Sequence[Document], register: Register) -> int:
         """Documents of this case that no county receipt covers yet: events, and the chunks that they list."""
         covered: set[str] = set()
         for document in receipts:
             covered |= receipt.covered(events, document["heads"])
-        county_own = {
-            row["id"] for row in db.execute("SELECT id FROM events WHERE case_number = ? AND of_county", (number,))
-        }
+        county = register.county_keys()
         open_events = [
             event
             for event in events
             if is_event_shaped(event)
             and event["_id"] not in covered
-            and event["_id"] not in county_own
+            and event["key"] not in county
             and self._own_station in {None, event.get("station")}
         ]
         open_chunks = {chunk for event in open_events for chunk in receipt.chunks_of(event)}
@@ -376,42 +431,44 @@ class Casebook:
     # -- reading -----------------------------------------------------------------------------------------------
 
     def case(self, number: str) -> Case | None:
-        row = self._one("SELECT folded FROM cases WHERE number = ?", (number,))
+        row = self._one("SELECT folded FROM folds WHERE number = ?", (number,))
         if row is None:
             return None
-        case: Case = json.loads(row["folded"])
+        case: Case = orjson.loads(row["folded"])
         return case
 
-    def preview(self, events: Sequence[Document], *, ours: Sequence[Document]) -> Case:
-        """The case as it would stand with these events; nothing is kept. `ours` were signed just now."""
-        trusted = {event["_id"] for event in ours}
-        with self._lock, self._writing() as db:
-            return fold(
-                events,
-                self._register(),
-                self._calendar(),
-                holds=lambda event, key: event["_id"] in trusted or self._holds(db, event, key),
-            )
+    def preview(self, events: Sequence[Document], *, after: Preview | None = None) -> Preview:
+        """The case as it would stand with these events; nothing is kept. `after` is the preview without the last."""
+        register, calendar = self._register(), self._calendar()
+        checks = dict(after.checks) if after is not None else {}
+
+        def holds(event: Document, key: Key) -> bool:
+            question = (event["_id"], key.fingerprint)
+            if question not in checks:
+                row = self._one("SELECT holds FROM checked WHERE id = ? AND key = ?", question)
+                checks[question] = bool(row["holds"]) if row is not None else event_holds(event, key)
+            return checks[question]
+
+        case = fold(events, register, calendar, holds=holds)
+        return Preview(case, frozenset(event["_id"] for event in events), register, calendar, checks)
 
     def row(self, number: str) -> CaseRow | None:
-        found = self._one("SELECT * FROM cases WHERE number = ?", (number,))
-        return _case_row(found) if found is not None else None
+        found = self._rows("number = ?", (number,))
+        return found[0] if found else None
+
+    def page(self, scope: Scope, wanted: Wanted, *, by_due: bool = False, limit: int = 50, following: str = "") -> Page:
+        """A page of what somebody may see and wants to see: the last touched first, or the soonest due first.
+
+        `following` is that of the page before. Raises ValueError for one that is none.
+        """
+        return self._page(scope, wanted, SOONEST_DUE if by_due else LATEST, limit=limit, following=following)
 
     def rows(
         self, scope: Scope, *, state: str | None = None, since: int = 0, limit: int = 50, text: str = ""
     ) -> list[CaseRow]:
         """Cases in the order in which they were last touched, oldest first, after the position `since`."""
-        condition, values = scope.condition()
-        if state:
-            condition += " AND state = :state"
-        if text:
-            condition += " AND (instr(applicant, :text) OR instr(number, upper(:text)) OR instr(item_name, :text))"
-        values |= {"state": state, "since": since, "limit": limit, "text": text}
-        found = self._all(
-            f"SELECT * FROM cases WHERE {condition} AND touched > :since ORDER BY touched LIMIT :limit",  # noqa: S608
-            values,
-        )
-        return [_case_row(row) for row in found]
+        wanted = Wanted(states=[state] if state else [], text=text)
+        return self._page(scope, wanted, OLDEST, limit=limit, following=str(since)).rows
 
     def latest(
         self,
@@ -422,32 +479,22 @@ class Casebook:
         text: str = "",
         limit: int = 50,
     ) -> list[CaseRow]:
-        """Cases as a page lists them: the last touched first, or the soonest due first."""
-        condition, values = scope.condition()
-        if states:
-            names = []
-            for position, state in enumerate(states):
-                values[f"state{position}"] = state
-                names.append(f":state{position}")
-            condition += f" AND state IN ({', '.join(names)})"
-        if text:
-            condition += " AND (instr(applicant, :text) OR instr(number, upper(:text)) OR instr(item_name, :text))"
-            values["text"] = text
-        order = "due_on IS NULL, due_on, touched" if by_due else "touched DESC"
-        found = self._all(
-            f"SELECT * FROM cases WHERE {condition} ORDER BY {order} LIMIT :limit",  # noqa: S608
-            {**values, "limit": limit},
-        )
-        return [_case_row(row) for row in found]
+        """The first page of a list."""
+        return self.page(scope, Wanted(states=states, text=text), by_due=by_due, limit=limit).rows
+
+    def finder(self, scope: Scope, text: str, *, limit: int = 20) -> list[CaseRow]:
+        """The cases of whoever says this: a name or a piece of it, or the last signs of their number or phone."""
+        sql, values = listing(scope, Wanted(text=text), LATEST, items=(), limit=limit)
+        return [CaseRow.of(row) for row in self._all(sql, values)] if text.strip() else []
 
     def troubled(self, scope: Scope) -> list[CaseRow]:
         """Cases with a contested point or with a record that is kept aside, those first that were touched last."""
         condition, values = scope.condition()
-        found = self._all(
-            f"SELECT * FROM cases WHERE {condition} AND (contested > 0 OR quarantined > 0) ORDER BY touched DESC",  # noqa: S608
-            values,
+        sql = (
+            "number IN (SELECT number FROM cases WHERE (contested > 0 OR quarantined > 0) "  # noqa: S608
+            f"AND {condition}) ORDER BY touched DESC"
         )
-        return [_case_row(row) for row in found]
+        return self._rows(sql, values)
 
     def counts(self, scope: Scope) -> dict[str, int]:
         """How many cases stand in each state."""
@@ -460,11 +507,28 @@ class Casebook:
 
     def events(self, number: str) -> list[Document]:
         with self._read_lock:
-            return self._documents(self._read_db, "events", number)
+            return self._documents(self._read_db, "events", number, {})
 
     def receipts(self, number: str) -> list[Document]:
         with self._read_lock:
-            return self._documents(self._read_db, "receipts", number)
+            return self._documents(self._read_db, "receipts", number, {})
+
+    def documents_of(self, number: str) -> dict[str, Store]:
+        """Every event, chunk and receipt of this case by id, with a database that it lies in."""
+        found = self._all(
+            " UNION ALL ".join(f"SELECT id, db FROM {table} WHERE case_number = :number" for table in _CASE_TABLES),  # noqa: S608
+            {"number": number},
+        )
+        stores = {row["db"]: self._store(row["db"]) for row in found}
+        return {row["id"]: store for row in found if (store := stores[row["db"]]) is not None}
+
+    def cases_from_afar(self) -> set[str]:
+        """The cases in which a station of another township has a part: its code begins with other nine digits."""
+        found = self._all(
+            "SELECT DISTINCT case_number FROM parts "
+            "WHERE kind = 'station' AND substr(value, 1, 9) <> substr(case_number, 1, 9)"
+        )
+        return {row["case_number"] for row in found}
 
     def stations_events(self, number: str) -> set[str]:
         """The ids of the events of this case that are not the county's own: the ones that a receipt is for."""
@@ -478,7 +542,7 @@ class Casebook:
 
     def chunk(self, number: str, chunk_hash: str) -> Document | None:
         document_id = f"chunk:{number}:{chunk_hash}"
-        row = self._one("SELECT db FROM chunks WHERE id = ?", (document_id,))
+        row = self._one("SELECT db FROM chunks WHERE case_number = ? AND id = ?", (number, document_id))
         if row is None:
             return None
         store = self._store(row["db"])
@@ -486,16 +550,17 @@ class Casebook:
 
     def waiting(self) -> int:
         """Documents of this station that the county has not confirmed."""
-        row = self._one("SELECT coalesce(sum(waiting), 0) AS n FROM cases")
+        row = self._one("SELECT coalesce(sum(waiting), 0) AS n FROM cases WHERE waiting > 0")
         return int(row["n"])
 
     def contested(self) -> int:
         """How many cases have a point that nobody has settled."""
-        return int(self._one("SELECT count(*) AS n FROM cases WHERE contested > 0")["n"])
+        # The index is of both kinds of trouble, and serves who names both.
+        sql = "SELECT count(*) AS n FROM cases WHERE contested > 0 AND (contested > 0 OR quarantined > 0)"
+        return int(self._one(sql)["n"])
 
     def waiting_cases(self) -> list[CaseRow]:
-        found = self._all("SELECT * FROM cases WHERE waiting > 0 ORDER BY touched")
-        return [_case_row(row) for row in found]
+        return self._rows("waiting > 0 ORDER BY touched", ())
 
     def last_receipt_at(self) -> str | None:
         row = self._one("SELECT max(at) AS at FROM receipts")
@@ -504,12 +569,15 @@ class Casebook:
     def open_case_of(self, item: str, id_number: str, *, closed: Sequence[str]) -> CaseRow | None:
         """A case of this person for this item that is still open: worth a warning, never a refusal."""
         marks = ", ".join("?" for _ in closed)
-        found = self._one(
-            f"SELECT * FROM cases WHERE item = ? AND person = ? AND state NOT IN ({marks}) "  # noqa: S608
-            "ORDER BY touched DESC LIMIT 1",
+        found = self._rows(
+            f"item = ? AND person = ? AND state NOT IN ({marks}) ORDER BY touched DESC LIMIT 1",
             (item, id_number, *closed),
         )
-        return _case_row(found) if found is not None else None
+        return found[0] if found else None
+
+    def cases_of(self, id_number: str, *, limit: int) -> list[CaseRow]:
+        """This person's cases that are here, the last taken in first."""
+        return self._rows("person = ? ORDER BY received_at DESC, number DESC LIMIT ?", (id_number, limit))
 
     def next_serial(self, station: str, on: date) -> int:
         """The running number of a station's next case of the day; what makes the number unique is its random tail."""
@@ -519,19 +587,24 @@ class Casebook:
 
     def stamps(self, station: str) -> list[str]:
         """The greatest logical times that are stored: of this station itself, and of anybody."""
-        rows = self._all(
-            "SELECT max(at) AS at FROM events WHERE station = ? UNION SELECT max(at) FROM events", (station,)
-        )
+        rows = self._all("SELECT at FROM stamps WHERE station = ? UNION SELECT max(at) FROM stamps", (station,))
         return [row["at"] for row in rows if row["at"]]
 
     def ledgers(self, station: str) -> list[tuple[str, str, int, str]]:
         """The site ledger of a station: per (incarnation, home) the highest serial and the event that bears it."""
-        found = self._all(
-            "SELECT incarnation, home, max(serial) AS serial, id FROM events WHERE station = ? AND serial > 0 "
-            "GROUP BY incarnation, home",
-            (station,),
-        )
-        return [(row["incarnation"], row["home"], row["serial"], row["id"]) for row in found]
+        ledgers = list[tuple[str, str, int, str]]()
+        # From one to the next by the index: what lies between, all that this station ever wrote, is not read.
+        step = "SELECT incarnation, home, serial, id FROM events WHERE station = ? AND "
+        newest = " ORDER BY incarnation DESC, home DESC, serial DESC LIMIT 1"
+        incarnation, home = "~", ""
+        while row := (
+            self._one(f"{step} incarnation = ? AND home < ? {newest}", (station, incarnation, home))
+            or self._one(f"{step} incarnation < ? {newest}", (station, incarnation))
+        ):
+            incarnation, home = row["incarnation"], row["home"]
+            if row["serial"] > 0:
+                ledgers.append((incarnation, home, row["serial"], row["id"]))
+        return ledgers[::-1]
 
     # -- the file ----------------------------------------------------------------------------------------------
 
@@ -540,16 +613,33 @@ class Casebook:
             self._read_db.close()
             self._db.close()
 
-    def _documents(self, db: sqlite3.Connection, table: str, number: str) -> list[Document]:
+    def _documents(self, db: sqlite3.Connection, table: str, number: str, at_hand: AtHand) -> list[Document]:
+        """The documents of a case in this table, by id; what is `at_hand` is not read again."""
+        documents: list[Document] = []
         homes: dict[str, list[str]] = {}
         for row in db.execute(f"SELECT id, db FROM {table} WHERE case_number = ? ORDER BY id", (number,)):  # noqa: S608
-            homes.setdefault(row["db"], []).append(row["id"])
-        documents: list[Document] = []
+            found = at_hand.get((row["db"], row["id"]))
+            if found is not None:
+                documents.append(found)
+            else:
+                homes.setdefault(row["db"], []).append(row["id"])
         for name, ids in homes.items():
             store = self._store(name)
             if store is not None:
                 documents.extend(store.read(ids))
         return documents
+
+    def _page(self, scope: Scope, wanted: Wanted, order: Order, *, limit: int, following: str) -> Page:
+        items = []
+        if wanted.text.strip():
+            found = self._all("SELECT DISTINCT item FROM items WHERE instr(name, ?)", (wanted.text.strip(),))
+            items = [row["item"] for row in found]
+        sql, values = listing(scope, wanted, order, items=items, limit=limit, following=following)
+        rows = [CaseRow.of(row) for row in self._all(sql, values)]
+        return Page(rows, order.name(rows[-1]) if len(rows) == limit else None)
+
+    def _rows(self, condition: str, values: Mapping[str, Any] | Sequence[Any]) -> list[CaseRow]:
+        return [CaseRow.of(row) for row in self._all(found_by(condition), values)]
 
     def _all(self, sql: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> list[sqlite3.Row]:
         self._catch_up()
@@ -598,34 +688,27 @@ class Casebook:
         connection.execute("PRAGMA journal_mode = WAL")
         # A projection can be built anew, so it need not reach the disk before the page is answered.
         connection.execute("PRAGMA synchronous = NORMAL")
+        # An act changes some 45 pages, most of them again and again, and waits for the checkpoint that it sets off:
+        # one in 170, not one in 20.
+        connection.execute("PRAGMA wal_autocheckpoint = 8000")
         return connection
 
     def _lay_out(self) -> None:
-        database = sqlite_utils.Database(self._db)
-        database.table("layout").create({"name": str, "version": int}, pk="name", if_not_exists=True)
-        row = self._db.execute("SELECT version FROM layout WHERE name = 'casebook'").fetchone()
+        db = self._db
+        db.execute("CREATE TABLE IF NOT EXISTS layout (name TEXT PRIMARY KEY, version INTEGER)")
+        row = db.execute("SELECT version FROM layout WHERE name = 'casebook'").fetchone()
         if row is not None and row["version"] != LAYOUT:
-            for table in ("followed", "events", "chunks", "receipts", "cases"):
-                database.table(table).drop(ignore=True)
-        database.table("followed").create({"db": str, "identity": str, "seq": int}, pk="db", if_not_exists=True)
-        database.table("checked").create({"id": str, "key": str, "holds": int}, pk=("id", "key"), if_not_exists=True)
-        database.table("events").create(_EVENT_COLUMNS, pk="id", if_not_exists=True)
-        database.table("chunks").create({"id": str, "db": str, "case_number": str}, pk="id", if_not_exists=True)
-        database.table("receipts").create(
-            {"id": str, "db": str, "case_number": str, "at": str}, pk="id", if_not_exists=True
-        )
-        database.table("cases").create(_CASE_COLUMNS, pk="number", if_not_exists=True)
-        for table in ("events", "chunks", "receipts"):
-            database.table(table).create_index(["case_number"], if_not_exists=True)
-        for columns in (["touched"], ["state", "due_on"], ["item", "person"]):
-            database.table("cases").create_index(columns, if_not_exists=True)
-        with self._writing() as db:
-            db.execute("INSERT OR REPLACE INTO layout (name, version) VALUES ('casebook', ?)", (LAYOUT,))
+            log.warning("casebook: its layout has changed, and all cases are read anew")
+            for table in _DERIVED:
+                db.execute(f"DROP TABLE IF EXISTS {table}")
+        db.executescript(_TABLES)
+        db.execute("INSERT OR REPLACE INTO layout (name, version) VALUES ('casebook', ?)", (LAYOUT,))
 
 
 def _next_touch(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT coalesce(max(touched), 0) + 1 FROM cases").fetchone()[0])
 
 
-def _case_row(row: sqlite3.Row) -> CaseRow:
-    return CaseRow(**{name: row[name] for name in CaseRow.__dataclass_fields__})
+def _words(number: str, case: Case) -> set[str]:
+    applicant = case["fields"].get("applicant") or {}
+    return words_of(number, str(applicant.get("name") or ""), str(applicant.get("phone") or ""))

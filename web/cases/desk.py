@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 from casework.canonical import Document, NotCanonical, canonical
 from casework.case import Case, CaseFile
 from casework.documents import chunk, event
+from casework.documents.audit import WROTE
 from casework.documents.event import By, Clock, is_event_shaped
 from casework.documents.register import Register
 from casework.kinds import KINDS
@@ -18,7 +20,8 @@ from casework.rights import may
 from casework.times import Hlc, milliseconds, rfc3339
 from sync.peer import StorageFull, Writer
 from sync.store import Store
-from web.cases.casebook import Casebook
+from web.audit import AuditLog
+from web.cases.casebook import Casebook, Preview
 from web.errors import Problem
 
 # A correction smaller than this changes no date that anybody reads.
@@ -86,10 +89,12 @@ class Desk:
         casebook: Casebook,
         register: Callable[[], Register],
         clock: Callable[[], Reading],
+        audit: AuditLog,
     ) -> None:
         self.station = station
         self.kind = kind
         self.casebook = casebook
+        self.audit = audit
         self._key = key
         self._incarnation = incarnation
         self._writer = writer
@@ -147,6 +152,7 @@ class Desk:
             seen = case["heads"] if case is not None else []
             serial, prev = self._last.get(home.database, (0, None))
             reading = self._clock()
+            preview: Preview | None = None
             for act in acts:
                 self._admit(act, by, case, number)
                 self._hlc = Hlc.tick(milliseconds(reading.corrected), self._hlc, self.station)
@@ -169,13 +175,22 @@ class Desk:
                 )
                 documents.append(document)
                 seen, prev = [document["_id"]], document["_id"]
-                case = self.casebook.preview([*events, *documents], ours=documents)
-            home.save([*beside, *documents], locals=notes or {}, writer=self._writer)
+                preview = self.casebook.preview([*events, *documents], after=preview)
+                case = preview.case
+            # Written down first, and durably: no road leads to an event that the log of acts does not know.
+            self.audit.write([self.audit.entry(by, WROTE + act.kind, number) for act in acts], durable=True)
+            try:
+                home.save([*beside, *documents], locals=notes or {}, writer=self._writer)
+            except BaseException:
+                with suppress(StorageFull):
+                    self.audit.note(by, "not_saved", number)
+                raise
             self._last[home.database] = (serial, documents[-1]["_id"])
             if reading.how == "unknown":
                 self._unsure.setdefault(number, []).extend(documents)
             try:
-                self.casebook.follow([home.database])
+                # How the case reads with all of it was found out just now.
+                self.casebook.follow([home.database], expected=preview)
             except StorageFull as full:
                 raise Problem(
                     507,
@@ -267,6 +282,8 @@ class Desk:
             data=data,
         )
         if refusal is not None:
+            if refusal.status == 403:
+                self.audit.note(by, "refused", number if case is not None else None, KINDS[act.kind].title)
             raise Problem(refusal.status, refusal.code, refusal.sentence)
         problems = KINDS[act.kind].problems(case, data)
         if problems:

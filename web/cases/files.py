@@ -6,10 +6,11 @@ import io
 import re
 import unicodedata
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flask import Request, Response, request
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from werkzeug.datastructures import FileStorage
 from werkzeug.wsgi import wrap_file
 
@@ -17,7 +18,18 @@ from casework.case import CaseFile
 from web.errors import Problem
 
 LARGEST_FILE = 20 * 1024 * 1024
-PICTURES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+# MPO is what phones make of two views of one picture; the first is a JPEG.
+PICTURES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+LONGEST_SIDE = 2000
+LEAST_UNPACKED = 1500
+"""A JPEG is unpacked at the power of two below its size that leaves at least this: at most 3,000 pixels, 20 MiB."""
+MOST_UNPACKED = 16_000_000
+"""Pixels of a picture that has to be unpacked whole (no JPEG): 48 MiB."""
+QUALITY = 85
+# Chunks of a PNG that say how to draw it, and nothing of who, where and when (W3C PNG, 11.3).
+_DRAWING = frozenset(
+    {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"sBIT", b"bKGD"}
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,66 @@ def checked_file(sent: FileStorage) -> tuple[str, str, bytes]:
         raise Problem(413, "file_too_large", "文件超过 20 MB。请用相机的普通清晰度重拍一张。")
     if not content:
         raise Problem(422, "not_complete", "还差一点，补上再传。", fields={"file": "请先选一张照片或一份 PDF 再传。"})
-    return plain_name(sent.filename or "file"), kind_of(content), content
+    content_type = kind_of(content)
+    if content_type != "application/pdf":
+        content_type, content = upright(content)
+    return plain_name(sent.filename or "file"), content_type, content
+
+
+def upright(content: bytes) -> tuple[str, bytes]:
+    """(media type, content) of a picture that `kind_of` knows, turned as the camera was held and with nothing in it
+    but the picture: no place, no time, no name of a device. What has none of it stays as it is, byte for byte, so
+    that the same photo is still stored once. Raises `Problem` 413, 415.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            if _is_bare(picture, content):
+                return PICTURES[str(picture.format)], content
+            return _bared(picture)
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise _not_a_picture() from error
+
+
+def _is_bare(picture: Image.Image, content: bytes) -> bool:
+    match picture.format:
+        case "JPEG":
+            # APP0 says how many dots make an inch, APP14 how colours are stored; all else is word of something.
+            segments = getattr(picture, "applist", [])
+            return all(name == "APP0" or (name == "APP14" and data[:5] == b"Adobe") for name, data in segments)
+        case "PNG":
+            return set(_chunks(content)) <= _DRAWING
+        case "WEBP":
+            return not {"exif", "xmp", "icc_profile"} & picture.info.keys()
+        case _:
+            return False
+
+
+def _bared(picture: Image.Image) -> tuple[str, bytes]:
+    lossless = picture.format == "PNG"
+    if picture.format in ("JPEG", "MPO"):
+        picture.draft("RGB", (LEAST_UNPACKED, LEAST_UNPACKED))
+    elif picture.width * picture.height > MOST_UNPACKED:
+        raise Problem(413, "file_too_large", "照片太大。请用相机的普通清晰度重拍一张，存成 JPG。")
+    picture.load()
+    # A PNG may say how it was held behind the picture itself, so only now.
+    ImageOps.exif_transpose(picture, in_place=True)
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    picture.info.clear()
+    out = io.BytesIO()
+    if lossless:
+        picture.save(out, "PNG", pnginfo=PngImagePlugin.PngInfo())
+        return PICTURES["PNG"], out.getvalue()
+    plain = picture if picture.mode in ("RGB", "L") else picture.convert("RGB")
+    plain.save(out, "JPEG", quality=QUALITY)
+    return PICTURES["JPEG"], out.getvalue()
+
+
+def _chunks(content: bytes) -> Iterator[bytes]:
+    """The names of a PNG's chunks, each after its length of four bytes and before its data and checksum."""
+    at = 8
+    while at + 8 <= len(content):
+        yield content[at + 4 : at + 8]
+        at += 12 + int.from_bytes(content[at : at + 4])
 
 
 def kind_of(content: bytes) -> str:

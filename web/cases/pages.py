@@ -21,13 +21,23 @@ from web.cases import acts, life
 from web.cases.acts import Offer, Sight
 from web.cases.api import EVERYBODY, HANDLERS
 from web.cases.casebook import CaseRow
-from web.cases.contests import contests, kept_aside, settleable
+from web.cases.contests import Contest, contests, kept_aside, settleable
 from web.cases.files import checked_upload, file_answer
 from web.cases.flowchart import flowchart
+from web.cases.masking import masked_case, masked_event, masked_point
 from web.cases.road import tell
+from web.cases.roles import paper_in_words, people_rows, situation_rows
 from web.cases.services import CaseServices, event_time
-from web.cases.standing import deadlines_told, people_told, since, steps_told
-from web.cases.telling import MATERIAL_STATES, field_in_words, field_part, form_rows, state_in_words, tell_point
+from web.cases.standing import deadlines_told, proxies_told, since, steps_told
+from web.cases.telling import (
+    MATERIAL_STATES,
+    PointTold,
+    field_in_words,
+    field_part,
+    form_rows,
+    state_in_words,
+    tell_point,
+)
 from web.errors import Problem
 from web.forms import kind_of, lay_out, read_form, row_asked, row_to_add
 from web.papers import qr_svg
@@ -46,6 +56,7 @@ def case_pages(services: CaseServices) -> Blueprint:
         rows = services.casebook.latest(
             services.scope_of(current_user()), states=[state] if state in STATES else [], text=text, limit=100
         )
+        services.note(current_user(), "listed", what=f"{len(rows)} 件")
         return render_template(
             "cases/listing.html",
             rows=rows,
@@ -60,13 +71,12 @@ def case_pages(services: CaseServices) -> Blueprint:
     @allow(*EVERYBODY)
     def contested() -> str:
         user = current_user()
+        found, aside = contests(services, user), kept_aside(services, user)
+        services.note(user, "listed", what=f"{len(found) + len(aside)} 件")
         return render_template(
             "cases/contested.html",
-            contests=[
-                (contest, tell_point(contest.point, (services.item(contest.row.item) or {}).get("form", {})))
-                for contest in contests(services, user)
-            ],
-            aside=kept_aside(services, user),
+            contests=[(contest, _in_words(services, contest)) for contest in found],
+            aside=aside,
             station_name=services.station_name,
         )
 
@@ -80,10 +90,16 @@ def case_pages(services: CaseServices) -> Blueprint:
     def how_cases_go() -> str:
         return render_template("cases/life.html", phases=life.phases(), clashes=life.clashes())
 
+    @pages.post("/cases/<number>/reveal")
+    @allow(*EVERYBODY)
+    def reveal(number: str) -> str:
+        return _page(services, number, {}, revealed=True)
+
     @pages.get("/cases/<number>/facts")
     @allow(*EVERYBODY)
     def facts(number: str) -> str:
         row, case = services.visible(number, current_user())
+        services.note_refresh(current_user(), "opened", number)
         return render_template(
             "cases/facts.html", row=row, case=case, **_standing(services, case, services.events_in_order(case))
         )
@@ -91,8 +107,47 @@ def case_pages(services: CaseServices) -> Blueprint:
     @pages.get("/cases/<number>/files/<wanted>")
     @allow(*EVERYBODY)
     def file(number: str, wanted: str) -> Response:
-        services.visible(number, current_user())
-        return file_answer(*services.desk.file(number, wanted))
+        return file_answer(*services.read_file(number, wanted, current_user()))
+
+    _acts(pages, services)
+
+    if services.may_add_files:
+
+        @pages.post("/cases/<number>/photos")
+        @allow("agent", "township", "head")
+        def add_photo(number: str) -> Response:
+            services.add_file(number, current_user(), checked_upload(request))
+            flash(_("已保存"), "saved")
+            return _to(number)
+
+    @pages.get("/cases/<number>/papers/<paper>")
+    @allow(*EVERYBODY)
+    def paper(number: str, paper: str) -> str:
+        row, case = services.visible(number, current_user())
+        if paper not in PAPERS or case["item"] is None:
+            raise Problem(404, "no_such_paper", "没有这种文书。")
+        services.ready_to_print()
+        services.note(current_user(), "printed", number, PAPERS[paper])
+        item = services.item(row.item) or {}
+        return render_template(
+            f"cases/paper_{paper}.html",
+            row=row,
+            case=case,
+            terms=case["item"],
+            guide=item,
+            title=PAPERS[paper],
+            station=services.station_name(row.station),
+            form=form_rows(item.get("form", {}), case["fields"].get("form") or {}),
+            material_states=MATERIAL_STATES,
+            qr=qr_svg(f"{request.host_url}cases/{number}"),
+            printed_at=services.now(),
+        )
+
+    return pages
+
+
+def _acts(pages: Blueprint, services: CaseServices) -> None:
+    """The routes by which a person acts on a case: the act's form, the second look, the act."""
 
     @pages.get("/cases/<number>/acts/<kind>")
     @allow(*HANDLERS)
@@ -149,49 +204,21 @@ def case_pages(services: CaseServices) -> Blueprint:
             typed=[(name, value) for name, value in request.form.items(multi=True) if name not in ("csrf", "do")],
         )
 
-    if services.may_add_files:
 
-        @pages.post("/cases/<number>/photos")
-        @allow("agent", "township", "head")
-        def add_photo(number: str) -> Response:
-            services.add_file(number, current_user(), checked_upload(request))
-            flash(_("已保存"), "saved")
-            return _to(number)
-
-    @pages.get("/cases/<number>/papers/<paper>")
-    @allow(*EVERYBODY)
-    def paper(number: str, paper: str) -> str:
-        row, case = services.visible(number, current_user())
-        if paper not in PAPERS or case["item"] is None:
-            raise Problem(404, "no_such_paper", "没有这种文书。")
-        services.ready_to_print()
-        item = services.item(row.item) or {}
-        return render_template(
-            f"cases/paper_{paper}.html",
-            row=row,
-            case=case,
-            terms=case["item"],
-            guide=item,
-            title=PAPERS[paper],
-            station=services.station_name(row.station),
-            form=form_rows(item.get("form", {}), case["fields"].get("form") or {}),
-            material_states=MATERIAL_STATES,
-            qr=qr_svg(f"{request.host_url}cases/{number}"),
-            printed_at=services.now(),
-        )
-
-    return pages
-
-
-def _page(services: CaseServices, number: str, problems: Mapping[str, str], kind: str = "") -> str:
+def _page(
+    services: CaseServices, number: str, problems: Mapping[str, str], kind: str = "", *, revealed: bool = False
+) -> str:
+    """The case's page: numbers masked, unless somebody has just asked to see them."""
     user = current_user()
-    row, case = services.visible(number, user)
+    row, whole = services.visible(number, user)
     item = services.item(row.item) or {}
     schema = item.get("form", {})
-    events = services.events_in_order(case)
-    sight = Sight(services, user, case)
+    events = services.events_in_order(whole)
+    case = whole if revealed else masked_case(whole, schema)
+    services.note(user, "revealed" if revealed else "opened", number, durable=revealed)
+    sight = Sight(services, user, whole)
     offered = acts.offers(sight)
-    main = acts.next_act(case, offered)
+    main = acts.next_act(whole, offered)
     possible = frozenset(offer.kind for offer in offered)
     typed = request.form if request.method == "POST" else {}
     return render_template(
@@ -200,10 +227,19 @@ def _page(services: CaseServices, number: str, problems: Mapping[str, str], kind
         case=case,
         terms=case["item"],
         **_standing(services, case, events),
+        hidden=None if revealed else case["fields"] != whole["fields"] or case["contested"] != whole["contested"],
         station=services.station_name(row.station),
-        road=tell(events, case, services.station_name, schema),
+        road=tell(
+            events if revealed else [masked_event(event, schema) for event in events],
+            case,
+            services.station_name,
+            schema,
+        ),
         form=form_rows(schema, case["fields"].get("form") or {}),
-        people=people_told(case),
+        people=[*people_rows(case["fields"]), *proxies_told(case)],
+        situation=situation_rows(item, case["fields"]),
+        paper_in_words=paper_in_words,
+        again=services.again(number) if services.again is not None else None,
         material_names={material["id"]: material["name"] for material in case["materials"]},
         steps=steps_told(case, _today(services), services.station_name),
         chart=_chart(case),
@@ -247,6 +283,7 @@ def _sight(services: CaseServices, number: str, kind: str) -> tuple[Sight, CaseR
     elsewhere = acts.ELSEWHERE - ({"settled"} if request.endpoint == "cases.act" else set())
     if kind != acts.FINISH and (kind not in TRANSITIONS or kind in elsewhere):
         raise Problem(404, "unknown_kind", "没有这种操作，请从页面上的按钮里选。")
+    services.note_refresh(user, "opened", number)
     return Sight(services, user, case), row
 
 
@@ -302,10 +339,10 @@ def _main_form(sight: Sight, main: Offer | None, typed: Any) -> list[Any]:
     if main is None:
         return []
     schema = acts.form_of(sight, main.kind)
-    value = (
-        acts.shown(sight, main.kind, {}) | dict(main.known) if typed is None else read_form(schema, typed, prefix="")
-    )
-    return lay_out(schema, value, prefix="")
+    if typed is not None:
+        return lay_out(schema, read_form(schema, typed, prefix=""), prefix="")
+    known = acts.shown(sight, main.kind, {}) | dict(main.known)
+    return lay_out(schema, acts.with_the_only_choice(schema, known), prefix="")
 
 
 def _repaired(sight: Sight, event: str) -> Document:
@@ -360,6 +397,11 @@ def _chart(case: Case) -> Markup | None:
 
 def _today(services: CaseServices) -> date:
     return services.now().astimezone(CHINA).date()
+
+
+def _in_words(services: CaseServices, contest: Contest) -> PointTold:
+    schema = (services.item(contest.row.item) or {}).get("form", {})
+    return tell_point(masked_point(contest.point, schema), schema)
 
 
 def _photos(services: CaseServices, case: Case) -> tuple[int, int]:

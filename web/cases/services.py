@@ -15,7 +15,7 @@ from web.cases.casebook import Casebook, CaseRow, Scope
 from web.cases.desk import Desk, Person
 from web.cases.files import Upload
 from web.errors import Problem
-from web.signin import User
+from web.signin import User, session_began
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,40 @@ class CaseServices:
     ready_to_print: Callable[[], None] = lambda: None
     # The county's departments that the catalogue names, for a case to be forwarded to.
     departments: Callable[[], list[str]] = list
+    # Where another case begins for the person of this one; none where no cases are taken in.
+    again: Callable[[str], str] | None = None
 
     def visible(self, number: str, user: User) -> tuple[CaseRow, Case]:
         """The case, if it is there and this user may see it; what one may not see is as if it were not there."""
         row = self.casebook.row(number)
         case = self.casebook.case(number)
         if row is None or case is None or not self.scope_of(user).contains(row):
+            if row is not None:
+                self.note(user, "refused", number, "不归本人看的办件")
             raise Problem(404, "no_such_case", "没有这个编号的办件。请核对编号，后两段就够。")
         return row, case
+
+    def read(self, number: str, user: User, act: str = "opened", what: str = "") -> tuple[CaseRow, Case]:
+        """`visible`, written into the log of acts: whatever shows a case to somebody reads it through here."""
+        row, case = self.visible(number, user)
+        self.note(user, act, number, what)
+        return row, case
+
+    def read_file(self, number: str, wanted: str, user: User) -> tuple[CaseFile, bytes]:
+        """`Desk.file`, written into the log of acts."""
+        self.visible(number, user)
+        manifest, content = self.desk.file(number, wanted)
+        self.note(user, "file_opened", number, manifest["id"][:12])
+        return manifest, content
+
+    def note(self, user: User, act: str, number: str | None = None, what: str = "", *, durable: bool = False) -> None:
+        """An entry in the log of acts."""
+        self.desk.audit.note(self.person_of(user), act, number, what, durable=durable)
+
+    def note_refresh(self, user: User, act: str, number: str | None = None) -> None:
+        """A part of a page that asks for itself again belongs to the opening of the page, which this session has."""
+        if not self.desk.audit.has(user.username, act, number, since=session_began()):
+            self.note(user, act, number)
 
     def may(self, kind: str, user: User, case: Case, data: Mapping[str, Any] | None = None) -> bool:
         """Whether this user may do this to the case as it stands."""

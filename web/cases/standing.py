@@ -147,35 +147,23 @@ def _whose_step(who: Mapping[str, Any], case: Mapping[str, Any], station_name: C
     return " · ".join(filter(None, (place, who.get("department"), role)))
 
 
-def people_told(case: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Who is present, who guards, who acts for the applicant: each as (what they are, in words)."""
-    people = case["fields"].get("people") or {}
+def proxies_told(case: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Who was appointed after intake to act for the applicant: each as (what they are, in words)."""
     told = []
-    present = people.get("present")
-    if isinstance(present, Mapping):
-        words = {"applicant": "本人", "guardian": "监护人", "proxy": "受托人", "other": "其他人"}
-        said = [words.get(str(present.get("role")), ""), present.get("name"), present.get("relation")]
-        told.append(("到场的人", "，".join(str(part) for part in said if part)))
-    for name, title in (("guardian", "监护人"), ("proxy", "受托人"), ("witness", "见证人")):
-        if isinstance(people.get(name), Mapping):
-            told.append((title, _person(people[name])))
-    for proxy in case["proxies"]:
-        ended = f"（{day(proxy['ended']['on'])}终止）" if proxy["ended"] else ""
-        told.append(("受托人", _person(proxy["proxy"]) + ended))
+    for one in case["proxies"]:
+        ended = f"（{day(one['ended']['on'])}终止）" if one["ended"] else ""
+        told.append(("受托人", _proxy(one["proxy"]) + ended))
     return told
 
 
-def _person(said: Mapping[str, Any]) -> str:
-    power = said.get("power") if isinstance(said.get("power"), Mapping) else said
-    assert isinstance(power, Mapping)
-    until = power.get("until")
+def _proxy(said: Mapping[str, Any]) -> str:
+    until = f"到{day(said['until'])}" if said.get("until") else ""
     parts = [
-        said.get("name"),
-        said.get("relation"),
+        said["name"],
         said.get("phone"),
         "代办员" if said.get("agent") is True else None,
-        "委托：" + "、".join(map(str, power["matters"])) if power.get("matters") else None,
-        power.get("authority"),
-        f"{day(power['from'])}起{'到' + day(until) if until else ''}" if power.get("from") else None,
+        "、".join(map(str, said["matters"])),
+        said["authority"],
+        f"{day(said['from'])}起{until}",
     ]
     return "，".join(str(part) for part in parts if part)

@@ -1,4 +1,4 @@
-// What makes a form quicker to fill in: rows, totals, drafts, reading back, photos. Each works without, by a button.
+// What makes a form quicker to fill in: rows, totals, drafts, reading back. Each works without, by a button.
 "use strict";
 
 {
@@ -110,10 +110,6 @@
   for (const input of document.querySelectorAll("[data-sums]")) total(input);
   for (const form of document.querySelectorAll("form[data-draft]")) drafts(form);
   for (const place of document.querySelectorAll("[data-reads]")) readBack(place);
-  // A photo is sent as soon as it is chosen, so that it is safe before the rest is typed.
-  for (const input of document.querySelectorAll("input[type=file][data-send]")) {
-    input.addEventListener("change", () => input.form.querySelector(`button[value="${CSS.escape(input.dataset.send)}"]`)?.click());
-  }
   for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
   document.getElementById("errors")?.focus();
 }

@@ -63,6 +63,7 @@ class CasePages:
                 navigation=[],
                 accounts=_account,
                 database=self.database,
+                audit=place.desk.audit,
                 now=lambda: place.now,
                 random=Random(1),
                 version="0.0.0",

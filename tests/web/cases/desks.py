@@ -17,6 +17,7 @@ from sync.replicator import replicate
 from sync.store import Databases, Store
 from sync.write_rules import append_only
 from tests.casework.county import CALENDAR, COUNTY, MORNING, VILLAGE, intake_data, item, register, sign_as
+from web.audit import AuditLog
 from web.cases.casebook import Casebook
 from web.cases.desk import Act, Desk, Person, Reading
 
@@ -72,6 +73,7 @@ class Place:
             casebook=self.casebook,
             register=register,
             clock=lambda: Reading(self.now, self.offset_ms, self.how),
+            audit=AuditLog(self.folder / "audit.sqlite3", now=lambda: self.now, random=Random(1)),
         )
         self.receipts = Receipts(
             county=COUNTY,
@@ -85,10 +87,12 @@ class Place:
     def cases(self) -> Store:
         return self.databases.open(f"station-{VILLAGE}")
 
-    def take_in(self, of: Document | None = None, serial: int = 1) -> str:
+    def take_in(self, of: Document | None = None, serial: int = 1, **applicant: str) -> str:
         self.now += timedelta(minutes=1)
         number = case_number(self.station, self.now.astimezone(CHINA).date(), serial, Random(serial))
-        self.desk.write(number, [Act("received", intake_data(of or item())), Act("accepted")], AGENT)
+        received = intake_data(of or item())
+        received["applicant"] |= applicant
+        self.desk.write(number, [Act("received", received), Act("accepted")], AGENT)
         return number
 
     def close(self) -> None:

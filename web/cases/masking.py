@@ -1,0 +1,76 @@
+"""Identity numbers and phones are shown masked: what a page shows of a case unless somebody asks for the whole."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from casework.canonical import Document
+from casework.case import Case
+from web.wording import masked_id, masked_phone
+
+CHECKS = {"id-number": masked_id, "phone": masked_phone, "uscc": masked_id}
+"""By the `x-check` of a form's field."""
+NAMES = {"id_number": masked_id, "phone": masked_phone}
+"""By the name of a field, wherever it stands."""
+
+
+def masked(value: Any, schema: Mapping[str, Any] | None = None, name: str = "") -> Any:
+    """The value with every identity number and phone in it masked; `schema` is its form's, `name` its field's."""
+    schema = schema or {}
+    if isinstance(value, dict):
+        parts = schema.get("properties", {})
+        return {key: masked(part, parts.get(key), key) for key, part in value.items()}
+    if isinstance(value, list):
+        return [masked(part, schema.get("items"), name) for part in value]
+    mask = CHECKS.get(str(schema.get("x-check"))) or NAMES.get(name)
+    return mask(value) if mask is not None and isinstance(value, str) else value
+
+
+def masked_at(path: str, value: Any, schema: Mapping[str, Any]) -> Any:
+    """The value of one field by its dotted path, such as applicant.phone."""
+    first, *steps = path.split(".")
+    part: Mapping[str, Any] = schema if first == "form" else {}
+    for step in steps:
+        part = part.get("properties", {}).get(step) or part.get("items") or {}
+    return masked(value, part, path.rpartition(".")[2])
+
+
+def masked_case(case: Case, schema: Mapping[str, Any]) -> Case:
+    """The case as a page shows it: its fields, and what the sides of a contested point say."""
+    shown = copy.copy(case)
+    fields = case["fields"]
+    shown["fields"] = masked(fields, {"properties": {"form": schema}})
+    shown["contested"] = masked_points(case["contested"], schema)
+    shown["settled"] = [_masked_settlement(one, schema) for one in case["settled"]]
+    shown["proxies"] = masked(case["proxies"])
+    return shown
+
+
+def masked_points(points: list[Any], schema: Mapping[str, Any]) -> list[Any]:
+    return [masked_point(point, schema) for point in points]
+
+
+def masked_point(point: Any, schema: Mapping[str, Any]) -> Any:
+    """A contested point; only one that is about a field has values to mask."""
+    if not point["topic"].startswith("fields."):
+        return point
+    path = point["topic"].removeprefix("fields.")
+    return {**point, "sides": [{**side, "value": masked_at(path, side["value"], schema)} for side in point["sides"]]}
+
+
+def _masked_settlement(settled: Any, schema: Mapping[str, Any]) -> Any:
+    if not settled["topic"].startswith("fields."):
+        return settled
+    return {**settled, "value": masked_at(settled["topic"].removeprefix("fields."), settled["value"], schema)}
+
+
+def masked_event(event: Document, schema: Mapping[str, Any]) -> Document:
+    """An event as a page tells it: the new value of a field that was corrected, the numbers of a proxy."""
+    data = event.get("data")
+    if not isinstance(data, dict):
+        return event
+    if event.get("kind") != "field_corrected" or "value" not in data:
+        return {**event, "data": masked(data)}
+    return {**event, "data": {**data, "value": masked_at(str(data.get("path", "")), data["value"], schema)}}
