@@ -105,10 +105,10 @@ def test_the_morning_page_lists_what_is_due_and_what_was_left(village: SmallNode
 
 def test_a_village_case_waits_for_the_villages_own_decision(agent: Desk) -> None:
     number = agent.take_in(PROOF)
-    assert "等我决定" in agent.get("/")
+    assert "待决定" in agent.get("/")
     agent.send(f"/cases/{number}", {"outcome": "granted", "reason": "属实"}, to=f"/cases/{number}/acts/decided")
     page = agent.get("/")
-    assert "等我决定" not in page
+    assert "待决定" not in page
     assert "有结果了" in page
 
 
