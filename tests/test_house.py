@@ -97,6 +97,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         (clerk, OLD_AGE),
         (village.agent("chen"), PROOF),
         (township.agent("wu"), PROOF),
+        (township.agent("lin"), PROOF),
     ):
         draft = desk.begin(item)
         sent = desk.fill(draft, typed(desk.node.item(item)), do="photo:m01")
