@@ -124,7 +124,7 @@ RIGHTS: dict[str, tuple[tuple[str, frozenset[str], str], ...]] = {
 }
 """By event kind: (role, kinds of station, reach), any one of which is enough."""
 
-_ROLE_NAMES = {
+ROLE_NAMES = {
     "agent": "代办员",
     "township": "乡镇窗口",
     HEAD: "中心负责人",
@@ -132,6 +132,7 @@ _ROLE_NAMES = {
     "admin": "县管理员",
     STATION_ITSELF: "站点",
 }
+"""Roles as people say them."""
 
 
 def place_of(number: str, register: Register, *, handled_by: str | None = None) -> Place:
@@ -160,7 +161,7 @@ def entitled(
     as_role = "township" if actor.role == HEAD else actor.role
     reaches = [reach for role, kinds, reach in rows if role == as_role and actor.station_kind in kinds]
     if not reaches:
-        role = _ROLE_NAMES.get(actor.role, actor.role)
+        role = ROLE_NAMES.get(actor.role, actor.role)
         return Refusal(403, "not_entitled", f"{role}不能{title}。{_whose(kind, terms)}")
     if terms is None and {DECIDES, STEP} >= set(reaches):
         return Refusal(403, "no_terms", f"收件记录还没有到，看不出该由谁{title}。等下次联系后再试。")

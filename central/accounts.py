@@ -16,7 +16,7 @@ from web.cases.desk import Key
 from web.signin import hash_password
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 200
-ROLES_AT = {"county": ("reviewer", "admin"), "township": ("township", "agent"), "village": ("agent",)}
+ROLES_AT = {"county": ("reviewer", "admin"), "township": ("head", "township", "agent"), "village": ("agent",)}
 """The roles that have work to do at each kind of station."""
 
 FIELDS = ("username", "name", "roles", "station", "department", "title", "password", "active")

@@ -18,7 +18,7 @@ from web.cases.api import case_api
 from web.cases.casebook import Scope
 from web.cases.desk import Person
 from web.cases.pages import case_pages
-from web.cases.services import CaseServices
+from web.cases.services import CaseServices, departments_of
 from web.signin import User
 
 
@@ -58,6 +58,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
         now=centre.now,
         may_add_files=False,
         paper_words=lambda code: published_paper(centre.catalogue, code),
+        departments=lambda: departments_of(centre.catalogue.range("item:", "item;")),
     )
     app.register_blueprint(county_api(centre, secret=secret))
     app.register_blueprint(case_api(services))

@@ -95,7 +95,7 @@ def station_api(station: Station, services: CaseServices) -> Blueprint:
     api = Blueprint("station_api", __name__, url_prefix="/api/v1")
 
     @api.get("/guides")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     @operation(
         summary="Guides that answer what somebody said, or a category",
         tag="guides",
@@ -114,7 +114,7 @@ def station_api(station: Station, services: CaseServices) -> Blueprint:
         return {"results": [_hit(hit) for hit in hits]}
 
     @api.get("/guides/<code>")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     @operation(
         summary="One guide: everything a villager may need to know, its materials and its form",
         tag="guides",
@@ -128,7 +128,7 @@ def station_api(station: Station, services: CaseServices) -> Blueprint:
         return {name: value for name, value in item.items() if not name.startswith("_") and name not in _SEALS}
 
     @api.post("/cases")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     @operation(
         summary="Take in a case; answered when it would survive a power cut",
         tag="cases",
@@ -148,7 +148,7 @@ def station_api(station: Station, services: CaseServices) -> Blueprint:
         return {**answer, "warnings": opened.warnings}, 201 if opened.created else 200
 
     @api.get("/sync")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     @operation(
         summary="The line: up or down, what waits, when the county last confirmed",
         tag="sync",
@@ -158,7 +158,7 @@ def station_api(station: Station, services: CaseServices) -> Blueprint:
         return sync_state(station)
 
     @api.post("/sync")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     @operation(summary="Try the line now", tag="sync", responses={200: _SYNC})
     def try_now() -> dict[str, Any]:
         station.line.try_now(TRY_NOW_S)

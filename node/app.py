@@ -18,12 +18,12 @@ from web.cases.api import case_api
 from web.cases.casebook import Scope
 from web.cases.desk import Person
 from web.cases.pages import case_pages
-from web.cases.services import CaseServices
+from web.cases.services import CaseServices, departments_of
 from web.errors import Problem
 from web.signin import User
 
 # The role in which somebody acts, when an account has several: the one with the wider rights first.
-ROLES_BY_RIGHT = ("township", "agent")
+ROLES_BY_RIGHT = ("head", "township", "agent")
 
 
 def create_station_app(station: Station) -> Flask:
@@ -32,12 +32,13 @@ def create_station_app(station: Station) -> Flask:
         place=station.name,
         site=station.code,
         navigation=[
-            NavEntry("home.workbench", "工作台", ("agent", "township")),
-            NavEntry("intake.choose", "收件", ("agent", "township")),
-            NavEntry("cases.listing", "办件", ("agent", "township")),
-            NavEntry("cases.contested", "争议", ("township",)),
-            NavEntry("guides.search", "指南", ("agent", "township")),
-            NavEntry("line.state", "线路", ("agent", "township")),
+            NavEntry("home.workbench", "工作台", ("agent", "township", "head")),
+            NavEntry("home.queue", "待办", ("township", "head")),
+            NavEntry("intake.choose", "收件", ("agent", "township", "head")),
+            NavEntry("cases.listing", "办件", ("agent", "township", "head")),
+            NavEntry("cases.contested", "争议", ("township", "head")),
+            NavEntry("guides.search", "指南", ("agent", "township", "head")),
+            NavEntry("line.state", "线路", ("agent", "township", "head")),
         ],
         line=lambda: line_state(station),
         accounts=station.account,
@@ -62,6 +63,9 @@ def create_station_app(station: Station) -> Flask:
         now=station.now,
         may_add_files=True,
         ready_to_print=lambda: ready_to_print(station),
+        departments=lambda: departments_of(
+            filter(None, (station.catalogue.item(r.code) for r in station.catalogue.items()))
+        ),
         again=lambda number: f"{url_for('intake.choose')}?from={number}",
         paper_words=station.catalogue.paper,
     )

@@ -97,6 +97,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         (clerk, OLD_AGE),
         (village.agent("chen"), PROOF),
         (township.agent("wu"), PROOF),
+        (township.agent("lin"), PROOF),
     ):
         draft = desk.begin(item)
         sent = desk.fill(draft, typed(desk.node.item(item)), do="photo:m01")
@@ -190,7 +191,14 @@ def endpoints(app: Flask, paths: set[str], method: str) -> set[str]:
 
 # Asked for by a script under its own name, or by nobody who is signed in.
 WITHOUT_A_LINK = {"signin.page", "signin.enter", "healthz", "openapi.describe", "static", "line_strip"}
-WHO = [("village", "wang"), ("township", "zhou"), ("township", "wu"), ("county", "zhao"), ("county", "sun")]
+WHO = [
+    ("village", "wang"),
+    ("township", "zhou"),
+    ("township", "wu"),
+    ("township", "lin"),
+    ("county", "zhao"),
+    ("county", "sun"),
+]
 
 
 @pytest.mark.parametrize(("app", "username"), WHO)
@@ -300,7 +308,8 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("app", "username"), [("village", "wang"), ("township", "wu"), ("county", "zhao"), ("county", "sun")]
+    ("app", "username"),
+    [("village", "wang"), ("township", "wu"), ("township", "lin"), ("county", "zhao"), ("county", "sun")],
 )
 def test_every_route_that_shows_a_case_writes_an_entry(house: House, app: str, username: str) -> None:
     """Each address is asked for in a session of its own, in which nothing else was opened. What names a case, or has

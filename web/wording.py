@@ -82,10 +82,15 @@ def stamp(value: datetime | str | None) -> str:
 
 def days_left(value: date | str | None, now: datetime) -> str:
     """今天到期, 明天到期, 还有 5 天, 过了 2 天"""
+    return days_between(value, now.astimezone(CHINA).date())
+
+
+def days_between(value: date | str | None, today: date) -> str:
+    """`days_left`, counted from a day."""
     found = _date(value)
     if found is None:
         return ""
-    left = (found - now.astimezone(CHINA).date()).days
+    left = (found - today).days
     if left == 0:
         return "今天到期"
     if left == 1:

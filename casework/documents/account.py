@@ -10,6 +10,7 @@ from casework.documents.document_type import CODE12, SIGNED, DocumentType, nulla
 ROLES = {
     "agent": "代办员",
     "township": "乡镇窗口人员",
+    "head": "中心负责人",
     "reviewer": "县部门审批人员",
     "admin": "县管理员",
 }

@@ -8,8 +8,9 @@ from flask import Blueprint, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from central.centre import Centre
-from central.queue import contested, decided_lately, waiting
+from central.queue import decided_lately
 from web.cases.services import CaseServices
+from web.cases.worklist import worklist
 from web.signin import allow, current_user
 
 
@@ -36,9 +37,15 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
 def _queue(centre: Centre, services: CaseServices) -> dict[str, Any]:
     user = current_user()
     scope = services.scope_of(user)
+    work = worklist(services, user, scope)
+    groups = work.groups()
     return {
-        "waiting": waiting(services, scope),
-        "contested": contested(services, scope),
+        "groups": groups,
+        "waiting": sum(len(entries) for _title, entries, _word in groups),
+        "first": next((entries[0] for _title, entries, _word in groups), None),
+        "correcting": work.correcting,
+        "others": work.others,
+        "contested": work.contested,
         "decided": decided_lately(services, scope),
         "department": user.department,
         "station_name": centre.station_name,

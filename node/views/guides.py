@@ -26,7 +26,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     guides = Blueprint("guides", __name__)
 
     @guides.get("/guides")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def search() -> str:
         said = request.args.get("q", "").strip()[:100]
         category = request.args.get("category") or None
@@ -43,7 +43,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         )
 
     @guides.get("/guides/<code>")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def guide(code: str) -> str:
         item = station.catalogue.item(code)
         if item is None:

@@ -44,12 +44,12 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     intake = Blueprint("intake", __name__)
 
     @intake.get("/intake")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def choose() -> str:
         return _choice(station, services, {})
 
     @intake.post("/intake")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def begin() -> Response | tuple[str, int]:
         codes, unknown = _items_asked(station)
         if unknown or not codes:
@@ -60,7 +60,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         return _to("intake.form", draft_id=draft.id)
 
     @intake.get("/intake/<draft_id>")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def form(draft_id: str) -> Response | str:
         draft, item = _opened(station, draft_id)
         if draft.case is not None:
@@ -68,7 +68,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         return _page(station, services, draft, item, {})
 
     @intake.post("/intake/<draft_id>/keep")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def keep(draft_id: str) -> str:
         draft, item = _opened(station, draft_id)
         if draft.case is not None:
@@ -77,7 +77,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         return str(_("草稿 %(at)s 已存在本站，关机也不会丢", at=moment(kept.touched_at, kept.touched_at)[3:]))
 
     @intake.post("/intake/<draft_id>/check")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def check(draft_id: str) -> str:
         """What is wrong with the fields that were filled in so far; nothing is kept, nothing depends on it."""
         draft, item = _opened(station, draft_id)
@@ -92,7 +92,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         )
 
     @intake.post("/intake/<draft_id>")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def act(draft_id: str) -> Response | str | tuple[str, int]:
         draft, item = _opened(station, draft_id)
         typed = read_typed(item, request.form, draft.content)
@@ -121,7 +121,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             return _page(station, services, draft, item, fields, typed=typed, clash=_clash(problem)), problem.status
 
     @intake.get("/intake/<draft_id>/files/<file_id>")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def file(draft_id: str, file_id: str) -> Response:
         draft, _item = _opened(station, draft_id)
         found = station.drafts.file(draft, file_id)
@@ -130,7 +130,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         return file_answer_of(found.content_type, found.id, found.content)
 
     @intake.post("/intake/<draft_id>/discard")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def discard(draft_id: str) -> Response:
         draft, _item = _opened(station, draft_id)
         station.drafts.discard(draft)

@@ -21,7 +21,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     line = Blueprint("line", __name__)
 
     @line.get("/line")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def state() -> str:
         services.note_refresh(current_user(), "listed")
         return render_template(
@@ -35,19 +35,19 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         )
 
     @line.post("/line")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def try_now() -> Response:
         online = station.line.try_now(TRY_NOW_S).online
         flash(_("线路通了") if online else _("还是不通。照常收件，线路一通自动上传。"), "saved" if online else "told")
         return _to("line.state")
 
     @line.get("/clock")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def clock() -> str:
         return render_template("station/clock.html", **_clock(station), problems={})
 
     @line.post("/clock")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def confirm() -> Response | tuple[str, int]:
         said = _said()
         known = parse_rfc3339(str(station.register.document["at"]))

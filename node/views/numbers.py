@@ -23,12 +23,12 @@ def pages(station: Station, _services: CaseServices) -> Blueprint:
     numbers = Blueprint("numbers", __name__)
 
     @numbers.get("/numbers")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def listing() -> str:
         return _page(station, {})
 
     @numbers.post("/numbers")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def reserve() -> Response | tuple[str, int]:
         count = typed_as_integer(request.form.get("count", "").strip(), "个")
         on = _day(request.form.get("on", ""))
@@ -46,7 +46,7 @@ def pages(station: Station, _services: CaseServices) -> Blueprint:
         return answer
 
     @numbers.get("/numbers/sheet/<on>")
-    @allow("agent", "township")
+    @allow("agent", "township", "head")
     def sheet(on: str) -> str:
         day = _day(on)
         found = [one for one in station.reserved.open_ones() if one.on == day]

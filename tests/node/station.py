@@ -51,6 +51,7 @@ STAFF: list[dict[str, Any]] = [
     {"username": "chen", "name": "陈某某", "roles": ["agent"], "station": VILLAGE},
     {"username": "zhou", "name": "周某某", "roles": ["agent"], "station": TOWNSHIP},
     {"username": "wu", "name": "吴某某", "roles": ["township"], "station": TOWNSHIP},
+    {"username": "lin", "name": "林某某", "roles": ["head"], "station": TOWNSHIP},
 ]
 APPLICANT = {"name": "张秀英", "id_type": "居民身份证", "id_number": "600000196001010016", "phone": "13000000001"}
 

@@ -107,10 +107,10 @@ def test_the_morning_page_lists_what_is_due_and_what_was_left(village: SmallNode
 
 def test_a_village_case_waits_for_the_villages_own_decision(agent: Desk) -> None:
     number = agent.take_in(PROOF)
-    assert "等我决定" in agent.get("/")
+    assert "待决定" in agent.get("/")
     agent.send(f"/cases/{number}", {"outcome": "granted", "reason": "属实"}, to=f"/cases/{number}/acts/decided")
     page = agent.get("/")
-    assert "等我决定" not in page
+    assert "待决定" not in page
     assert "有结果了" in page
 
 
@@ -556,8 +556,12 @@ def test_a_county_item_is_not_the_townships_to_decide(township: SmallNode) -> No
 
 def test_an_act_that_no_page_offers_is_refused(agent: Desk) -> None:
     number = agent.take_in()
-    for kind in ("received", "accepted", "material_added", "clock_corrected", "nonsense"):
+    for kind in ("received", "paper_issued", "nonsense"):
         agent.send(f"/cases/{number}", {"reason": "x"}, to=f"/cases/{number}/acts/{kind}", expect=404)
+    for kind, status in (("accepted", 409), ("material_added", 422), ("admitted", 403), ("finish", 403)):
+        before = agent.node.documents()
+        agent.send(f"/cases/{number}", {"reason": "x"}, to=f"/cases/{number}/acts/{kind}", expect=status)
+        assert agent.node.documents() == before
 
 
 def test_nobody_gets_in_without_signing_in_and_every_change_needs_the_pages_own_mark(

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from casework.kinds import KINDS
 from web.api import json_body, operation, whole_number
 from web.cases.contests import contests, point_for_api, settle
 from web.cases.desk import Act
@@ -14,14 +15,28 @@ from web.cases.services import CaseServices, case_for_api, row_for_api
 from web.errors import Problem
 from web.signin import allow, current_user
 
-EVERYBODY = ("agent", "township", "reviewer", "admin")
-HANDLERS = ("agent", "township", "reviewer")
+EVERYBODY = ("agent", "township", "head", "reviewer", "admin")
+HANDLERS = EVERYBODY
 
 _EVENT_REQUEST = {
     "type": "object",
     "required": ["kind", "data"],
     "properties": {"kind": {"type": "string"}, "data": {"type": "object"}},
     "additionalProperties": False,
+}
+# For the description; what one act's data must say is checked by its kind, in a person's words.
+_EVENT_KINDS = {
+    "oneOf": [
+        {
+            "type": "object",
+            "title": kind.title,
+            "required": ["kind", "data"],
+            "properties": {"kind": {"const": kind.kind}, "data": kind.schema},
+            "additionalProperties": False,
+        }
+        for kind in KINDS.values()
+        if kind.kind != "received"
+    ]
 }
 _SETTLE_REQUEST = {
     "type": "object",
@@ -33,8 +48,12 @@ _CASE = {
     "type": "object",
     "required": [
         "number", "item", "state", "accepted_at", "due_on", "held_by_county_at", "current", "events", "contested",
-        "quarantined", "materials",
+        "quarantined", "materials", "decision", "corrections", "suspensions", "extensions", "ended", "delivery",
+        "rating", "fees", "papers", "proxies", "forwards", "handovers", "papers_at", "handler", "parts", "filing",
     ],
+    "properties": {
+        "current": {"type": "object", "required": ["state", "fields", "deadlines", "steps"]},
+    },
 }  # fmt: skip
 _CASES = {
     "type": "object",
@@ -131,10 +150,10 @@ def case_api(services: CaseServices) -> Blueprint:
     @api.post("/cases/<number>/events")
     @allow(*HANDLERS)
     @operation(
-        summary="Act on a case: decided, withdrawn, field_corrected, …",
+        summary="Act on a case: one of the kinds, each with its data",
         tag="cases",
         parameters=[_NUMBER],
-        request=_EVENT_REQUEST,
+        request=_EVENT_KINDS,
         responses={201: _CASE},
     )
     def add_event(number: str) -> tuple[dict[str, Any], int]:
@@ -150,7 +169,7 @@ def case_api(services: CaseServices) -> Blueprint:
     if services.may_add_files:
 
         @api.post("/cases/<number>/materials")
-        @allow("agent", "township")
+        @allow("agent", "township", "head")
         @operation(
             summary="Add a photo or PDF to a material (multipart: name, file)",
             tag="cases",

@@ -43,6 +43,8 @@ def masked_case(case: Case, schema: Mapping[str, Any]) -> Case:
     fields = case["fields"]
     shown["fields"] = masked(fields, {"properties": {"form": schema}})
     shown["contested"] = masked_points(case["contested"], schema)
+    shown["settled"] = [_masked_settlement(one, schema) for one in case["settled"]]
+    shown["proxies"] = masked(case["proxies"])
     return shown
 
 
@@ -58,9 +60,17 @@ def masked_point(point: Any, schema: Mapping[str, Any]) -> Any:
     return {**point, "sides": [{**side, "value": masked_at(path, side["value"], schema)} for side in point["sides"]]}
 
 
+def _masked_settlement(settled: Any, schema: Mapping[str, Any]) -> Any:
+    if not settled["topic"].startswith("fields."):
+        return settled
+    return {**settled, "value": masked_at(settled["topic"].removeprefix("fields."), settled["value"], schema)}
+
+
 def masked_event(event: Document, schema: Mapping[str, Any]) -> Document:
-    """An event as a page tells it: the new value of a field that was corrected."""
+    """An event as a page tells it: the new value of a field that was corrected, the numbers of a proxy."""
     data = event.get("data")
-    if not isinstance(data, dict) or event.get("kind") != "field_corrected" or "value" not in data:
+    if not isinstance(data, dict):
         return event
+    if event.get("kind") != "field_corrected" or "value" not in data:
+        return {**event, "data": masked(data)}
     return {**event, "data": {**data, "value": masked_at(str(data.get("path", "")), data["value"], schema)}}

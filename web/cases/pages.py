@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from markupsafe import Markup
+from werkzeug.datastructures import MultiDict
 
+from casework.canonical import Document
 from casework.case import Case
-from casework.fields import can_set
-from casework.transitions import OPEN_STATES, STATES
+from casework.flow import NOT_APPLICABLE
+from casework.kinds.admitted import ADMISSIBLE
+from casework.times import CHINA
+from casework.transitions import OPEN_STATES, STATES, TRANSITIONS, UNACCEPTED_STATES
+from web.cases import acts, life
+from web.cases.acts import Offer, Sight
 from web.cases.api import EVERYBODY, HANDLERS
+from web.cases.casebook import CaseRow
 from web.cases.contests import Contest, contests, kept_aside, settleable
-from web.cases.desk import Act
 from web.cases.files import checked_upload, file_answer
+from web.cases.flowchart import flowchart
 from web.cases.masking import masked_case, masked_event, masked_point
 from web.cases.paper_pages import add_papers
+from web.cases.road import tell
 from web.cases.roles import paper_in_words, people_rows, situation_rows
-from web.cases.services import CaseServices
-from web.cases.telling import MATERIAL_STATES, PointTold, field_in_words, form_rows, state_in_words, tell, tell_point
+from web.cases.services import CaseServices, event_time
+from web.cases.standing import deadlines_told, proxies_told, since, steps_told
+from web.cases.telling import (
+    MATERIAL_STATES,
+    PointTold,
+    field_in_words,
+    field_part,
+    form_rows,
+    state_in_words,
+    tell_point,
+)
 from web.errors import Problem
-from web.signin import User, allow, current_user
-
-CORRECTABLE = {
-    "applicant.name": "姓名",
-    "applicant.phone": "联系电话",
-    "applicant.address": "住址",
-    "applicant.id_number": "证件号码",
-}
+from web.forms import kind_of, lay_out, read_form, row_asked, row_to_add
+from web.signin import allow, current_user
 
 
 def case_pages(services: CaseServices) -> Blueprint:
@@ -42,8 +55,15 @@ def case_pages(services: CaseServices) -> Blueprint:
             services.scope_of(current_user()), states=[state] if state in STATES else [], text=text, limit=100
         )
         services.note(current_user(), "listed", what=f"{len(rows)} 件")
-        return render_template("cases/listing.html", rows=rows, text=text, state=state, states=STATES,
-                               station_name=services.station_name)  # fmt: skip
+        return render_template(
+            "cases/listing.html",
+            rows=rows,
+            text=text,
+            state=state,
+            states=STATES,
+            open_states=OPEN_STATES,
+            station_name=services.station_name,
+        )
 
     @pages.get("/contested")
     @allow(*EVERYBODY)
@@ -63,6 +83,11 @@ def case_pages(services: CaseServices) -> Blueprint:
     def show(number: str) -> str:
         return _page(services, number, {})
 
+    @pages.get("/life")
+    @allow(*EVERYBODY)
+    def how_cases_go() -> str:
+        return render_template("cases/life.html", phases=life.phases(), clashes=life.clashes())
+
     @pages.post("/cases/<number>/reveal")
     @allow(*EVERYBODY)
     def reveal(number: str) -> str:
@@ -73,35 +98,21 @@ def case_pages(services: CaseServices) -> Blueprint:
     def facts(number: str) -> str:
         row, case = services.visible(number, current_user())
         services.note_refresh(current_user(), "opened", number)
-        return render_template("cases/facts.html", row=row, case=case, state=state_in_words(case),
-                               photos=_photos(services, case))  # fmt: skip
+        return render_template(
+            "cases/facts.html", row=row, case=case, **_standing(services, case, services.events_in_order(case))
+        )
 
     @pages.get("/cases/<number>/files/<wanted>")
     @allow(*EVERYBODY)
     def file(number: str, wanted: str) -> Response:
         return file_answer(*services.read_file(number, wanted, current_user()))
 
-    @pages.post("/cases/<number>/acts/<kind>")
-    @allow(*HANDLERS)
-    def act(number: str, kind: str) -> Response | tuple[str, int]:
-        user = current_user()
-        services.visible(number, user)
-        try:
-            data = _said(kind, request.form)
-            services.desk.write(number, [Act(kind, data)], services.person_of(user))
-        except Problem as problem:
-            if problem.status not in (409, 422):
-                raise
-            # What was typed stays on the page, beside the reason.
-            fields = problem.fields or {"act": problem.message}
-            return _page(services, number, fields, kind=kind), problem.status
-        flash(_("已保存"), "saved")
-        return _to(number)
+    _acts(pages, services)
 
     if services.may_add_files:
 
         @pages.post("/cases/<number>/photos")
-        @allow("agent", "township")
+        @allow("agent", "township", "head")
         def add_photo(number: str) -> Response:
             services.add_file(number, current_user(), checked_upload(request))
             flash(_("已保存"), "saved")
@@ -109,6 +120,65 @@ def case_pages(services: CaseServices) -> Blueprint:
 
     add_papers(pages, services)
     return pages
+
+
+def _acts(pages: Blueprint, services: CaseServices) -> None:
+    """The routes by which a person acts on a case: the act's form, the second look, the act."""
+
+    @pages.get("/cases/<number>/acts/<kind>")
+    @allow(*HANDLERS)
+    def act_page(number: str, kind: str) -> str:
+        sight, row = _sight(services, number, kind)
+        known = {name: value for name, value in request.args.items() if name != "repairs"}
+        repaired = _repaired(sight, request.args.get("repairs", ""))
+        value = acts.shown(sight, kind, repaired.get("data", {})) | known
+        if not any(offer.kind == kind for offer in acts.offers(sight)):
+            # The link may be older than the case: it says why, and leads back.
+            acts.check(sight, kind, value)
+        value = acts.with_the_only_choice(acts.form_of(sight, kind), value)
+        return _act_page(sight, row, kind, value, {}, repairs=repaired.get("_id", ""))
+
+    @pages.post("/cases/<number>/acts/<kind>")
+    @allow(*HANDLERS)
+    def act(number: str, kind: str) -> Response | tuple[str, int] | str:
+        user = current_user()
+        sight, row = _sight(services, number, kind)
+        if row_asked(request.form):
+            return _typed_page(sight, row, kind, {})
+        try:
+            data = _said(sight, kind)
+            services.desk.write(number, acts.acts_of(kind, data), services.person_of(user))
+        except Problem as problem:
+            if problem.status not in (409, 422):
+                raise
+            return _typed_page(sight, row, kind, problem.fields or {"act": problem.message}), problem.status
+        flash(_("已保存"), "saved")
+        return _to(number)
+
+    @pages.post("/cases/<number>/acts/<kind>/check")
+    @allow("agent", "township", "head", "reviewer")
+    def check(number: str, kind: str) -> tuple[str, int] | str:
+        sight, row = _sight(services, number, kind)
+        if row_asked(request.form) or request.form.get("do") == "again":
+            return _typed_page(sight, row, kind, {})
+        try:
+            acts.check(sight, kind, _said(sight, kind))
+        except Problem as problem:
+            if problem.status not in (409, 422):
+                raise
+            return _typed_page(sight, row, kind, problem.fields or {"act": problem.message}), problem.status
+        return render_template(
+            "cases/check.html",
+            row=row,
+            case=sight.case,
+            kind=kind,
+            title=acts.title_of(kind),
+            button=acts.button_of(kind),
+            sentence=acts.CHECKED.get(kind, ""),
+            facts=acts.in_words(acts.form_of(sight, kind), request.form),
+            photos=_photos(services, sight.case),
+            typed=[(name, value) for name, value in request.form.items(multi=True) if name not in ("csrf", "do")],
+        )
 
 
 def _page(
@@ -122,13 +192,18 @@ def _page(
     events = services.events_in_order(whole)
     case = whole if revealed else masked_case(whole, schema)
     services.note(user, "revealed" if revealed else "opened", number, durable=revealed)
+    sight = Sight(services, user, whole)
+    offered = acts.offers(sight)
+    main = acts.next_act(whole, offered)
+    possible = frozenset(offer.kind for offer in offered)
+    typed = request.form if request.method == "POST" else {}
     return render_template(
         "cases/show.html",
         row=row,
         case=case,
         terms=case["item"],
+        **_standing(services, case, events),
         hidden=None if revealed else case["fields"] != whole["fields"] or case["contested"] != whole["contested"],
-        state=state_in_words(case),
         station=services.station_name(row.station),
         road=tell(
             events if revealed else [masked_event(event, schema) for event in events],
@@ -137,35 +212,172 @@ def _page(
             schema,
         ),
         form=form_rows(schema, case["fields"].get("form") or {}),
-        people=people_rows(case["fields"]),
+        people=[*people_rows(case["fields"]), *proxies_told(case)],
         situation=situation_rows(item, case["fields"]),
         paper_in_words=paper_in_words,
         again=services.again(number) if services.again is not None else None,
-        photos=_photos(services, case),
+        material_names={material["id"]: material["name"] for material in case["materials"]},
+        steps=steps_told(case, _today(services), services.station_name),
+        chart=_chart(case),
+        aside=_aside(case, events, possible, services),
         here=services.casebook.chunks_present(number),
         material_states=MATERIAL_STATES,
-        possible=_possible(services, user, case),
+        possible=possible,
+        main=main,
+        main_form=_main_form(sight, main, typed if main is not None and kind == main.kind else None),
+        button_of=acts.button_of,
+        checked=acts.CHECKED,
+        groups=acts.grouped(offered, main),
         settleable=settleable(services, user, case),
         points={point["id"]: tell_point(point, schema) for point in case["contested"]},
-        correctable={path: title for path, title in CORRECTABLE.items() if can_set(case["fields"], path)},
+        correctable=acts.correctable(case, schema),
         field_title=lambda path: field_in_words(path, schema),
         station_name=services.station_name,
         problems=dict(problems),
-        typed=request.form if request.method == "POST" else {},
+        typed=typed,
         tried=kind,
         open=row.state in OPEN_STATES,
         may_add_files=services.may_add_files and row.state in OPEN_STATES,
     )
 
 
+def _standing(services: CaseServices, case: Case, events: list[Document]) -> dict[str, Any]:
+    """How the case stands now, in words: the part of the page that renews itself."""
+    return {
+        "state": state_in_words(case),
+        "since": since(case, events),
+        "deadlines": deadlines_told(case, _today(services)),
+        "photos": _photos(services, case),
+    }
+
+
+def _sight(services: CaseServices, number: str, kind: str) -> tuple[Sight, CaseRow]:
+    """The case as the signed-in user sees it. Raises `Problem` 404 for an act that has no form."""
+    user = current_user()
+    row, case = services.visible(number, user)
+    # A contested point has its form on the case's own page, and is sent here like any other act.
+    elsewhere = acts.ELSEWHERE - ({"settled"} if request.endpoint == "cases.act" else set())
+    if kind != acts.FINISH and (kind not in TRANSITIONS or kind in elsewhere):
+        raise Problem(404, "unknown_kind", "没有这种操作，请从页面上的按钮里选。")
+    services.note_refresh(user, "opened", number)
+    return Sight(services, user, case), row
+
+
+def _act_page(
+    sight: Sight,
+    row: CaseRow,
+    kind: str,
+    value: Mapping[str, Any],
+    problems: Mapping[str, str],
+    *,
+    repairs: str = "",
+    add_to: str | None = None,
+) -> str:
+    schema = acts.form_of(sight, kind)
+    return render_template(
+        "cases/act.html",
+        row=row,
+        case=sight.case,
+        kind=kind,
+        title=acts.title_of(kind),
+        button=acts.button_of(kind),
+        asks=kind in acts.CHECKED,
+        rule=TRANSITIONS.get(kind),
+        form=lay_out(schema, value, prefix="", add_to=add_to),
+        problems=dict(problems),
+        repairs=repairs,
+        photos=_photos(sight.services, sight.case),
+        state=state_in_words(sight.case),
+    )
+
+
+def _typed_page(sight: Sight, row: CaseRow, kind: str, problems: Mapping[str, str]) -> str:
+    """The page from which this was sent, with what was typed and the reasons beside it."""
+    if kind in ("settled", "field_corrected"):
+        return _page(sight.services, row.number, problems, kind)
+    schema = acts.form_of(sight, kind)
+    told = acts.where_typed(kind, schema, request.form, problems) if problems else {}
+    main = acts.next_act(sight.case, acts.offers(sight))
+    if main is not None and main.kind == kind and not request.form.get("repairs") and not row_asked(request.form):
+        return _page(sight.services, row.number, told, kind)
+    return _act_page(
+        sight,
+        row,
+        kind,
+        read_form(schema, request.form, prefix=""),
+        told,
+        repairs=request.form.get("repairs", ""),
+        add_to=row_to_add(request.form),
+    )
+
+
+def _main_form(sight: Sight, main: Offer | None, typed: Any) -> list[Any]:
+    if main is None:
+        return []
+    schema = acts.form_of(sight, main.kind)
+    if typed is not None:
+        return lay_out(schema, read_form(schema, typed, prefix=""), prefix="")
+    known = acts.shown(sight, main.kind, {}) | dict(main.known)
+    return lay_out(schema, acts.with_the_only_choice(schema, known), prefix="")
+
+
+def _repaired(sight: Sight, event: str) -> Document:
+    """The record that does not count and is to be done anew; empty when none is meant."""
+    aside = {record["id"] for record in sight.case["quarantined"]}
+    found = (one for one in sight.services.events_in_order(sight.case) if one["_id"] == event and event in aside)
+    return next((one for one in found if isinstance(one.get("data"), dict)), {})
+
+
+def _aside(
+    case: Case, events: list[Document], possible: frozenset[str], services: CaseServices
+) -> list[dict[str, Any]]:
+    """The records that do not count: what each was, why not, and what this user can do about it."""
+    by_id = {event["_id"]: event for event in events}
+    told = []
+    for record in case["quarantined"]:
+        event = by_id.get(record["id"], {})
+        kind = str(event.get("kind", ""))
+        row = TRANSITIONS.get(kind)
+        by = event.get("by")
+        told.append(
+            {
+                "id": record["id"],
+                "kind": kind,
+                "title": row.title if row is not None else _("看不懂的记录"),
+                "who": f"{services.station_name(str(event.get('station', '')))} · "
+                f"{by.get('name', '') if isinstance(by, dict) else ''}",
+                "at": event_time(event),
+                "reason": record["reason"],
+                "repaired": record["repaired"] is not None,
+                "again": record["repaired"] is None and kind in possible,
+                "admissible": "admitted" in possible and record["code"] in ADMISSIBLE,
+            }
+        )
+    return told
+
+
+def _chart(case: Case) -> Markup | None:
+    flow = case["item"].get("flow") if case["item"] is not None else None
+    if not flow or not flow["steps"]:
+        return None
+    states = {step["id"]: step["state"] for step in case["steps"]}
+    drawn = flowchart(
+        {**flow, "steps": [step for step in flow["steps"] if states.get(step["id"]) != NOT_APPLICABLE]},
+        states,
+        accepted=case["state"] not in UNACCEPTED_STATES and case["deadlines"]["accepted_at"] is not None,
+        ended=case["decision"] is not None or case["ended"] is not None,
+        title=_("办理流程图"),
+    )
+    return Markup(drawn)  # noqa: S704 - flowchart escapes every text
+
+
+def _today(services: CaseServices) -> date:
+    return services.now().astimezone(CHINA).date()
+
+
 def _in_words(services: CaseServices, contest: Contest) -> PointTold:
     schema = (services.item(contest.row.item) or {}).get("form", {})
     return tell_point(masked_point(contest.point, schema), schema)
-
-
-def _possible(services: CaseServices, user: User, case: Case) -> frozenset[str]:
-    """The acts that this user may do to the case as it stands: only those have a form on the page."""
-    return frozenset(kind for kind in ("decided", "withdrawn", "field_corrected") if services.may(kind, user, case))
 
 
 def _photos(services: CaseServices, case: Case) -> tuple[int, int]:
@@ -175,21 +387,32 @@ def _photos(services: CaseServices, case: Case) -> tuple[int, int]:
     return len(files), sum(1 for file in files if set(file["chunks"]) <= present)
 
 
-def _said(kind: str, form: Mapping[str, str]) -> dict[str, Any]:
+def _said(sight: Sight, kind: str) -> dict[str, Any]:
     """What the page's form for this act says, as the event's data."""
+    form = request.form
     match kind:
-        case "decided":
-            return {"outcome": form.get("outcome", ""), "reason": form.get("reason", "").strip()}
-        case "withdrawn":
-            return {"reason": form.get("reason", "").strip()}
         case "field_corrected":
-            said = {"path": form.get("path", ""), "value": form.get("value", "").strip()}
-            return said | ({"reason": form["reason"].strip()} if form.get("reason", "").strip() else {})
+            return _corrected(sight, form)
         case "settled":
             said = {name: form.get(name, "").strip() for name in ("point", "value", "reason")}
             return said | ({"value": form.get("another", "").strip()} if said["value"] == "another" else {})
         case _:
-            raise Problem(404, "unknown_kind", "没有这种操作，请从页面上的按钮里选。")
+            return acts.said(kind, acts.form_of(sight, kind), form)
+
+
+def _corrected(sight: Sight, form: Mapping[str, str]) -> dict[str, Any]:
+    """A field put right: the value is read as the form itself would read it, 350 元 as 分."""
+    path, text = form.get("path", ""), form.get("value", "").strip()
+    item = sight.services.item(sight.case["item"]["item"]) if sight.case["item"] is not None else None
+    part = field_part(path, (item or {}).get("form", {}))
+    if kind_of(part) in ("yesno", "check"):
+        value: Any = {"是": True, "否": False}.get(text, text)
+    else:
+        options = {str(title): option for option, title in part.get("x-titles", {}).items()}
+        typed = MultiDict({"value": options.get(text, text)})
+        value = read_form({"properties": {"value": part}}, typed, prefix="").get("value", text)
+    said = {"path": path, "value": value}
+    return said | ({"reason": form["reason"].strip()} if form.get("reason", "").strip() else {})
 
 
 def _to(number: str) -> Response:

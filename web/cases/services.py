@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from casework.canonical import Document
 from casework.case import Case, CaseFile
-from casework.rights import may
+from casework.rights import Refusal, may
 from casework.times import parse_rfc3339, rfc3339
 from web.cases.casebook import Casebook, CaseRow, Scope
 from web.cases.desk import Desk, Person
@@ -32,6 +32,8 @@ class CaseServices:
     may_add_files: bool
     # Raises `Problem` while nobody knows what day it is: a paper that bears a date must bear the right one.
     ready_to_print: Callable[[], None] = lambda: None
+    # The county's departments that the catalogue names, for a case to be forwarded to.
+    departments: Callable[[], list[str]] = list
     # Where another case begins for the person of this one; none where no cases are taken in.
     again: Callable[[str], str] | None = None
     # The county's own words for a paper; None where the default ones stand.
@@ -69,11 +71,15 @@ class CaseServices:
         if not self.desk.audit.has(user.username, act, number, since=session_began()):
             self.note(user, act, number)
 
-    def may(self, kind: str, user: User, case: Case) -> bool:
+    def may(self, kind: str, user: User, case: Case, data: Mapping[str, Any] | None = None) -> bool:
         """Whether this user may do this to the case as it stands."""
+        return self.refusal(kind, user, case, data) is None
+
+    def refusal(self, kind: str, user: User, case: Case, data: Mapping[str, Any] | None = None) -> Refusal | None:
+        """Why this user may not do this to the case as it stands; None when they may."""
         person = self.person_of(user)
         desk = self.desk
-        refusal = may(
+        return may(
             kind,
             person.role,
             desk.kind,
@@ -81,8 +87,8 @@ class CaseServices:
             station=desk.station,
             register=desk.register(),
             department=person.department,
+            data=data,
         )
-        return refusal is None
 
     def add_file(self, number: str, user: User, upload: Upload) -> None:
         """One photo or PDF to a material of a case that this user may see."""
@@ -108,6 +114,30 @@ def event_time(event: Document) -> str | None:
         return None
 
 
+def departments_of(items: Iterable[Document]) -> list[str]:
+    """The county's departments that these items name: who decides, and whose steps there are."""
+    named = {item["decides"]["department"] for item in items if item["decides"]["level"] == "county"}
+    return sorted(named)
+
+
+_TOLD = (
+    *(
+        "corrections",
+        "suspensions",
+        "extensions",
+        "ended",
+        "delivery",
+        "rating",
+        "fees",
+        "papers",
+        "proxies",
+        "forwards",
+    ),
+    *("handovers", "papers_at", "handler", "parts", "filing"),
+)
+"""What a case tells beside its state, as it is folded."""
+
+
 def case_for_api(services: CaseServices, row: CaseRow, case: Case) -> dict[str, Any]:
     """`GET cases/NUMBER`, as the API promises it."""
     return {
@@ -119,8 +149,14 @@ def case_for_api(services: CaseServices, row: CaseRow, case: Case) -> dict[str, 
         "accepted_at": row.accepted_at,
         "due_on": row.due_on,
         "held_by_county_at": row.held_by_county_at,
-        "current": {"state": case["state"], "fields": case["fields"], "deadlines": case["deadlines"]},
+        "current": {
+            "state": case["state"],
+            "fields": case["fields"],
+            "deadlines": case["deadlines"],
+            "steps": case["steps"],
+        },
         "decision": case["decision"],
+        **{name: case[name] for name in _TOLD},  # type: ignore[literal-required]
         "events": [
             {
                 "id": event["_id"],
