@@ -143,7 +143,7 @@ def test_a_row_has_what_lists_show_of_clocks_papers_and_steps(village: Place) ->
     case = village.casebook.case(village.take_in())
     assert case is not None
     plain = columns_of(case["number"], case)
-    assert (plain["handler"], plain["stopped"], plain["papers_at"], plain["steps_open"]) == ("", 0, "", "")
+    assert (plain["handler"], plain["stopped"], plain["papers_at"], plain["steps_open"]) == (TOWNSHIP, 0, "", "")
     assert (plain["legal_on"], plain["answer_by"]) == (None, None)
     later: dict[str, Any] = {
         **case,
