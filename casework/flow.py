@@ -9,7 +9,7 @@ from typing import Any
 
 from casework import schemas
 from casework.conditions import applies
-from casework.documents.document_type import nullable, shape, text
+from casework.schemas import nullable, shape, text
 
 Flow = Mapping[str, Any]
 Step = Mapping[str, Any]

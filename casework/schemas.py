@@ -20,6 +20,35 @@ CHECKS: dict[str, Check] = {}
 name.
 """
 
+
+def text(pattern: str | None = None, *, most: int | None = None) -> dict[str, Any]:
+    """The schema of a text: the whole of it matches `pattern`, and it has at most `most` characters."""
+    schema: dict[str, Any] = {"type": "string"}
+    if pattern is not None:
+        schema["pattern"] = f"^{pattern}$"
+    if most is not None:
+        schema["maxLength"] = most
+    return schema
+
+
+def nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def shape(properties: dict[str, Any], *, optional: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """An object schema that requires all of `properties` but the optional ones, and lets unknown ones pass.
+
+    Unknown fields pass because a newer station writes them and an older one must carry them (design.md; the
+    same habit as TUF's ADR 8).
+    """
+    return {
+        "type": "object",
+        "required": [name for name in properties if name not in optional],
+        "properties": properties,
+    }
+
+
 _TYPE_SENTENCES = {
     "string": "请填文字。",
     "integer": "请填整数，不带小数和单位。",

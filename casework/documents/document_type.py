@@ -9,6 +9,9 @@ from typing import Any
 
 from casework import schemas
 from casework.canonical import Document
+from casework.schemas import nullable, shape, text
+
+__all__ = ["nullable", "shape", "text"]
 
 CODE12 = r"[0-9]{12}"
 HLC = r"[0-9]{13}-[0-9a-f]{4}-[0-9]{12}"
@@ -19,36 +22,8 @@ KEY_ID = r"[0-9]{12}:[1-9][0-9]{0,8}"
 SIGNATURE = r"[A-Za-z0-9_-]{86}"
 
 
-def text(pattern: str | None = None, *, most: int | None = None) -> dict[str, Any]:
-    """The schema of a text: the whole of it matches `pattern`, and it has at most `most` characters."""
-    schema: dict[str, Any] = {"type": "string"}
-    if pattern is not None:
-        schema["pattern"] = f"^{pattern}$"
-    if most is not None:
-        schema["maxLength"] = most
-    return schema
-
-
-def nullable(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema, or null."""
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
 SIGNED = {"key": text(KEY_ID), "sig": text(SIGNATURE)}
 """The two properties of a signed document."""
-
-
-def shape(properties: dict[str, Any], *, optional: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """An object schema that requires all of `properties` but the optional ones, and lets unknown ones pass.
-
-    Unknown fields pass because a newer station writes them and an older one must carry them (design.md; the
-    same habit as TUF's ADR 8).
-    """
-    return {
-        "type": "object",
-        "required": [name for name in properties if name not in optional],
-        "properties": properties,
-    }
 
 
 @dataclass(frozen=True)

@@ -335,7 +335,7 @@ def test_what_is_not_there_is_a_404(caller: Caller, body: Body) -> None:
         ({"kind": "withdrawn", "data": {}}, 422),
         ({"kind": "withdrawn", "data": {"reason": 0.5}}, 422),
         ({"kind": "withdrawn", "data": {"reason": "x", "n": 2**60}}, 422),
-        ({"kind": "received", "data": {}}, 422),
+        ({"kind": "received", "data": {}}, 409),
         ({"kind": "material_added", "data": {"material": "m01"}}, 422),
         ({"kind": "clock_corrected", "data": {"events": [], "offset": 0, "how": "x"}}, 422),
         ({"kind": "field_corrected", "data": {"path": "applicant.phone", "value": "12"}}, 422),

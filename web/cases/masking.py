@@ -71,6 +71,8 @@ def masked_event(event: Document, schema: Mapping[str, Any]) -> Document:
     data = event.get("data")
     if not isinstance(data, dict):
         return event
-    if event.get("kind") != "field_corrected" or "value" not in data:
+    if event.get("kind") == "proxy_appointed":
         return {**event, "data": masked(data)}
+    if event.get("kind") != "field_corrected" or "value" not in data:
+        return event
     return {**event, "data": {**data, "value": masked_at(str(data.get("path", "")), data["value"], schema)}}

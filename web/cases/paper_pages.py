@@ -30,7 +30,7 @@ from casework.papers import (
     who_does,
 )
 from casework.rights import Actor
-from web.cases.api import EVERYBODY, HANDLERS
+from web.cases.api import EVERYBODY
 from web.cases.casebook import CaseRow
 from web.cases.desk import Act
 from web.cases.services import CaseServices
@@ -105,6 +105,10 @@ def sample_sheet(kind: PaperKind, words: Mapping[str, Any], place: str) -> Sheet
     )
 
 
+ISSUERS = ("agent", "township", "head", "reviewer")
+"""Roles that may hand out a paper somewhere; which and where is `casework.papers.may_issue`."""
+
+
 def add_papers(pages: Blueprint, services: CaseServices) -> None:
     """Hang the papers' addresses into the case pages, and `paper_list` for the section 文书 into their templates."""
 
@@ -134,7 +138,7 @@ def add_papers(pages: Blueprint, services: CaseServices) -> None:
         )
 
     @pages.post("/cases/<number>/papers/<paper>")
-    @allow(*HANDLERS)
+    @allow(*ISSUERS)
     def issue(number: str, paper: str) -> Response:
         user = current_user()
         _row, case = services.visible(number, user)

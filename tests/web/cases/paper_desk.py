@@ -71,6 +71,7 @@ class PaperDesk:
                 version="1.2.3",
                 log_folder=None,
                 alive=dict,
+                audit=self.place.desk.audit,
             ),
         )
         services = CaseServices(

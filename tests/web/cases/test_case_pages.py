@@ -346,6 +346,16 @@ def test_papers_and_where_they_are(land: Land) -> None:
     assert "和凭证不一样" in told
 
 
+def test_a_proxy_is_told_without_the_whole_of_their_numbers(land: Land) -> None:
+    number = land.take_in()
+    power = {"matters": "递交材料", "authority": "代为提交", "signed": "signature"}
+    land.wang.do(number, "proxy_appointed", name="李某某", phone="13000000009", id_number="600000196001010016", **power)
+    told = land.wang.get(f"/cases/{number}")
+    assert "李某某，130****0009，递交材料，代为提交" in words(told)
+    assert "13000000009" not in told
+    assert "600000196001010016" not in told
+
+
 def test_a_case_is_forwarded_by_name(plain_land: Land) -> None:
     number = plain_land.take_in(accepted=True)
     form = plain_land.he.get(f"/cases/{number}/acts/forwarded")
