@@ -22,6 +22,7 @@ from sync.store import Databases, Store
 from web.audit import AuditLog
 from web.cases.casebook import Casebook
 from web.cases.desk import Desk, Reading
+from web.cases.enquiries import Enquiries
 from web.localfile import LocalFile
 
 # A commit of this process announces itself; those of others are seen on the files, so often.
@@ -85,6 +86,13 @@ class Centre(County):
             register=self.register,
             clock=self.clock,
             audit=self.audit,
+            item=lambda code: self.catalogue.get(f"item:{code}"),
+        )
+        self.enquiries = Enquiries(
+            folder.path / "enquiries.sqlite3",
+            stores=self.case_stores,
+            store=self.databases.existing,
+            register=self.register,
         )
         self.receipts = Receipts(
             county=self.code,
@@ -187,6 +195,7 @@ class Centre(County):
             self._note_touched(touched)
             raise
         self.trail.follow(stations)
+        self.enquiries.follow(stations)
 
     def _follow(self) -> None:
         # A receipt may be due since before this start: the process may have ended between the event and it.
@@ -276,6 +285,7 @@ class Centre(County):
             self._follower.join(2)
         self.casebook.close()
         self.trail.close()
+        self.enquiries.close()
         self.audit.close()
         self.databases.close()
         self.local.close()

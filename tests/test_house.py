@@ -90,6 +90,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     agent.send(
         f"/cases/{pictured}", {"name": "m01", "file": (io.BytesIO(photo()), "a.jpg")}, to=f"/cases/{pictured}/photos"
     )
+    # Its papers are on the way to the township; those of another came there before their records.
+    agent.send("/handover", {"case": [pictured], "to": "河口镇便民服务中心"})
+    for ahead in (agent, clerk, township.agent("wu")):
+        ahead.send("/takeover", {"number": f"LZ-{VILLAGE}-20260901-0001-AAAAA", "do": "note"})
     county.change_draft(SUBSISTENCE, note="下一版")
     carry(village, county, VILLAGE)
     for desk, item in (
@@ -290,6 +294,7 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
         "station": COUNTY,
         "username": "sun",
         "code": VILLAGE,
+        "slip": next(handover["slip"] for case in cases if case for handover in case["handovers"]),
     }
     if app == "county":
         return found

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from casework.canonical import Document
-from casework.documents import account, audit, calendar, chunk, event, item, receipt, register, release, station
+from casework.documents import (
+    account,
+    audit,
+    calendar,
+    chunk,
+    enquiry,
+    event,
+    item,
+    receipt,
+    register,
+    release,
+    station,
+)
 from casework.documents.document_type import DocumentType
 
 TYPES: dict[str, DocumentType] = {
@@ -19,6 +31,7 @@ TYPES: dict[str, DocumentType] = {
         station.TYPE,
         calendar.TYPE,
         audit.TYPE,
+        enquiry.TYPE,
     )
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from casework.transitions import OPEN_STATES
+from node.reminders import reminders
 from node.station import Station
 from web.cases.casebook import CaseRow
 from web.cases.services import CaseServices
@@ -42,6 +43,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             # In whatever state: of a withdrawal and a decision that did not know of one another, one has closed it.
             troubled=station.casebook.troubled(scope),
             shown=SHOWN,
+            reminders=reminders(station, services, user),
             drafts=station.drafts.open_ones(user.username)[:SHOWN],
         )
 

@@ -441,6 +441,28 @@ class Casebook:
         )
         return [_case_row(row) for row in found]
 
+    def whole(
+        self, scope: Scope, *, mentions: str = "", received: tuple[str, str] = ("", ""), states: Sequence[str] = ()
+    ) -> Iterator[tuple[CaseRow, Case]]:
+        """Cases themselves, by number, for what no column tells: registers, slips.
+
+        `mentions` is text of the folded case (canonical names, no spaces between), such as `"slip":"LZ-`: it spares
+        reading the others, and the caller looks closer. `received` are RFC 3339 times, from the first up to the second.
+        """
+        condition, values = scope.condition()
+        if states:
+            names = {f"state{place}": state for place, state in enumerate(states)}
+            condition += f" AND state IN ({', '.join(f':{name}' for name in names)})"
+            values |= names
+        since, until = received
+        condition += " AND (:since = '' OR received_at >= :since) AND (:until = '' OR received_at < :until)"
+        found = self._all(
+            f"SELECT * FROM cases WHERE {condition} AND instr(folded, :mentions) ORDER BY number",  # noqa: S608
+            {**values, "since": since, "until": until, "mentions": mentions},
+        )
+        for row in found:
+            yield _case_row(row), json.loads(row["folded"])
+
     def troubled(self, scope: Scope) -> list[CaseRow]:
         """Cases with a contested point or with a record that is kept aside, those first that were touched last."""
         condition, values = scope.condition()
