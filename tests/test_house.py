@@ -92,10 +92,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     )
     # Its papers are on the way to the township; those of another came there before their records.
     agent.send("/handover", {"case": [pictured], "to": "河口镇便民服务中心"})
+    brought = agent.take_in()
+    agent.send("/handover", {"case": [brought], "to": "民政"})
     for ahead in (agent, clerk, township.agent("wu")):
         ahead.send("/takeover", {"number": f"LZ-{VILLAGE}-20260901-0001-AAAAA", "do": "note"})
     county.change_draft(SUBSISTENCE, note="下一版")
     carry(village, county, VILLAGE)
+    handover = (county.centre.casebook.case(brought) or {})["handovers"][0]["event"]
+    county.centre.desk.write(brought, [Act("taken_over", {"handover": handover, "at": "民政"})], reviewer)
     for desk, item in (
         (agent, OLD_AGE),
         (clerk, OLD_AGE),

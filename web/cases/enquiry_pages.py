@@ -10,7 +10,7 @@ from casework.documents.enquiry import KINDS
 from casework.times import civil_date
 from web.cases.api import EVERYBODY
 from web.cases.enquiries import Enquiries
-from web.cases.proxy_pages import following, month_asked
+from web.cases.proxy_pages import month_asked
 from web.cases.services import CaseServices
 from web.signin import allow
 
@@ -21,8 +21,7 @@ def add_counts(pages: Blueprint, services: CaseServices, enquiries: Enquiries, s
     @pages.get("/enquiries/counts")
     @allow(*EVERYBODY)
     def counts() -> str:
-        today = civil_date(services.now())
-        month = month_asked(today)
+        month = month_asked(civil_date(services.now()))
         found = enquiries.counts(stations, month)
         table: dict[str, dict[str, int]] = {}
         for one in found:
@@ -30,8 +29,6 @@ def add_counts(pages: Blueprint, services: CaseServices, enquiries: Enquiries, s
         return render_template(
             "cases/enquiry_counts.html",
             month=month,
-            before=following(month, -1),
-            after=following(month, 1) if month < f"{today:%Y-%m}" else None,
             kinds=KINDS,
             table=table,
             sums={kind: sum(row.get(kind, 0) for row in table.values()) for kind in KINDS},

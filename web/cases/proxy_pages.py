@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 
 from flask import Blueprint, Response, render_template, request
 
@@ -46,16 +46,10 @@ def month_asked(today: date) -> str:
     )
 
 
-def following(month: str, by: int) -> str:
-    """The month so many after (or before) this one."""
-    count = int(month[:4]) * 12 + int(month[5:]) - 1 + by
-    return f"{count // 12:04d}-{count % 12 + 1:02d}"
-
-
 def span_of(month: str) -> tuple[str, str]:
     """The month at +08:00, as RFC 3339 times: from, and up to."""
     first = date.fromisoformat(f"{month}-01")
-    after = date.fromisoformat(f"{following(month, 1)}-01")
+    after = (first + timedelta(days=31)).replace(day=1)
     begin, end = (rfc3339(datetime.combine(day, time(), CHINA)) for day in (first, after))
     return begin, end
 
@@ -94,8 +88,6 @@ def proxy_pages(services: CaseServices) -> Blueprint:
         return render_template(
             "cases/proxies.html",
             month=month,
-            before=following(month, -1),
-            after=following(month, 1) if month < f"{today:%Y-%m}" else None,
             entries=found,
             totals=totals(found),
             powers=POWER_STATES,
