@@ -39,6 +39,7 @@ _INTAKE = {
             },
         },
         "form": {"type": "object"},
+        "channel": {"type": "string", "description": "counter, home_visit, appointment, after_hours or market_day"},
         "materials": {
             "type": "array",
             "items": {

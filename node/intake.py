@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from casework.canonical import Document
+from casework.channels import CHANNELS
 from casework.documents import chunk
 from casework.flow import accepted_at_the_counter
 from casework.forms import received_materials, tidy_applicant, validate_intake
@@ -58,6 +59,8 @@ class Intake:
         """Problems (must be mended) and warnings (must be seen), by dotted path, without saving anything."""
         item = self._known_item(intake)
         problems, warnings = validate_intake(item, intake, today=self._today())
+        if intake.get("channel", "counter") not in CHANNELS:
+            problems["channel"] = "请选服务方式：" + "、".join(CHANNELS.values()) + "。"
         applicant = intake.get("applicant")
         id_number = applicant.get("id_number") if isinstance(applicant, dict) else None
         if isinstance(id_number, str) and id_number:
@@ -148,6 +151,7 @@ def _received(item: Document, intake: Mapping[str, Any]) -> dict[str, Any]:
         "terms_sig": item["terms_sig"],
         "terms_key": item["terms_key"],
         "applicant": tidy_applicant(intake["applicant"]),
+        "channel": intake.get("channel", "counter"),
         "form": intake.get("form", {}),
         "materials": received_materials(item, intake.get("materials")),
     }

@@ -7,7 +7,7 @@ from casework.documents import type_of
 from casework.documents.enquiry import enquiry_holds
 from provisioning.register import station_database
 from tests.central.county import VILLAGE
-from tests.node.station import OLD_AGE, SmallNode, plain
+from tests.node.station import OLD_AGE, SmallNode, intake, plain
 
 
 def records(node: SmallNode) -> list[dict[str, object]]:
@@ -58,3 +58,11 @@ def test_what_another_hand_signed_is_not_counted(village: SmallNode) -> None:
     village.station.store(station_database(VILLAGE)).save([forged])
     village.station.enquiries.follow()
     assert [one.n for one in village.station.enquiries.counts(None, "2026-09")] == [1]
+
+
+def test_an_intake_says_how_people_were_served(village: SmallNode) -> None:
+    caller, said = village.api(), intake(village.item())
+    opened = caller.post("cases", {**said, "channel": "market_day"}, Idempotency_Key="one")
+    assert opened["current"]["fields"]["channel"] == "market_day"
+    refused = caller.post("cases", {**said, "channel": "by_pigeon"}, expect=422, Idempotency_Key="two")
+    assert set(refused["fields"]) == {"channel"}
