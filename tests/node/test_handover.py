@@ -8,7 +8,7 @@ from random import Random
 from provisioning.register import station_database
 from sync.replicator import replicate
 from tests.central.county import VILLAGE
-from tests.node.station import OLD_AGE, SmallNode, plain
+from tests.node.station import OLD_AGE, SmallNode, intake, plain
 
 NAME = "河口镇便民服务中心"
 
@@ -63,13 +63,15 @@ def test_one_slip_takes_the_papers_of_many_cases_and_the_township_ticks_them(
 
 
 def test_a_paper_that_did_not_come_is_written_down_as_missing(village: SmallNode, township: SmallNode) -> None:
-    number = village.agent().take_in()
+    item = village.item()
+    materials = [{"name": material["name"], "state": "received"} for material in item["materials"][:2]]
+    number = village.api().post("cases", {**intake(item), "materials": materials}, Idempotency_Key="two")["number"]
     slip = bundle(village, [number])
     carry(village, township)
     clerk = township.agent("wu")
     case = township.station.casebook.case(number)
     assert case is not None
-    [paper] = case["handovers"][0]["papers"]
+    paper, lost = case["handovers"][0]["papers"]
     clerk.send(f"/takeover/{slip}", {"do": "save"})
     unchanged = township.station.casebook.case(number)
     assert unchanged is not None
@@ -78,7 +80,7 @@ def test_a_paper_that_did_not_come_is_written_down_as_missing(village: SmallNode
     taken = township.station.casebook.case(number)
     assert taken is not None
     assert taken["handovers"][0]["taken"] is not None
-    assert taken["handovers"][0]["taken"]["missing"] == []
+    assert taken["handovers"][0]["taken"]["missing"] == [lost]
     assert "0009-AAAAA" in taken["handovers"][0]["taken"]["extra"][0]
 
 
