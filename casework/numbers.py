@@ -12,7 +12,12 @@ CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 TAIL_LENGTH = 5
 
+SLIP = "LZ-"
+"""What the number of a slip (流转凭证) begins with."""
+
 _NUMBER = re.compile(rf"^(\d{{12}})-(\d{{8}})-(\d{{4}})-([{CROCKFORD}]{{{TAIL_LENGTH}}})$")
+_SCANNED = re.compile(rf"(1Z-)?(\d{{12}}-\d{{8}}-\d{{4}}-[{CROCKFORD}]{{{TAIL_LENGTH}}})")
+_SHORT = re.compile(rf"^\d{{4}}-[{CROCKFORD}]{{{TAIL_LENGTH}}}$")
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1"})
 
 
@@ -57,6 +62,23 @@ def parse_case_number(text: str) -> CaseNumber:
         raise ValueError(f"not a case number: {text!r}")
     day = found[2]
     return CaseNumber(found[1], date(int(day[:4]), int(day[4:6]), int(day[6:])), int(found[3]), found[4])
+
+
+def slip_number(station: str, on: date, serial: int, random: Random) -> str:
+    """The number of a slip that goes with papers (流转凭证号): `LZ-`, then as a case number, unique in the same way."""
+    return f"{SLIP}{case_number(station, on, serial, random)}"
+
+
+def scanned(text: str) -> str:
+    """What a scanner or a person put in: a slip's number, a case's, or its last two groups; "" when none is in it.
+
+    A receipt's QR code holds an address with the case's number in it.
+    """
+    tidy = text.strip().upper().translate(_MISREAD)
+    found = _SCANNED.search(tidy)
+    if found is not None:
+        return (SLIP if found[1] else "") + found[2]
+    return tidy if _SHORT.match(tidy) else ""
 
 
 def spoken(number: str) -> tuple[str, str]:

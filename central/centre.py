@@ -22,6 +22,7 @@ from sync.store import Databases, Store
 from web.audit import AuditLog
 from web.cases.casebook import Casebook
 from web.cases.desk import Desk, Reading
+from web.cases.enquiries import Enquiries
 from web.localfile import LocalFile
 
 # A commit of this process announces itself; those of others are seen on the files, so often.
@@ -86,6 +87,13 @@ class Centre(County):
             register=self.register,
             clock=self.clock,
             audit=self.audit,
+            item=lambda code: self.catalogue.get(f"item:{code}"),
+        )
+        self.enquiries = Enquiries(
+            folder.path / "enquiries.sqlite3",
+            stores=self.case_stores,
+            store=self.databases.existing,
+            register=self.register,
         )
         self.receipts = Receipts(
             county=self.code,
@@ -194,6 +202,7 @@ class Centre(County):
                 self._note_changed(unfinished, 0)
             self._settle()
             self.trail.follow(here)
+            self.enquiries.follow(here)
         self._settle()
 
     def _settle(self) -> None:
@@ -297,6 +306,7 @@ class Centre(County):
             self._follower.join(2)
         self.casebook.close()
         self.trail.close()
+        self.enquiries.close()
         self.audit.close()
         self.databases.close()
         self.local.close()

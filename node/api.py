@@ -54,6 +54,7 @@ _INTAKE = {
         "happened_at": {"type": "string", "description": "RFC 3339, for a case that was taken in on paper"},
         "number": {"type": "string", "description": "a number that this station reserved for it"},
         "form": {"type": "object"},
+        "channel": {"type": "string", "description": "counter, home_visit, appointment, after_hours or market_day"},
         "materials": {
             "type": "array",
             "items": {

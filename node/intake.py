@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from casework.canonical import Document
+from casework.channels import CHANNELS
 from casework.documents import chunk
 from casework.documents.register import TOWNSHIP, Register
 from casework.flow import accepted_at_the_counter
@@ -66,6 +67,8 @@ class Intake:
         item = self._known_item(intake)
         problems, warnings = validate_intake(item, intake, today=self._today())
         problems.update(self._wrong_here(intake))
+        if intake.get("channel", "counter") not in CHANNELS:
+            problems["channel"] = "请选服务方式：" + "、".join(CHANNELS.values()) + "。"
         applicant = intake.get("applicant")
         id_number = applicant.get("id_number") if isinstance(applicant, dict) else None
         if isinstance(id_number, str) and id_number:
@@ -187,6 +190,7 @@ def _received(item: Document, intake: Mapping[str, Any]) -> dict[str, Any]:
         "terms_sig": item["terms_sig"],
         "terms_key": item["terms_key"],
         "applicant": tidy_person(intake["applicant"]),
+        "channel": intake.get("channel", "counter"),
         "form": facts["form"],
         "materials": received_materials(item, intake.get("materials"), facts),
     }

@@ -20,6 +20,7 @@ from node.audit import Batches
 from node.clock import StationClock
 from node.county_link import CountyLink
 from node.drafts import Drafts
+from node.enquiries import EnquiryDesk
 from node.guides import Catalogue
 from node.intake import Intake
 from node.line import Line, Road
@@ -44,6 +45,7 @@ from sync.write_rules import append_only, county_only, signed_by_county
 from web.audit import USUAL_MONTHS, AuditLog
 from web.cases.casebook import Casebook
 from web.cases.desk import Desk, Person
+from web.cases.enquiries import Enquiries
 from web.localfile import LocalFile
 
 REQUEST_TIMEOUT_S = 20.0
@@ -136,6 +138,22 @@ class Station:
             register=lambda: self._register,
             clock=self.clock.reading,
             audit=self.audit,
+            item=self.catalogue.item,
+        )
+        self.enquiries = Enquiries(
+            folder.path / "enquiries.sqlite3",
+            stores=self.case_stores,
+            store=self.databases.existing,
+            register=lambda: self._register,
+        )
+        self.enquiries.follow()
+        self.enquiry_desk = EnquiryDesk(
+            self.enquiries,
+            station=self.code,
+            home=lambda: self.store(station_database(self.code)),
+            writer=writer,
+            key=lambda: self.key,
+            now=self.now,
         )
         self.reserved = ReservedNumbers(
             self.local,
@@ -253,6 +271,7 @@ class Station:
             if CATALOGUE in names:
                 self._reload_catalogue()
         self.casebook.follow()
+        self.enquiries.follow()
 
     def waiting(self) -> int:
         return self.casebook.waiting()
@@ -315,6 +334,7 @@ class Station:
     def close(self) -> None:
         self.line.stop()
         self.casebook.close()
+        self.enquiries.close()
         self.audit.close()
         self.databases.close()
         self._pool.clear()

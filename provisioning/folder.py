@@ -243,6 +243,8 @@ class StationFolder:
     key_serial: int
     contact_interval_s: int
     display_host: str = "127.0.0.1"
+    # Working days within which the station hands in papers that others decide on (its own rule, 代办材料交接).
+    hand_in_days: int = 3
 
     @classmethod
     def open(cls, path: Path) -> StationFolder:
@@ -261,6 +263,7 @@ class StationFolder:
                 key_serial=int(config["key_serial"]),
                 contact_interval_s=int(config["contact_interval_s"]),
                 display_host=str(config.get("display_host", "127.0.0.1")),
+                hand_in_days=int(config.get("hand_in_days", 3)),
             )
         except (KeyError, ValueError) as error:
             raise HalfMade(f"{path / CONFIG} lacks or garbles {error}.") from None
@@ -282,6 +285,7 @@ class StationFolder:
                 "key_serial": self.key_serial,
                 "contact_interval_s": self.contact_interval_s,
                 "display_host": self.display_host,
+                "hand_in_days": self.hand_in_days,
             },
         )
 

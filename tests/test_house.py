@@ -90,8 +90,16 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     agent.send(
         f"/cases/{pictured}", {"name": "m01", "file": (io.BytesIO(photo()), "a.jpg")}, to=f"/cases/{pictured}/photos"
     )
+    # Its papers are on the way to the township; those of another came there before their records.
+    agent.send("/handover", {"case": [pictured], "to": "河口镇便民服务中心"})
+    brought = agent.take_in()
+    agent.send("/handover", {"case": [brought], "to": "民政"})
+    for ahead in (agent, clerk, township.agent("wu")):
+        ahead.send("/takeover", {"number": f"LZ-{VILLAGE}-20260901-0001-AAAAA", "do": "note"})
     county.change_draft(SUBSISTENCE, note="下一版")
     carry(village, county, VILLAGE)
+    handover = (county.centre.casebook.case(brought) or {})["handovers"][0]["event"]
+    county.centre.desk.write(brought, [Act("taken_over", {"handover": handover, "at": "民政"})], reviewer)
     for desk, item in (
         (agent, OLD_AGE),
         (clerk, OLD_AGE),
@@ -300,6 +308,7 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
         "username": "sun",
         "code": VILLAGE,
         "on": "2026-09-16",
+        "slip": next(handover["slip"] for case in cases if case for handover in case["handovers"]),
     }
     if app == "county":
         return found

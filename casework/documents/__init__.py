@@ -8,6 +8,7 @@ from casework.documents import (
     audit,
     calendar,
     chunk,
+    enquiry,
     event,
     item,
     paper,
@@ -32,6 +33,7 @@ TYPES: dict[str, DocumentType] = {
         calendar.TYPE,
         audit.TYPE,
         paper.TYPE,
+        enquiry.TYPE,
     )
 }
 

@@ -31,7 +31,11 @@ SCHEMA = shape(
 )
 
 
-def _demands(_case: Case | None, data: Mapping[str, Any], _item: Document | None) -> dict[str, str]:
+def _demands(_case: Case | None, data: Mapping[str, Any], item: Document | None) -> dict[str, str]:
+    if item is not None and not item.get("proxy_allowed", True):
+        return {
+            "name": f"{item.get('proxy_reason') or '这个事项必须本人到场'}，不能委托代办。请约本人来办，或申请上门。"
+        }
     wrong = {
         **said(data, "name", "请写明受托人。"),
         **said(data, "authority", "请写明委托的权限，例如“代为提交材料、领取结果”。"),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
@@ -22,6 +19,7 @@ from web.api import whole_number
 from web.audit import LEAST_MONTHS
 from web.cases.services import CaseServices
 from web.signin import allow, current_user
+from web.spreadsheet import csv_lines
 from web.wording import stamp
 
 ON_A_PAGE = 50
@@ -62,7 +60,8 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
     def export() -> Response:
         _said, search = _asked()
         services.note(current_user(), "log_exported", what=f"{centre.trail.count(search)} 条")
-        answer = Response(_csv(centre, search), mimetype="text/csv")
+        rows = (_cells(centre, found) for found in centre.trail.every(search))
+        answer = Response(csv_lines(COLUMNS, rows), mimetype="text/csv")
         answer.headers["Content-Disposition"] = f"attachment; filename=log-{centre.now().astimezone(CHINA):%Y%m%d}.csv"
         return answer
 
@@ -109,14 +108,6 @@ def _midnight(text: str, later: timedelta = timedelta()) -> str:
         return ""
 
 
-def _csv(centre: Centre, search: Search) -> Iterator[str]:
-    # With a mark of its encoding: spreadsheets take it for GBK otherwise.
-    yield "\ufeff"
-    yield _line(COLUMNS)
-    for found in centre.trail.every(search):
-        yield _line(_cells(centre, found))
-
-
 def _cells(centre: Centre, found: Found) -> tuple[str, ...]:
     entry = found.entry
     return (
@@ -132,12 +123,3 @@ def _cells(centre: Centre, found: Found) -> tuple[str, ...]:
         str(found.position),
         "完好" if found.intact else "对不上",
     )
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    out = io.StringIO()
-    # A spreadsheet would carry out a cell that begins like a formula.
-    csv.writer(out).writerow(
-        [f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell for cell in cells]
-    )
-    return out.getvalue()

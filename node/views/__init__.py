@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Flask
 
 from node.station import Station
-from node.views import guides, home, intake, line, numbers
+from node.views import enquiries, guides, handover, home, intake, line, numbers, proxy_register
 from web.cases.services import CaseServices
 
 
 def register(app: Flask, station: Station, services: CaseServices) -> None:
     """Hang every area's pages into the app."""
-    for area in (home, guides, intake, line, numbers):
+    for area in (home, guides, intake, numbers, handover, proxy_register, enquiries, line):
         app.register_blueprint(area.pages(station, services))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
+from node.reminders import reminders
 from node.station import Station
 from web.cases.services import CaseServices
 from web.cases.worklist import worklist
@@ -37,6 +38,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             # In whatever state: of a withdrawal and a decision that did not know of one another, one has closed it.
             troubled=station.casebook.troubled(scope),
             shown=SHOWN,
+            reminders=reminders(station, services, user),
             drafts=station.drafts.open_ones(user.username)[:SHOWN],
             queue=services.person_of(user).role != "agent",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casework.canonical import Document
-from casework.documents import account, audit, chunk, paper, receipt, release, station
+from casework.documents import account, audit, chunk, enquiry, paper, receipt, release, station
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import Hlc, milliseconds, rfc3339
@@ -77,6 +77,19 @@ def documents() -> dict[str, Document]:
                     "seal": "公章",
                 },
             )
+        ),
+        "enquiry": enquiry.compose(
+            station=VILLAGE,
+            at=Hlc(milliseconds(MORNING), 0, VILLAGE),
+            kind="materials",
+            words="",
+            item=None,
+            item_name="",
+            done="answered",
+            channel="market_day",
+            by={"account": "wang", "name": "王某某", "role": "agent", "department": None},
+            key=f"{VILLAGE}:1",
+            sign=sign_as(f"{VILLAGE}:1"),
         ),
     }
 

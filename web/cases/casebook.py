@@ -523,6 +523,31 @@ class Casebook:
         sql, values = listing(scope, Wanted(text=text), LATEST, items=(), limit=limit)
         return [CaseRow.of(row) for row in self._all(sql, values)] if text.strip() else []
 
+    def whole(
+        self, scope: Scope, *, mentions: str = "", received: tuple[str, str] = ("", ""), states: Sequence[str] = ()
+    ) -> Iterator[tuple[CaseRow, Case]]:
+        """Cases themselves, by number, for what no column tells: registers, slips.
+
+        `mentions` is text of the folded case (canonical names, no spaces between), such as `"slip":"LZ-`: it spares
+        reading the others, and the caller looks closer. `received` are RFC 3339 times, from the first up to the second.
+        """
+        condition, values = scope.condition()
+        if states:
+            names = {f"state{place}": state for place, state in enumerate(states)}
+            condition += f" AND state IN ({', '.join(f':{name}' for name in names)})"
+            values |= names
+        since, until = received
+        condition += " AND (:since = '' OR received_at >= :since) AND (:until = '' OR received_at < :until)"
+        values |= {"since": since, "until": until}
+        wanted = f"SELECT number FROM cases WHERE {condition}"  # noqa: S608
+        if mentions:
+            wanted = f"SELECT number FROM folds WHERE number IN ({wanted}) AND instr(folded, :mentions)"  # noqa: S608
+            values["mentions"] = mentions
+        for row in self._rows(f"number IN ({wanted}) ORDER BY number", values):
+            case = self.case(row.number)
+            if case is not None:
+                yield row, case
+
     def troubled(self, scope: Scope) -> list[CaseRow]:
         """Cases with a contested point or with a record that is kept aside, those first that were touched last."""
         condition, values = scope.condition()

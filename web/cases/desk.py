@@ -90,7 +90,10 @@ class Desk:
         register: Callable[[], Register],
         clock: Callable[[], Reading],
         audit: AuditLog,
+        item: Callable[[str], Document | None] = lambda _code: None,
     ) -> None:
+        """`item` gives an item of the catalogue in use by its code; None for one that it has not."""
+        self._item = item
         self.station = station
         self.kind = kind
         self.casebook = casebook
@@ -285,7 +288,8 @@ class Desk:
             if refusal.status == 403:
                 self.audit.note(by, "refused", number if case is not None else None, KINDS[act.kind].title)
             raise Problem(refusal.status, refusal.code, refusal.sentence)
-        problems = KINDS[act.kind].problems(case, data)
+        terms = case["item"] if case is not None else None
+        problems = KINDS[act.kind].problems(case, data, self._item(terms["item"]) if terms is not None else None)
         if problems:
             raise Problem(
                 422,

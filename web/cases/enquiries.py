@@ -1,0 +1,145 @@
+"""The records of the 咨询台, projected from the changes feeds: who took what, counted by station, kind and month."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from casework.canonical import Document
+from casework.documents.enquiry import enquiry_holds
+from casework.documents.register import Register
+from casework.times import Hlc, civil_date, rfc3339
+from sync.checkpoints import number_of
+from sync.store import Store
+from web.localfile import LocalFile
+
+READ_AT_ONCE = 500
+_COLUMNS = {
+    "id": str,
+    "station": str,
+    "at": str,
+    "on_day": str,
+    "kind": str,
+    "words": str,
+    "item_name": str,
+    "done": str,
+    "channel": str,
+    "name": str,
+}
+
+
+@dataclass(frozen=True)
+class Enquiry:
+    """One record as a page shows it: `at` RFC 3339, `on_day` its date at +08:00, `name` who took it."""
+
+    id: str
+    station: str
+    at: str
+    on_day: str
+    kind: str
+    words: str
+    item_name: str
+    done: str
+    channel: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many of a kind a station had in a month."""
+
+    station: str
+    month: str
+    kind: str
+    n: int
+
+
+class Enquiries:
+    """A projection: thrown away, it is built anew from the documents. What its station did not sign is not counted."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        stores: Callable[[], Iterable[Store]],
+        store: Callable[[str], Store | None],
+        register: Callable[[], Register],
+    ) -> None:
+        self._stores = stores
+        self._store = store
+        self._register = register
+        self._lock = threading.Lock()
+        self._file = LocalFile(path)
+        self._file.table("followed", {"db": str, "identity": str, "seq": str}, pk="db")
+        self._file.table("enquiries", _COLUMNS, pk="id")
+        self._file.index("enquiries", "on_day", "station")
+
+    def follow(self, databases: Iterable[str] | None = None) -> None:
+        """Read what is new in these databases, in all of them when not named."""
+        with self._lock:
+            for store in self._stores() if databases is None else map(self._store, databases):
+                if store is not None:
+                    self._follow_one(store)
+
+    def _follow_one(self, store: Store) -> None:
+        known = self._file.row("SELECT identity, seq FROM followed WHERE db = ?", (store.database,))
+        seq: Any = known["seq"] if known is not None and known["identity"] == store.uuid else 0
+        while (number_of(seq) or 0) < store.update_seq:
+            changes = store.changes(seq, limit=READ_AT_ONCE)
+            if not changes.results:
+                break
+            ids = [row.id for row in changes.results if row.id.startswith("enquiry:") and not row.deleted]
+            seq = changes.last_seq
+            with self._file.writing(durable=False) as db:
+                for document in store.read(ids) if ids else []:
+                    if self._counts(document):
+                        _note(db, document)
+                db.execute(
+                    "INSERT OR REPLACE INTO followed (db, identity, seq) VALUES (?, ?, ?)",
+                    (store.database, store.uuid, str(seq)),
+                )
+
+    def _counts(self, document: Document) -> bool:
+        key = self._register().key(str(document.get("key", "")))
+        return key is not None and enquiry_holds(document, key)
+
+    def newest(self, stations: Iterable[str], limit: int = 20) -> list[Enquiry]:
+        names = sorted(stations)
+        rows = self._file.rows(
+            f"SELECT * FROM enquiries WHERE station IN ({', '.join('?' * len(names))}) ORDER BY at DESC LIMIT ?",  # noqa: S608
+            (*names, limit),
+        )
+        return [Enquiry(**row) for row in rows]
+
+    def counts(self, stations: Iterable[str] | None, month: str) -> list[Count]:
+        """By station and kind in this month (2026-09); of every station when none are named."""
+        condition, values = "1", list[str]()
+        if stations is not None:
+            values = sorted(stations)
+            condition = f"station IN ({', '.join('?' * len(values))})"
+        rows = self._file.rows(
+            f"SELECT station, kind, count(*) AS n FROM enquiries WHERE {condition} AND substr(on_day, 1, 7) = ? "  # noqa: S608
+            "GROUP BY station, kind ORDER BY station, kind",
+            (*values, month),
+        )
+        return [Count(row["station"], month, row["kind"], row["n"]) for row in rows]
+
+    def last_stamp(self, station: str) -> str | None:
+        """The greatest logical time of this station's records."""
+        row = self._file.row("SELECT max(id) AS id FROM enquiries WHERE station = ?", (station,))
+        return row["id"].split(":")[2] if row is not None and row["id"] else None
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _note(db: Any, document: Document) -> None:
+    moment = Hlc.parse(document["at"]).moment
+    db.execute(
+        f"INSERT OR REPLACE INTO enquiries ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})",  # noqa: S608
+        (document["_id"], document["station"], rfc3339(moment), civil_date(moment).isoformat(), document["kind"],
+         document["text"], document["item_name"], document["done"], document["channel"], document["by"]["name"]),
+    )  # fmt: skip
