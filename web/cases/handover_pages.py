@@ -78,7 +78,7 @@ def handover_pages(services: CaseServices, handovers: Handovers) -> Blueprint:
             text=text,
             found=handovers.everywhere(user, text),
             station_name=services.station_name,
-            hands_over=bool(set(HANDLERS) & set(user.roles)),
+            hands_over=bool(set(CARRIERS) & set(user.roles)),
         )
 
     _taking_pages(pages, services, handovers)
