@@ -351,4 +351,6 @@ def _out_of_reach(kind: str, title: str, terms: Mapping[str, Any] | None) -> str
         return f"这件不由您{title}。{_whose(kind, terms)}"
     if kind in {"step_started", "step_done"}:
         return "这个环节不由您办，请看流程里写的是谁。"
+    if kind in _SAID_AT_ACCEPTANCE and terms is not None and terms.get("flow") is not None:
+        return f"这个事项由{_ACCEPTING[terms['flow']['accepts']]}受理，不由您{title}。收了件会自动送到那里。"
     return f"这件不是您这里收的，也不由您决定，不能{title}。{_whose(kind, terms)}"

@@ -74,7 +74,9 @@ def done(step: str, **more: str) -> dict[str, Any]:
 
 def test_from_intake_to_filing() -> None:
     life = Life()
-    assert life.asked("accepted", role="agent") is not None, "the township accepts this item"
+    refusal = life.asked("accepted", role="agent")
+    assert refusal is not None
+    assert refusal.sentence == "这个事项由乡镇受理，不由您受理。收了件会自动送到那里。"
     asked = life.act(
         life.township,
         "correction_requested",
