@@ -135,6 +135,10 @@ ROLE_NAMES = {
 """Roles as people say them."""
 
 
+_SAID_AT_ACCEPTANCE = frozenset({"accepted", "correction_requested", "not_accepted"})
+_ACCEPTING = {"counter": "收件的窗口", "township": "乡镇", "county": "县里的部门"}
+
+
 def place_of(number: str, register: Register, *, handled_by: str | None = None) -> Place:
     """The place of a case that has only been taken in. A number that is none is at home nowhere."""
     home = number.partition("-")[0]
