@@ -28,9 +28,7 @@ def someone(browser: Browser) -> Iterator[BrowserContext]:
 def sign_in(person: BrowserContext, place: dict[str, Any], role: str, username: str | None = None) -> Page:
     """`username` where more than one of this role work at the place, such as a county department's reviewers."""
     account = next(
-        account
-        for account in place["accounts"]
-        if account["role"] == role and username in (None, account["username"])
+        account for account in place["accounts"] if account["role"] == role and username in (None, account["username"])
     )
     page = person.new_page()
     page.goto(place["url"])
@@ -71,6 +69,12 @@ def fill_required(page: Page) -> None:
         choice.select_option(index=1)
     for picks in page.locator("#s2 fieldset").all():
         picks.locator("input").first.check()
+
+
+def bring(page: Page, *materials: str) -> None:
+    """Tick these materials as received."""
+    for material in materials:
+        page.locator(f"#s3 label:has([name='materials.{material}'][value=received])").click()
 
 
 def save(page: Page) -> str:
@@ -114,6 +118,8 @@ def print_every_paper(page: Page) -> list[str]:
         if issue.count():
             issue.click()
             expect(page.get_by_role("button", name="再出一份（补打）")).to_be_visible()
+            # It prints itself now; the sheet by itself is what goes to paper.
+            page.goto(address)
         assert pages_of(page.pdf(prefer_css_page_size=True)) == 1, f"{title} fits one page"
         picture(page, f"paper-{title}", whole=True)
     return [title for title, _ in papers]

@@ -7,6 +7,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.stories.browsing import (
     begin_intake,
+    bring,
     do_next,
     fill_applicant,
     picture,
@@ -57,14 +58,9 @@ def test_a_window_finishes_on_the_spot_and_a_village_attests(healed: DemoCounty,
     expect(agent.locator("#line-strip")).to_contain_text("网络中断")
 
 
-def bring(page: Page, *materials: str) -> None:
-    for material in materials:
-        page.locator(f"#s3 label:has([name='materials.{material}'][value=received])").click()
-
-
 def hand_out(page: Page, name: str) -> None:
     page.get_by_label("本人", exact=True).check()
-    page.get_by_label("姓名", exact=True).fill(name)
+    page.locator("[name='to.name']").fill(name)
     page.get_by_label("签字").check()
     do_next(page, "当场办结", "当场办结")
     expect(page.locator("#facts")).to_contain_text("已送达")

@@ -15,6 +15,7 @@ from tests.stories.test_first_light import photo
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("demo")]
 
+
 def test_steps_1_to_5(healed: DemoCounty, person: BrowserContext, tmp_path: Path) -> None:
     village, county = healed.station("village"), healed.layout["county"]
     page = sign_in(person, village, "agent")

@@ -41,7 +41,7 @@ def test_the_applicant_withdraws_while_the_county_grants(healed: DemoCounty, per
     for account in asked:
         until(lambda: account.get(f"cases/{number}")["contested"], 20, "both sides see the point")  # noqa: B023
     agent.reload()
-    expect(agent.locator("main")).to_contain_text("有两个说法")
+    expect(agent.locator("main")).to_contain_text("结果有两个说法，还没定")
     expect(agent.locator("main")).to_contain_text("由有权的人来定")
     expect(agent.get_by_role("button", name="定下来")).to_have_count(0)
     picture(agent, "outcome-village", whole=True)
@@ -55,7 +55,7 @@ def test_the_applicant_withdraws_while_the_county_grants(healed: DemoCounty, per
     agent.reload()
     expect(agent.locator("#facts")).to_contain_text("已撤回")
     expect(agent.locator("main")).to_contain_text("决定还没送到，办事人先撤回了")
-    expect(agent.get_by_text("有两个说法，请定一个")).to_have_count(0)
+    expect(agent.get_by_text("有两个说法，还没定")).to_have_count(0)
     picture(agent, "outcome-settled", whole=True)
     village_says, county_says = (account.get(f"cases/{number}")["current"] for account in asked)
     assert village_says == county_says
