@@ -346,7 +346,7 @@ PLACEHOLDERS: dict[str, Placeholder] = {
     "witness": Placeholder("见证人", "李某某"),
     "recipient": Placeholder("领取人", "张某某"),
     "recipient_is": Placeholder("领取人是谁", "本人"),
-    "proof": Placeholder("凭什么", "签字"),
+    "proof": Placeholder("领取凭据", "签字"),
     "to": Placeholder("交给谁", "河口镇便民服务中心"),
     "slip": Placeholder("流转凭证号", "LZ-20260916-01"),
     "ended": Placeholder("怎么终止的", "撤回"),

@@ -28,7 +28,7 @@ SCHEMA = shape(
                 optional=frozenset({"id_number", "witness"}),
             ),
         },
-        "proof": choice("凭什么", PROOFS),
+        "proof": choice("领取凭据", PROOFS),
         "papers": {"title": "领走的", "type": "array", "items": line("名称"), "maxItems": 40},
     },
     optional=frozenset({"papers"}),

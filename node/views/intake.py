@@ -352,13 +352,16 @@ def _page(
         sections=_sections(problems, item, facts, content),
         doubt=station.clock.doubt(),
         reserved=station.reserved.open_ones(),
-        townships=_other_townships(station),
+        townships=_other_townships(station, item),
         read_aloud=bool(content.get("read_aloud")),
     )
 
 
-def _other_townships(station: Station) -> list[Key]:
-    """Those that can handle a case (同城通办) beside the one that does so unless somebody says otherwise."""
+def _other_townships(station: Station, item: Document) -> list[Key]:
+    """Those that can handle a case (同城通办) beside the one that does so unless somebody says otherwise; none for an
+    item that no township accepts or decides."""
+    if TOWNSHIP not in (item["decides"]["level"], (item.get("flow") or {}).get("accepts")):
+        return []
     usual = station.code if station.kind == TOWNSHIP else station.parent
     return [key for key in station.register.stations() if key.kind == TOWNSHIP and key.station != usual]
 

@@ -55,6 +55,8 @@ def page(village: SmallNode, browser: Browser) -> Iterator[Page]:
 def begin(page: Page, village: SmallNode, name: str) -> None:
     page.goto(f"/guides/{village.item(name)['code']}")
     page.get_by_role("button", name="给这件事收件").click()
+    # A click does not wait for the page that it leads to; a key pressed before its scripts ran would be lost.
+    page.wait_for_url("**/intake/*")
 
 
 def picture(page: Page, name: str) -> None:

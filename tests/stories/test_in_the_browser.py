@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect
 
+from tests.stories.browsing import fill_required, picture, sign_in
 from tests.stories.county import DemoCounty, alive, until
 from tests.stories.test_first_light import photo
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("demo")]
-
-CHROMIUM = "/usr/bin/chromium"
-# Where pictures are kept for looking at (and for the README); none are taken when it is not set.
-SCREENS = os.environ.get("YIZHAN_SCREENS")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def person(browser: Browser) -> Iterator[BrowserContext]:
-    with someone(browser) as context:
-        yield context
-
-
-@contextmanager
-def someone(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1366, "height": 768}, locale="zh-CN")
-    context.set_default_timeout(15_000)
-    yield context
-    context.close()
-
-
-def sign_in(person: BrowserContext, place: dict[str, Any], role: str) -> Page:
-    account = next(account for account in place["accounts"] if account["role"] == role)
-    page = person.new_page()
-    page.goto(place["url"])
-    page.get_by_label("用户名").fill(account["username"])
-    page.get_by_label("密码").fill(account["password"])
-    page.get_by_role("button", name="登录").click()
-    expect(page.get_by_role("button", name="退出")).to_be_visible()
-    return page
-
-
-def picture(page: Page, name: str, *, whole: bool = False) -> None:
-    if SCREENS:
-        Path(SCREENS).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(SCREENS) / f"{name}.png", full_page=whole)
 
 
 def test_steps_1_to_5(healed: DemoCounty, person: BrowserContext, tmp_path: Path) -> None:
@@ -217,16 +170,3 @@ def test_an_intake_needs_no_script(healed: DemoCounty, browser: Browser) -> None
     expect(page.get_by_label("姓名", exact=True)).to_have_value("王五")
     expect(page.locator("[name='form.members.1.name']")).to_be_visible()
     plain.close()
-
-
-def fill_required(page: Page) -> None:
-    """Something that passes in every field of the item's own form."""
-    for area in page.locator("#s2 textarea, #s2 input:not([type=radio]):not([type=checkbox])").all():
-        if area.is_visible() and not area.input_value() and area.get_attribute("readonly") is None:
-            says = area.evaluate("field => field.closest('.field').textContent")
-            number = area.get_attribute("inputmode") in ("numeric", "decimal")
-            area.fill("2026-09-16" if "20260916" in says else "1" if number else "情况属实")
-    for choice in page.locator("#s2 select").all():
-        choice.select_option(index=1)
-    for picks in page.locator("#s2 fieldset").all():
-        picks.locator("input").first.check()

@@ -361,7 +361,10 @@ def in_words(schema: Schema, typed: Typed) -> list[tuple[str, str]]:
 
 
 def acts_of(kind: str, data: Mapping[str, Any]) -> list[Act]:
-    """The events that this makes: one, but for what is finished on the spot."""
+    """The events that this makes: one, but for what is brought with a correction, and what is finished on the spot."""
+    if kind == "corrected":
+        brought = [Act("material_added", {"material": name, "state": "received"}) for name in data.get("brought", [])]
+        return [*brought, Act(kind, {name: value for name, value in data.items() if name != "brought"})]
     if kind != FINISH:
         return [Act(kind, data)]
     decision = {name: data[name] for name in ("reason", "certificate") if name in data}
@@ -378,11 +381,12 @@ def acts_of(kind: str, data: Mapping[str, Any]) -> list[Act]:
 def _finish_form(sight: Sight) -> Schema:
     delivered = copy.deepcopy(KINDS["delivered"].schema["properties"])
     recipient = {**delivered["to"], "required": [], "title": "领取人（当场领走才填）"}
-    properties: dict[str, Any] = {
-        "certificate": {**prose("证明的内容"), "x-hint": "不是证明的不填"},
-        "to": recipient,
-        "proof": choice("凭什么", PROOFS),
-    }
+    certificate = {"certificate": {**prose("证明的内容"), "x-hint": "不是证明的不填"}}
+    handed_out = {"to": recipient, "proof": choice("领取凭据", PROOFS)}
+    terms = sight.case["item"]
+    # A village's own result is mostly words (证明); elsewhere who hands something out comes first.
+    attests = terms is not None and terms["decides"]["level"] == "village"
+    properties: dict[str, Any] = {**certificate, **handed_out} if attests else {**handed_out, **certificate}
     recipient["properties"]["who"] = choice("是谁", RECIPIENTS)
     return {"type": "object", "required": [], "properties": properties}
 
@@ -412,6 +416,27 @@ def _points(value: Mapping[str, Any]) -> list[tuple[str, dict[str, str]]]:
     materials: Mapping[str, str] = value.get("materials") or {}
     named = [(f"materials.{name}", {"material": name, "text": text}) for name, text in materials.items()]
     return [*named, *(("others", {"text": text}) for text in value.get("others") or [])]
+
+
+def _answer(sight: Sight, schema: dict[str, Any]) -> Schema:
+    """What was asked for, to be ticked as it is brought: who stands at the counter does not look for it elsewhere."""
+    asked = {
+        point["material"]: point["text"]
+        for correction in sight.case["corrections"]
+        if correction["answered"] is None
+        for point in correction["points"]
+        if point.get("material")
+    }
+    names = {
+        material["id"]: f"{material['name']}：{asked[material['id']]}"
+        for material in sight.case["materials"]
+        if material["id"] in asked
+    }
+    if names:
+        brought = {"title": "补来了哪些", "type": "array", "items": choice("材料", names), "x-width": "f6"}
+        note = {**schema["properties"]["note"], "x-hint": "没补来的，写明原因"}
+        schema["properties"] = {"brought": brought, "note": note}
+    return schema
 
 
 def _accepted(_sight: Sight, schema: dict[str, Any]) -> Schema:
@@ -531,6 +556,7 @@ def _field(sight: Sight, schema: dict[str, Any]) -> Schema:
 _FORMS: dict[str, Callable[[Sight, dict[str, Any]], Schema]] = {
     "decided": _decision,
     "correction_requested": _correction,
+    "corrected": _answer,
     "accepted": _accepted,
     **{kind: _step(kind) for kind in STEP_ACTS},
     "extended": _extension,

@@ -29,7 +29,7 @@ from web.cases.paper_pages import add_papers
 from web.cases.road import tell
 from web.cases.roles import paper_in_words, people_rows, situation_rows
 from web.cases.services import CaseServices, event_time
-from web.cases.standing import deadlines_told, proxies_told, since, steps_told
+from web.cases.standing import deadlines_told, decider, proxies_told, since, steps_told, turn_of, waits_for
 from web.cases.telling import (
     MATERIAL_STATES,
     PointTold,
@@ -224,6 +224,7 @@ def _page(
         material_states=MATERIAL_STATES,
         possible=possible,
         main=main,
+        waits=waits_for(case, services.station_name) if main is None and not case["contested"] else None,
         main_form=_main_form(sight, main, typed if main is not None and kind == main.kind else None),
         button_of=acts.button_of,
         checked=acts.CHECKED,
@@ -248,6 +249,7 @@ def _standing(services: CaseServices, case: Case, events: list[Document]) -> dic
         "since": since(case, events),
         "deadlines": deadlines_told(case, _today(services)),
         "photos": _photos(services, case),
+        "decider": decider(case, services.station_name),
     }
 
 
@@ -360,7 +362,7 @@ def _chart(case: Case) -> Markup | None:
     flow = case["item"].get("flow") if case["item"] is not None else None
     if not flow or not flow["steps"]:
         return None
-    states = {step["id"]: step["state"] for step in case["steps"]}
+    states = {step["id"]: turn_of(step, case) for step in case["steps"]}
     drawn = flowchart(
         {**flow, "steps": [step for step in flow["steps"] if states.get(step["id"]) != NOT_APPLICABLE]},
         states,

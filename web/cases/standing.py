@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from casework.canonical import Document
-from casework.flow import DONE, NOT_APPLICABLE, SKIPPED, STEP_STATES, step_of
+from casework.flow import DONE, NOT_APPLICABLE, READY, RUNNING, SKIPPED, STEP_STATES, WAITING, step_of
 from casework.kinds.step_done import RESULTS
 from casework.rights import ROLE_NAMES
 from casework.transitions import OPEN_STATES, TRANSITIONS, UNACCEPTED_STATES
@@ -103,6 +103,48 @@ def _standstill_told(case: Mapping[str, Any]) -> Deadline:
     return Deadline("停表", f"{long_day(deadlines['stopped_since'])}起：{words}", note, "is-warn")
 
 
+def turn_of(step: Mapping[str, Any], case: Mapping[str, Any]) -> str:
+    """The state in which a step is shown: before anybody says that the case is accepted, no step's turn has come."""
+    state: str = step["state"]
+    return WAITING if state == READY and case["state"] in UNACCEPTED_STATES else state
+
+
+def decider(case: Mapping[str, Any], station_name: Callable[[str], str]) -> str:
+    """Who decides, by name: of a township's office also which township, which need not be the one above (同城通办)."""
+    if case["item"] is None:
+        return ""
+    decides = case["item"]["decides"]
+    township = decides["level"] == "township"
+    return f"{station_name(case['handler'])}（{decides['office']}）" if township else str(decides["office"])
+
+
+def waits_for(case: Mapping[str, Any], station_name: Callable[[str], str]) -> str | None:
+    """Who is to do what next, for those who are not; None when nothing is to be done any more."""
+    terms = case["item"]
+    if terms is None:
+        return None
+    home, decides = station_name(case["number"].partition("-")[0]), decider(case, station_name)
+    match case["state"]:
+        case "received" | "corrected":
+            accepts: str = (terms.get("flow") or {}).get("accepts", "counter")
+            who = {"counter": home, "township": station_name(case["handler"])}.get(accepts, decides)
+            return f"等{who}答复受理不受理"
+        case "correction":
+            return f"等办事人到{home}补正"
+        case "accepted":
+            now = [step for step in case["steps"] if step["state"] in (READY, RUNNING)]
+            steps = "；".join(f"{_whose_step(step['who'], case, station_name)}办“{step['title']}”" for step in now)
+            return f"等{steps or decides + '作决定'}"
+        case "suspended":
+            return f"等{decides}恢复办理"
+        case "revoked":
+            return f"等{decides}重新决定"
+        case "decided":
+            return f"等办事人到{home}领取结果"
+        case _:
+            return None
+
+
 def steps_told(case: Mapping[str, Any], today: date, station_name: Callable[[str], str]) -> list[StepInWords]:
     """The steps of the flow that apply to this case, stage by stage."""
     flow = case["item"].get("flow") if case["item"] is not None else None
@@ -121,8 +163,9 @@ def steps_told(case: Mapping[str, Any], today: date, station_name: Callable[[str
         told.append(
             StepInWords(
                 title=step["title"],
-                state=step["state"],
-                word=STEP_STATES[step["state"]] + (f"（{day(step['done_on'])}）" if over and step["done_on"] else ""),
+                state=turn_of(step, case),
+                word=STEP_STATES[turn_of(step, case)]
+                + (f"（{day(step['done_on'])}）" if over and step["done_on"] else ""),
                 who=_whose_step(step["who"], case, station_name),
                 due=due + ("（暂定）" if step["provisional"] and due else ""),
                 late=late,
