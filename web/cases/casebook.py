@@ -27,6 +27,7 @@ from casework.fold import Case, fold
 from sync.peer import StorageFull
 from sync.sqlite import no_room, sqlite3
 from sync.store import Store
+from sync.wal import Wal
 from web.cases.lists import (
     DUE,
     LATEST,
@@ -50,7 +51,7 @@ from web.cases.lists import (
 __all__ = ["CaseRow", "Casebook", "Page", "Preview", "Scope", "Wanted"]
 
 # Another number, and the tables are dropped and built anew from the feeds.
-LAYOUT = 4
+LAYOUT = 5
 # So many documents are read, and then committed, at a time: the most that lie in memory, and that an act waits for.
 BATCH = 200
 # So many cases are folded anew at a time.
@@ -90,7 +91,7 @@ CREATE TABLE IF NOT EXISTS cases (
 CREATE INDEX IF NOT EXISTS cases_by_touch ON cases (touched);
 CREATE INDEX IF NOT EXISTS cases_of_state ON cases (state, touched, station, number);
 CREATE INDEX IF NOT EXISTS cases_due ON cases (state, {DUE}, touched);
-CREATE INDEX IF NOT EXISTS cases_of_person ON cases (item, person);
+CREATE INDEX IF NOT EXISTS cases_of_person ON cases (item, person, touched);
 CREATE INDEX IF NOT EXISTS cases_of_anybody ON cases (person, received_at);
 CREATE INDEX IF NOT EXISTS cases_waiting ON cases (waiting) WHERE waiting > 0;
 CREATE INDEX IF NOT EXISTS cases_troubled ON cases (contested) WHERE contested > 0 OR quarantined > 0;
@@ -164,6 +165,7 @@ class Casebook:
         self._lock = threading.RLock()
         self._behind = False
         self._listeners: list[Callable[[set[str]], None]] = []
+        self._wal = Wal(path)
         self._db = self._connect()
         self._lay_out()
         self._read_lock = threading.Lock()
@@ -779,6 +781,7 @@ class Casebook:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
             self._db.commit()
+            self._wal.committed()
         except BaseException as error:
             self._db.rollback()
             if no_room(error):
@@ -793,9 +796,7 @@ class Casebook:
         connection.execute("PRAGMA journal_mode = WAL")
         # A projection can be built anew, so it need not reach the disk before the page is answered.
         connection.execute("PRAGMA synchronous = NORMAL")
-        # An act changes some 45 pages, most of them again and again, and waits for the checkpoint that it sets off:
-        # one in 170, not one in 20.
-        connection.execute("PRAGMA wal_autocheckpoint = 8000")
+        self._wal.attend(connection)
         return connection
 
     def _lay_out(self) -> None:

@@ -15,7 +15,7 @@ from casework.times import CHINA, rfc3339
 from casework.transitions import OPEN_STATES
 from web.cases.casebook import CaseRow, Wanted
 from web.cases.desk import Act
-from web.cases.lists import holder
+from web.cases.lists import SOMEWHERE, holder
 from web.cases.services import CaseServices
 from web.errors import Problem
 from web.localfile import LocalFile
@@ -131,7 +131,7 @@ class Handovers:
         Those that were touched last first, `LONGEST` at most.
         """
         casebook, found = self._services.casebook, list[tuple[CaseRow, dict[Whereabouts, list[str]]]]()
-        wanted = Wanted(states=MOVING, text=text)
+        wanted = Wanted(states=MOVING, text=text, papers_with=SOMEWHERE)
         for row in casebook.page(self._services.scope_of(user), wanted, limit=LONGEST).rows:
             case = casebook.case(row.number)
             if case is not None:

@@ -113,7 +113,7 @@ class Wanted:
 
     `overdue_on`: still open on that day, and promised for an earlier one. `department`: has a part in it. `text`: a
     name or a piece of one, the last signs of a number or a phone, or a piece of an item's name. `papers_with`: who
-    answers for papers of it, as `holder` names them.
+    answers for papers of it, as `holder` names them, or `SOMEWHERE`.
     """
 
     states: Sequence[str] = ()
@@ -261,6 +261,10 @@ def holder(station: str, department: str | None = None) -> str:
     return f"papers:{station}" if department is None else f"papers:{station}:{department}"
 
 
+SOMEWHERE: Final = "papers:"
+"""A case has papers that may still go somewhere, wherever they are."""
+
+
 def words_of_papers(case: Case) -> set[str]:
     """By what a case is found when it is about its papers."""
     found = {slip_word(handover["slip"]) for handover in case["handovers"]}
@@ -270,7 +274,9 @@ def words_of_papers(case: Case) -> set[str]:
         if handover["taken"] is None and handover["to"] != APPLICANT
     }
     if case["state"] in MOVING:
-        kept = [where for where in custody(case).values() if where.kind in (HELD, MISSED)]
+        places = custody(case).values()
+        kept = [where for where in places if where.kind in (HELD, MISSED)]
+        found |= {SOMEWHERE} if places else set()
         found |= {holder(where.station) for where in kept}
         found |= {holder(where.station, where.department) for where in kept if where.department is not None}
     return found
