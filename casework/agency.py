@@ -53,6 +53,17 @@ def agency(case: Case, today: date) -> Agency | None:
     )
 
 
+def power_until(case: Case) -> str | None:
+    """The last day on which the proxy of this case has power; "" where there never was any.
+
+    None where nobody has to see to it: no proxy, one who was ended, or power without an end.
+    """
+    acting = agency(case, date.min)
+    if acting is None or acting.power == ENDED:
+        return None
+    return "" if acting.power == LACKING else acting.until
+
+
 def _state(signed: object, until: str | None, ended: Act | None, today: date) -> str:
     if ended is not None:
         return ENDED

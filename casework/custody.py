@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from casework.calendar import Calendar
 from casework.case import Case, Handover
+from casework.transitions import STATES, UNRECEIVED
 
 APPLICANT = "办事人"
 """Who is given papers back and takes nothing over."""
+
+MOVING = tuple(state for state in STATES if state not in (UNRECEIVED, "delivered", "filed"))
+"""Papers of a case that is with its owner or in the archive go nowhere any more."""
 
 HELD, ON_THE_ROAD, GIVEN_BACK, MISSED = "held", "road", "given", "missed"
 
@@ -79,10 +83,9 @@ class Due:
     at_most: date
 
 
-def hand_in_by(case: Case, calendar: Calendar, days: int = USUAL_DAYS) -> Due | None:
-    """When papers that lie where the case was taken in are to be handed on; None when nothing is to be.
-
-    `days` are working days from receipt, never more than a week. What the village decides itself stays there.
+def waits_for_hand_in(case: Case) -> str | None:
+    """Since which day (of receipt) papers lie where the case was taken in and are to be handed on; None when nothing is
+    to be. What the village decides itself stays there.
     """
     terms, received = case["item"], case["deadlines"]["received_on"]
     home = case["number"].partition("-")[0]
@@ -92,9 +95,22 @@ def hand_in_by(case: Case, calendar: Calendar, days: int = USUAL_DAYS) -> Due | 
         return None
     if not any(where.station == home and where.slip is None for where in custody(case).values()):
         return None
-    start = date.fromisoformat(received)
-    at_most = calendar.add_natural_days(start, MOST_DAYS).on
-    return Due(min(calendar.add_working_days(start, days).on, at_most), at_most)
+    return received
+
+
+def hand_in_by(received_on: date, calendar: Calendar, days: int = USUAL_DAYS) -> Due:
+    """By when papers that were taken in on this day are handed in: `days` working days, never more than a week."""
+    at_most = calendar.add_natural_days(received_on, MOST_DAYS).on
+    return Due(min(calendar.add_working_days(received_on, days).on, at_most), at_most)
+
+
+def last_received(today: date, due: Callable[[date], date]) -> date:
+    """The latest day of receipt of which `due` says that it has come: what came in on it or before should be gone."""
+    # Whatever is received later is due later, and nothing more than some weeks after its receipt.
+    day = today
+    while due(day) > today:
+        day -= timedelta(days=1)
+    return day
 
 
 def _moves(case: Case) -> Iterator[tuple[Any, Handover]]:

@@ -185,17 +185,14 @@ class Line:
         self._text_rests.clear()
         for thread in _THREADS:
             self._wakes[thread].set()
-        # A contact that comes by itself in a moment brings the news of the receipt; another one would only cost.
+        # A contact that comes by itself in a moment brings the news of the receipt, or finds the line again; one more
+        # at each act would only cost.
         if not self._is_soon_in_contact():
             self._wakes["contact"].set()
 
     def _is_soon_in_contact(self) -> bool:
-        status = self.status()
-        return (
-            status.online
-            and status.next_try_at is not None
-            and status.next_try_at - self._now() <= timedelta(seconds=ACTIVE_INTERVAL_S)
-        )
+        next_try_at = self.status().next_try_at
+        return next_try_at is not None and next_try_at - self._now() <= timedelta(seconds=ACTIVE_INTERVAL_S)
 
     def try_now(self, within_s: float) -> LineStatus:
         """Start a contact and a text round at once and wait for their end, at most so long (`POST sync`)."""

@@ -13,6 +13,7 @@ from random import Random
 import urllib3
 
 from casework.calendar import Calendar
+from casework.canonical import canonical
 from casework.documents.register import Register, RegisterRefused
 from casework.signing import document_holds
 from casework.times import parse_rfc3339, rfc3339
@@ -343,7 +344,7 @@ class Station:
 def rule_for(name: str) -> WriteRule | None:
     """The write rule of a database of ours, by its name."""
     if name.startswith("station-"):
-        return append_only()
+        return append_only(canonical=canonical)
     return county_only
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from random import Random
 
+from casework.canonical import canonical
 from casework.documents.register import Register
 from provisioning.folder import CountyFolder
 from provisioning.register import CATALOGUE, FLEET, apply_securities, current_register
@@ -70,7 +71,7 @@ class County:
 
 def county_rule(database: str) -> WriteRule:
     """The write rule of each database of the county's embedded store."""
-    return append_only() if database.startswith("station-") else county_only
+    return append_only(canonical=canonical) if database.startswith("station-") else county_only
 
 
 @contextmanager

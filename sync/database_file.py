@@ -16,6 +16,7 @@ from urllib.parse import quote
 from sync import schema
 from sync.peer import NotFound, PeerError, StorageFull
 from sync.sqlite import no_room, sqlite3
+from sync.wal import Wal
 
 BUSY_TIMEOUT_S: Final = 30.0
 IDLE_READERS: Final = 4
@@ -54,10 +55,12 @@ class DatabaseFile:
         self._readers_lock = threading.Lock()
         # Of a resting file: how it lies on the disk, and its newest sequence.
         self._slept: tuple[tuple[int, ...], int] | None = None
+        self._wal = Wal(path)
         is_new = not path.exists() or path.stat().st_size == 0
         with storage_errors():
             writer = _writer_of(path, "rwc")
             try:
+                self._wal.attend(writer)
                 schema.prepare(writer, random)
             except BaseException:
                 writer.close()
@@ -182,6 +185,7 @@ class DatabaseFile:
                     epoch_began = True
                 yield writer
                 writer.execute("COMMIT")
+                self._wal.committed()
             except BaseException:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
@@ -206,6 +210,7 @@ class DatabaseFile:
             self._slept = None
             # Whoever deleted the file meanwhile must not find an empty one in its place.
             self._writer = _writer_of(self.path, "rw")
+            self._wal.attend(self._writer)
         return self._writer
 
     def rest(self) -> bool:

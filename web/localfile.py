@@ -12,6 +12,7 @@ import sqlite_utils
 
 from sync.peer import StorageFull
 from sync.sqlite import no_room, sqlite3
+from sync.wal import Wal
 
 
 class LocalFile:
@@ -24,6 +25,8 @@ class LocalFile:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA busy_timeout = 5000")
+        self._wal = Wal(path)
+        self._wal.attend(self._connection)
 
     def table(self, name: str, columns: Mapping[str, type], *, pk: str | tuple[str, ...]) -> None:
         """Make the table if it is not there, and add the columns that it lacks."""
@@ -58,6 +61,7 @@ class LocalFile:
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
+                self._wal.committed()
             except BaseException as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")

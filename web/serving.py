@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import socket
@@ -110,6 +111,9 @@ class Server:
 
     def run(self) -> None:
         """Answer requests until SIGTERM or SIGINT; what is being answered is finished first."""
+        # What is here now stays to the end: a collection that looks through all of it would hold up a request.
+        gc.collect()
+        gc.freeze()
         self._server.run()
 
 

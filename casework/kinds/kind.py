@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
+import orjson
+
 from casework import schemas
-from casework.canonical import Document
+from casework.canonical import Document, NotCanonical, canonical
 from casework.case import Act, Case
 from casework.documents.event import By
 from casework.rights import RIGHTS
@@ -63,12 +65,27 @@ class Kind:
     def _validator(self) -> Any:
         return schemas.validator(self.schema)
 
+    @cached_property
+    def _problems_of(self) -> Callable[[bytes], dict[str, str]]:
+        # An act is looked at when it is proposed, when it is previewed and whenever its case is told anew.
+        @lru_cache(maxsize=64)
+        def problems_of(content: bytes) -> dict[str, str]:
+            return schemas.problems(self.schema, orjson.loads(content), compiled=self._validator)
+
+        return problems_of
+
+    def _unlike_schema(self, data: Mapping[str, Any]) -> dict[str, str]:
+        try:
+            content = canonical(dict(data))
+        except NotCanonical:
+            return schemas.problems(self.schema, data, compiled=self._validator)
+        return dict(self._problems_of(content))
+
     def problems(self, case: Case | None, data: Mapping[str, Any], item: Document | None = None) -> dict[str, str]:
         """Dotted path within `data` → sentence for everything that must be mended; empty when the act can be
         written.
         """
-        wrong = schemas.problems(self.schema, data, compiled=self._validator)
-        return wrong or dict(sorted(self.demands(case, data, item).items()))
+        return self._unlike_schema(data) or dict(sorted(self.demands(case, data, item).items()))
 
 
 HAPPENED_AT = {

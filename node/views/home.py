@@ -38,7 +38,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             # In whatever state: of a withdrawal and a decision that did not know of one another, one has closed it.
             troubled=station.casebook.troubled(scope),
             shown=SHOWN,
-            reminders=reminders(station, services, user),
+            reminders=reminders(station, services, user, shown=SHOWN),
             drafts=station.drafts.open_ones(user.username)[:SHOWN],
             queue=services.person_of(user).role != "agent",
         )

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
-from casework.agency import HOLDS, LACKING, RUN_OUT, agency
-from casework.custody import HELD, MISSED, ON_THE_ROAD, answered_for, custody, hand_in_by
+from casework.agency import HOLDS, LACKING, RUN_OUT, agency, power_until
+from casework.custody import (
+    HELD,
+    MISSED,
+    ON_THE_ROAD,
+    answered_for,
+    custody,
+    hand_in_by,
+    last_received,
+    waits_for_hand_in,
+)
 from casework.numbers import scanned
 from tests.casework.county import CALENDAR, TOWNSHIP, VILLAGE, agent, intake_data, read, window
 
@@ -50,13 +59,18 @@ def test_what_a_taker_missed_is_again_for_the_sender_to_find() -> None:
 
 def test_papers_are_due_after_the_stations_own_days_and_a_week_at_most() -> None:
     case = read(agent().write("received", handed_in()))
-    due = hand_in_by(case, CALENDAR, 3)
-    assert due is not None
+    assert waits_for_hand_in(case) == case["deadlines"]["received_on"]
     received = date.fromisoformat(str(case["deadlines"]["received_on"]))
-    assert due.on == CALENDAR.add_working_days(received, 3).on
-    slack = hand_in_by(case, CALENDAR, 30)
-    assert slack is not None
+    assert hand_in_by(received, CALENDAR, 3).on == CALENDAR.add_working_days(received, 3).on
+    slack = hand_in_by(received, CALENDAR, 30)
     assert slack.on == slack.at_most == CALENDAR.add_natural_days(received, 7).on
+
+
+def test_what_was_received_up_to_a_day_is_due_and_nothing_later() -> None:
+    # A Friday, and the eve of a week of holidays: four days of receipt are due on the first working day after it.
+    for today in (date(2026, 9, 18), date(2026, 9, 30), date(2026, 10, 8)):
+        last = last_received(today, lambda day: hand_in_by(day, CALENDAR, 3).on)
+        assert hand_in_by(last, CALENDAR, 3).on <= today < hand_in_by(last + timedelta(days=1), CALENDAR, 3).on
 
 
 def test_a_power_of_attorney_lacks_holds_and_runs_out() -> None:
@@ -65,10 +79,12 @@ def test_a_power_of_attorney_lacks_holds_and_runs_out() -> None:
     case = read(received)
     today = date(2026, 9, 20)
     assert agency(case, today) is None
+    assert power_until(case) is None
     case["fields"]["people"] = {"proxy": {"name": "王某某", "agent": True}}
     lacking = agency(case, today)
     assert lacking is not None
     assert lacking.power == LACKING
+    assert power_until(case) == ""
     power = {"name": "王某某", "matters": ["递材料"], "authority": "代为提交", "from": "2026-09-16",
              "until": "2026-09-20", "signed": "signature"}  # fmt: skip
     case = read(received, pen.write("proxy_appointed", power, seen=[received]))
@@ -77,6 +93,7 @@ def test_a_power_of_attorney_lacks_holds_and_runs_out() -> None:
     assert on_its_last_day.power == HOLDS
     assert after is not None
     assert after.power == RUN_OUT
+    assert power_until(case) == "2026-09-20"
 
 
 def test_a_scanner_reads_a_slip_a_receipts_address_and_the_two_last_groups() -> None:

@@ -27,6 +27,7 @@ from casework.fold import Case, fold
 from sync.peer import StorageFull
 from sync.sqlite import no_room, sqlite3
 from sync.store import Store
+from sync.wal import Wal
 from web.cases.lists import (
     DUE,
     LATEST,
@@ -41,17 +42,22 @@ from web.cases.lists import (
     found_by,
     listing,
     parts_of,
+    road_word,
+    slip_word,
     words_of,
+    words_of_papers,
 )
 
 __all__ = ["CaseRow", "Casebook", "Page", "Preview", "Scope", "Wanted"]
 
 # Another number, and the tables are dropped and built anew from the feeds.
-LAYOUT = 3
+LAYOUT = 5
 # So many documents are read, and then committed, at a time: the most that lie in memory, and that an act waits for.
 BATCH = 200
 # So many cases are folded anew at a time.
 REFOLDED = 50
+# So many cases of one slip, or on the road to one place, are read at most.
+MOST_OF_A_WORD = 500
 # How many documents go by between two words of progress.
 TOLD_EVERY = 10_000
 
@@ -79,15 +85,19 @@ CREATE TABLE IF NOT EXISTS cases (
     number TEXT PRIMARY KEY, item TEXT, item_name TEXT, state TEXT, station TEXT, level TEXT, department TEXT,
     handler TEXT, applicant TEXT, person TEXT, received_at TEXT, accepted_at TEXT, due_on TEXT, legal_on TEXT,
     answer_by TEXT, stopped INTEGER, papers_at TEXT, steps_open TEXT, held_by_county_at TEXT,
+    hand_in_since TEXT, proxied INTEGER, power_until TEXT,
     contested INTEGER, quarantined INTEGER, waiting INTEGER, touched INTEGER
 );
 CREATE INDEX IF NOT EXISTS cases_by_touch ON cases (touched);
 CREATE INDEX IF NOT EXISTS cases_of_state ON cases (state, touched, station, number);
 CREATE INDEX IF NOT EXISTS cases_due ON cases (state, {DUE}, touched);
-CREATE INDEX IF NOT EXISTS cases_of_person ON cases (item, person);
+CREATE INDEX IF NOT EXISTS cases_of_person ON cases (item, person, touched);
 CREATE INDEX IF NOT EXISTS cases_of_anybody ON cases (person, received_at);
 CREATE INDEX IF NOT EXISTS cases_waiting ON cases (waiting) WHERE waiting > 0;
 CREATE INDEX IF NOT EXISTS cases_troubled ON cases (contested) WHERE contested > 0 OR quarantined > 0;
+CREATE INDEX IF NOT EXISTS cases_to_hand_in ON cases (station, hand_in_since) WHERE hand_in_since IS NOT NULL;
+CREATE INDEX IF NOT EXISTS cases_proxied ON cases (received_at) WHERE proxied > 0;
+CREATE INDEX IF NOT EXISTS cases_of_power ON cases (power_until) WHERE power_until IS NOT NULL;
 -- Apart from the rows, so that whoever looks through those need not step over it.
 CREATE TABLE IF NOT EXISTS folds (number TEXT PRIMARY KEY, folded TEXT);
 CREATE TABLE IF NOT EXISTS parts (
@@ -155,6 +165,7 @@ class Casebook:
         self._lock = threading.RLock()
         self._behind = False
         self._listeners: list[Callable[[set[str]], None]] = []
+        self._wal = Wal(path)
         self._db = self._connect()
         self._lay_out()
         self._read_lock = threading.Lock()
@@ -523,30 +534,35 @@ class Casebook:
         sql, values = listing(scope, Wanted(text=text), LATEST, items=(), limit=limit)
         return [CaseRow.of(row) for row in self._all(sql, values)] if text.strip() else []
 
-    def whole(
-        self, scope: Scope, *, mentions: str = "", received: tuple[str, str] = ("", ""), states: Sequence[str] = ()
-    ) -> Iterator[tuple[CaseRow, Case]]:
-        """Cases themselves, by number, for what no column tells: registers, slips.
+    def proxied(self, scope: Scope, *, received: tuple[str, str] = ("", "")) -> Iterator[tuple[CaseRow, Case]]:
+        """The cases that somebody handles for the applicant, in the order in which they were received.
 
-        `mentions` is text of the folded case (canonical names, no spaces between), such as `"slip":"LZ-`: it spares
-        reading the others, and the caller looks closer. `received` are RFC 3339 times, from the first up to the second.
+        `received` are RFC 3339 times, from the first up to the second; "" is no bound.
         """
         condition, values = scope.condition()
-        if states:
-            names = {f"state{place}": state for place, state in enumerate(states)}
-            condition += f" AND state IN ({', '.join(f':{name}' for name in names)})"
-            values |= names
         since, until = received
-        condition += " AND (:since = '' OR received_at >= :since) AND (:until = '' OR received_at < :until)"
-        values |= {"since": since, "until": until}
-        wanted = f"SELECT number FROM cases WHERE {condition}"  # noqa: S608
-        if mentions:
-            wanted = f"SELECT number FROM folds WHERE number IN ({wanted}) AND instr(folded, :mentions)"  # noqa: S608
-            values["mentions"] = mentions
-        for row in self._rows(f"number IN ({wanted}) ORDER BY number", values):
-            case = self.case(row.number)
-            if case is not None:
-                yield row, case
+        wanted = (
+            f"SELECT number FROM cases WHERE proxied > 0 AND received_at >= :since AND received_at < :until "  # noqa: S608
+            f"AND {condition}"
+        )
+        values |= {"since": since, "until": until or "~"}
+        return self._whole(f"number IN ({wanted}) ORDER BY received_at, number", values)
+
+    def to_hand_in(self, station: str, up_to: date, *, limit: int) -> list[CaseRow]:
+        """The cases that this station received up to that day and whose papers still lie there to be handed in."""
+        return self._rows(
+            "station = ? AND hand_in_since <= ? ORDER BY hand_in_since LIMIT ?", (station, up_to.isoformat(), limit)
+        )
+
+    def count_to_hand_in(self, station: str, up_to: date) -> int:
+        sql = "SELECT count(*) AS n FROM cases WHERE station = ? AND hand_in_since <= ?"
+        return int(self._one(sql, (station, up_to.isoformat()))["n"])
+
+    def lacking_power(self, scope: Scope, today: date) -> list[CaseRow]:
+        """The open cases whose proxy has no power of attorney any more, or never had one."""
+        condition, values = scope.condition()
+        wanted = f"SELECT number FROM cases WHERE power_until < :today AND {condition}"  # noqa: S608
+        return self._rows(f"number IN ({wanted}) ORDER BY number", {**values, "today": today.isoformat()})
 
     def troubled(self, scope: Scope) -> list[CaseRow]:
         """Cases with a contested point or with a record that is kept aside, those first that were touched last."""
@@ -557,15 +573,35 @@ class Casebook:
         )
         return self._rows(sql, values)
 
-    def with_slip(self, scope: Scope, slip: str) -> list[Case]:
+    def with_slip(self, scope: Scope, slip: str) -> list[tuple[CaseRow, Case]]:
         """The cases whose papers went on this slip (流转凭证), by number: one slip may go with many."""
+        return list(self._with_word(scope, slip_word(slip)))
+
+    def on_the_road(self, scope: Scope, to: str) -> list[tuple[CaseRow, Case]]:
+        """The cases with papers that were handed over to this place and not taken in yet, by number."""
+        return list(self._with_word(scope, road_word(to)))
+
+    def last_slip(self, beginning: str) -> str | None:
+        """The greatest slip that begins so."""
+        first = slip_word(beginning)
+        word = self._one("SELECT max(word) AS word FROM words WHERE word >= ? AND word < ?", (first, first + "~"))[
+            "word"
+        ]
+        return word.partition(":")[2] if word is not None else None
+
+    def _with_word(self, scope: Scope, word: str) -> Iterator[tuple[CaseRow, Case]]:
         condition, values = scope.condition()
-        found = self._all(
-            "SELECT folded FROM folds WHERE number IN (SELECT number FROM cases WHERE number IN "  # noqa: S608
-            f"(SELECT case_number FROM words WHERE word = :word) AND {condition}) ORDER BY number LIMIT 200",
-            {**values, "word": _slip_word(slip)},
+        wanted = (
+            "SELECT number FROM cases WHERE number IN (SELECT case_number FROM words WHERE word = :word) "  # noqa: S608
+            f"AND {condition}"
         )
-        return [orjson.loads(row["folded"]) for row in found]
+        return self._whole(f"number IN ({wanted}) ORDER BY number LIMIT {MOST_OF_A_WORD}", {**values, "word": word})
+
+    def _whole(self, condition: str, values: Mapping[str, Any]) -> Iterator[tuple[CaseRow, Case]]:
+        for row in self._rows(condition, values):
+            case = self.case(row.number)
+            if case is not None:
+                yield row, case
 
     def counts(self, scope: Scope) -> dict[str, int]:
         """How many cases stand in each state."""
@@ -745,6 +781,7 @@ class Casebook:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
             self._db.commit()
+            self._wal.committed()
         except BaseException as error:
             self._db.rollback()
             if no_room(error):
@@ -759,9 +796,7 @@ class Casebook:
         connection.execute("PRAGMA journal_mode = WAL")
         # A projection can be built anew, so it need not reach the disk before the page is answered.
         connection.execute("PRAGMA synchronous = NORMAL")
-        # An act changes some 45 pages, most of them again and again, and waits for the checkpoint that it sets off:
-        # one in 170, not one in 20.
-        connection.execute("PRAGMA wal_autocheckpoint = 8000")
+        self._wal.attend(connection)
         return connection
 
     def _lay_out(self) -> None:
@@ -783,9 +818,4 @@ def _next_touch(db: sqlite3.Connection) -> int:
 def _words(number: str, case: Case) -> set[str]:
     applicant = case["fields"].get("applicant") or {}
     words = words_of(number, str(applicant.get("name") or ""), str(applicant.get("phone") or ""))
-    return words | {_slip_word(handover["slip"]) for handover in case["handovers"]}
-
-
-def _slip_word(slip: str) -> str:
-    # Nobody says a word with a colon: slips are found only where they are asked for.
-    return f"slip:{slip}"
+    return words | words_of_papers(case)

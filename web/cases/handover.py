@@ -9,19 +9,22 @@ from random import Random
 from typing import Any
 
 from casework.case import Case, Handover
-from casework.custody import APPLICANT, MISSED, Whereabouts, answered_for, custody
+from casework.custody import APPLICANT, MISSED, MOVING, Whereabouts, answered_for, custody
 from casework.numbers import SLIP, scanned, slip_number
 from casework.times import CHINA, rfc3339
-from casework.transitions import STATES, UNRECEIVED
-from web.cases.casebook import CaseRow, Scope
+from casework.transitions import OPEN_STATES
+from web.cases.casebook import CaseRow, Wanted
 from web.cases.desk import Act
+from web.cases.lists import SOMEWHERE, holder
 from web.cases.services import CaseServices
 from web.errors import Problem
 from web.localfile import LocalFile
 from web.signin import User
 
-# Papers of a case that is with its owner or in the archive go nowhere any more.
-MOVING = [state for state in STATES if state not in (UNRECEIVED, "delivered", "filed")]
+LONGEST = 100
+"""So many cases are listed; who looks for others says a piece of their name."""
+
+_ENDED = [state for state in MOVING if state not in OPEN_STATES]
 
 
 @dataclass(frozen=True)
@@ -95,22 +98,43 @@ class Handovers:
         return user.department if self._services.desk.kind == "county" else None
 
     def here(self, user: User, text: str = "") -> list[Here]:
-        """Cases with papers that this place answers for; `text` is part of a name, an item or a number."""
+        """Cases with papers that this place answers for: the open ones by when they are due, then the others.
+
+        `text` is what somebody says of a case. `LONGEST` at most.
+        """
+        casebook, scope = self._services.casebook, self._services.scope_of(user)
+        papers_with = holder(self._services.desk.station, self._department(user))
+        due = Wanted(states=OPEN_STATES, text=text, papers_with=papers_with)
+        rows = casebook.page(scope, due, by_due=True, limit=LONGEST).rows
+        if len(rows) < LONGEST:
+            ended = Wanted(states=_ENDED, text=text, papers_with=papers_with)
+            rows += casebook.page(scope, ended, limit=LONGEST - len(rows)).rows
         found = []
-        # What a paper never did stands nowhere: at home, every case may have some.
-        for row, case in self._services.casebook.whole(self._services.scope_of(user), states=MOVING):
-            papers = answered_for(case, self._services.desk.station, self._department(user))
-            if papers and text.upper() in f"{row.applicant} {row.item_name} {row.number}".upper():
+        for row in rows:
+            case = casebook.case(row.number)
+            if case is not None and (papers := self._answered_for(user, case)):
                 where, names = custody(case), names_of(case)
                 entries = [(paper, names.get(paper, paper), where[paper].kind == MISSED) for paper in papers]
                 found.append(Here(row, case, entries))
         return found
 
+    def papers_here(self, user: User, number: str) -> list[str]:
+        """The papers of this case that this place answers for. Raises `Problem` for one that the user may not see."""
+        return self._answered_for(user, self._services.visible(number, user)[1])
+
+    def _answered_for(self, user: User, case: Case) -> list[str]:
+        return answered_for(case, self._services.desk.station, self._department(user))
+
     def everywhere(self, user: User, text: str = "") -> list[tuple[CaseRow, dict[Whereabouts, list[str]]]]:
-        """Where the papers are of every case that is not with its owner yet: their names by where they are."""
-        found = []
-        for row, case in self._services.casebook.whole(self._services.scope_of(user), states=MOVING):
-            if text.upper() in f"{row.applicant} {row.item_name} {row.number}".upper():
+        """Where the papers are of the cases that are not with their owners yet: their names by where they are.
+
+        Those that were touched last first, `LONGEST` at most.
+        """
+        casebook, found = self._services.casebook, list[tuple[CaseRow, dict[Whereabouts, list[str]]]]()
+        wanted = Wanted(states=MOVING, text=text, papers_with=SOMEWHERE)
+        for row in casebook.page(self._services.scope_of(user), wanted, limit=LONGEST).rows:
+            case = casebook.case(row.number)
+            if case is not None:
                 names, places = names_of(case), dict[Whereabouts, list[str]]()
                 for paper, where in custody(case).items():
                     places.setdefault(where, []).append(names.get(paper, paper))
@@ -138,7 +162,7 @@ class Handovers:
         slip = self._new_slip()
         for number, papers in chosen.items():
             row, case = self._services.visible(number, user)
-            lacking = set(papers) - set(answered_for(case, desk.station, self._department(user)))
+            lacking = set(papers) - set(self._answered_for(user, case))
             data: dict[str, Any] = {"slip": slip, "to": to, "papers": list(papers)} | ({"note": note} if note else {})
             if to != APPLICANT and (to == self.place(user) or to not in self._parts(case)):
                 wrong["to"] = f"{row.applicant}的这件不经过“{to or '（没有选）'}”。请另选，或把这件分开移交。"
@@ -156,23 +180,17 @@ class Handovers:
     def _new_slip(self) -> str:
         on = self._services.desk.reading().corrected.astimezone(CHINA).date()
         day = f"{SLIP}{self._services.desk.station}-{on:%Y%m%d}-"
-        used = [
-            int(handover["slip"][len(day) : len(day) + 4])
-            for _row, case in self._services.casebook.whole(Scope(), mentions=f'"slip":"{day}')
-            for handover in case["handovers"]
-            if handover["slip"].startswith(day)
-        ]
-        return slip_number(self._services.desk.station, on, max(used, default=0) % 9999 + 1, self._random)
+        last = self._services.casebook.last_slip(day)
+        used = int(last[len(day) : len(day) + 4]) if last is not None else 0
+        return slip_number(self._services.desk.station, on, used % 9999 + 1, self._random)
 
     # -- in ------------------------------------------------------------------------------------------------------
 
     def slip(self, user: User, slip: str) -> list[Line]:
         """The cases on a slip that this user may see; none when their records are not here."""
         found = []
-        for case in self._services.casebook.with_slip(self._services.scope_of(user), slip):
-            row, names = self._services.casebook.row(case["number"]), names_of(case)
-            if row is None:
-                continue
+        for row, case in self._services.casebook.with_slip(self._services.scope_of(user), slip):
+            names = names_of(case)
             for handover in case["handovers"]:
                 if handover["slip"] == slip:
                     papers = [(paper, names.get(paper, paper)) for paper in handover["papers"]]
@@ -182,10 +200,9 @@ class Handovers:
     def coming(self, user: User) -> dict[str, list[Line]]:
         """What is on the road to this place, by slip, the longest on its way first."""
         place, found = self.place(user), dict[str, list[Line]]()
-        told = f'"to":{json.dumps(place, ensure_ascii=False)}'
         lines = [
             Line(row, case, handover, [(paper, paper) for paper in handover["papers"]])
-            for row, case in self._services.casebook.whole(self._services.scope_of(user), mentions=told)
+            for row, case in self._services.casebook.on_the_road(self._services.scope_of(user), place)
             for handover in case["handovers"]
             if handover["to"] == place and handover["taken"] is None
         ]

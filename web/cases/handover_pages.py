@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from casework.custody import APPLICANT
 from casework.numbers import SLIP, scanned
 from web.cases.api import EVERYBODY
-from web.cases.handover import Counted, Handovers, Line
+from web.cases.handover import LONGEST, Counted, Handovers, Line
 from web.cases.services import CaseServices
 from web.errors import Problem
 from web.papers import qr_svg
@@ -77,6 +77,7 @@ def handover_pages(services: CaseServices, handovers: Handovers) -> Blueprint:
             "cases/whereabouts.html",
             text=text,
             found=handovers.everywhere(user, text),
+            longest=LONGEST,
             station_name=services.station_name,
             hands_over=bool(set(CARRIERS) & set(user.roles)),
         )
@@ -170,6 +171,7 @@ def _choose(services: CaseServices, handovers: Handovers, problems: Mapping[str,
         "cases/handover.html",
         text=text,
         here=here,
+        longest=LONGEST,
         receivers=handovers.receivers(user, [one.case for one in here]),
         applicant=APPLICANT,
         place=handovers.place(user),
@@ -187,8 +189,7 @@ def _chosen(handovers: Handovers) -> dict[str, list[str]]:
         chosen.setdefault(number, []).append(paper)
     whole = set(request.form.getlist("case")) - chosen.keys()
     if whole:
-        here = {one.row.number: [paper for paper, _n, _m in one.papers] for one in handovers.here(current_user())}
-        chosen |= {number: here.get(number, []) for number in sorted(whole)}
+        chosen |= {number: handovers.papers_here(current_user(), number) for number in sorted(whole)}
     return chosen
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Final
 
+from casework.agency import agency, power_until
 from casework.case import Case
+from casework.custody import APPLICANT, HELD, MISSED, MOVING, custody, waits_for_hand_in
 from casework.transitions import OPEN_STATES
 
 STATION: Final = "station"
@@ -24,7 +26,8 @@ class CaseRow:
     """One line of a list of cases; all that a list shows, so that no list folds anything.
 
     `stopped` is 1 while the clock stands still, `steps_open` the titles of the steps that are ready or going on, with
-    commas, `parts` what has to do with the case, as `station:<code12>` and `department:<name>`.
+    commas, `hand_in_since` the day since which papers wait to be handed in, `parts` what has to do with the case, as
+    `station:<code12>` and `department:<name>`.
     """
 
     number: str
@@ -43,6 +46,7 @@ class CaseRow:
     answer_by: str | None
     stopped: int
     papers_at: str
+    hand_in_since: str | None
     steps_open: str
     held_by_county_at: str | None
     contested: int
@@ -108,13 +112,15 @@ class Wanted:
     """What a list is to show of what somebody may see; everything that is said must hold.
 
     `overdue_on`: still open on that day, and promised for an earlier one. `department`: has a part in it. `text`: a
-    name or a piece of one, the last signs of a number or a phone, or a piece of an item's name.
+    name or a piece of one, the last signs of a number or a phone, or a piece of an item's name. `papers_with`: who
+    answers for papers of it, as `holder` names them, or `SOMEWHERE`.
     """
 
     states: Sequence[str] = ()
     overdue_on: date | None = None
     department: str | None = None
     text: str = ""
+    papers_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,9 @@ def listing(
     if wanted.department is not None:
         values["wanted_department"] = wanted.department
         conditions.append(_IN_DEPARTMENT.format(name="wanted_department"))
+    if wanted.papers_with:
+        values["papers_with"] = wanted.papers_with
+        conditions.append("number IN (SELECT case_number FROM words WHERE word = :papers_with)")
     if wanted.text:
         said, more = _said(wanted.text, items)
         conditions.append(said)
@@ -234,6 +243,45 @@ def words_of(number: str, name: str, phone: str) -> set[str]:
     return pieces | tails | {said[-WORD:], said[-5:], said[-9:]}
 
 
+# Nobody says a word with a colon: what these find is found only where it is asked for.
+
+
+def slip_word(slip: str) -> str:
+    """A slip (流转凭证) that papers of a case went on."""
+    return f"slip:{slip}"
+
+
+def road_word(to: str) -> str:
+    """Papers of a case are on the road to this place."""
+    return f"road:{to}"
+
+
+def holder(station: str, department: str | None = None) -> str:
+    """Papers of a case lie at this station, or in this department of the county, or have to be looked for there."""
+    return f"papers:{station}" if department is None else f"papers:{station}:{department}"
+
+
+SOMEWHERE: Final = "papers:"
+"""A case has papers that may still go somewhere, wherever they are."""
+
+
+def words_of_papers(case: Case) -> set[str]:
+    """By what a case is found when it is about its papers."""
+    found = {slip_word(handover["slip"]) for handover in case["handovers"]}
+    found |= {
+        road_word(handover["to"])
+        for handover in case["handovers"]
+        if handover["taken"] is None and handover["to"] != APPLICANT
+    }
+    if case["state"] in MOVING:
+        places = custody(case).values()
+        kept = [where for where in places if where.kind in (HELD, MISSED)]
+        found |= {SOMEWHERE} if places else set()
+        found |= {holder(where.station) for where in kept}
+        found |= {holder(where.station, where.department) for where in kept if where.department is not None}
+    return found
+
+
 def parts_of(number: str, case: Case) -> set[tuple[str, str]]:
     """(kind, value) of every station and department that has to do with a case; always where it was taken in."""
     told: Any = case.get("parts")
@@ -252,6 +300,7 @@ def columns_of(number: str, case: Case) -> dict[str, Any]:
     applicant = case["fields"].get("applicant") or {}
     told: Mapping[str, Any] = {**case}
     clocks: Mapping[str, Any] = {**deadlines}
+    is_open = case["state"] in OPEN_STATES
     return {
         "number": number,
         "item": terms["item"] if terms else "",
@@ -271,6 +320,9 @@ def columns_of(number: str, case: Case) -> dict[str, Any]:
         "stopped": int(clocks.get("stopped_since") is not None),
         "papers_at": str(told.get("papers_at") or ""),
         "steps_open": ",".join(_open_steps(told.get("steps") or [])),
+        "hand_in_since": waits_for_hand_in(case) if is_open else None,
+        "proxied": int(agency(case, date.min) is not None),
+        "power_until": power_until(case) if is_open else None,
         "contested": len(case["contested"]),
         "quarantined": len(case["quarantined"]),
     }

@@ -322,7 +322,7 @@ def _slip(
 ) -> list[tuple[str, str, str, Handover, Mapping[str, str]]]:
     """Every case that goes with this slip, as far as this person may see them; this one first."""
     others = services.casebook.with_slip(services.scope_of(user), slip)
-    cases = [case, *(other for other in others if other["number"] != case["number"])]
+    cases = [case, *(other for _row, other in others if other["number"] != case["number"])]
     return [
         (
             one["number"],

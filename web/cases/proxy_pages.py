@@ -59,7 +59,7 @@ def entries(services: CaseServices, user: User, month: str = "") -> list[Entry]:
     today = civil_date(services.now())
     span = span_of(month) if month else ("", "")
     found = []
-    for row, case in services.casebook.whole(services.scope_of(user), mentions='"proxy":{', received=span):
+    for row, case in services.casebook.proxied(services.scope_of(user), received=span):
         acting = agency(case, today)
         if acting is not None:
             found.append(_entry(services, row, case, acting))

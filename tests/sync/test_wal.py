@@ -1,0 +1,74 @@
+"""A write-ahead log is brought into its file beside the work: no commit waits for it, and it does not grow."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from sync.store import Store
+from sync.wal import EVERY, bring_in
+
+MARK = b"in the file itself"
+
+
+def written(folder: Path, documents: int) -> Store:
+    store = Store(folder / "cases.sqlite3", name="cases", random=Random(1))
+    for serial in range(documents):
+        store.save([{"_id": f"event:{serial:04}", "text": MARK.decode()}])
+    return store
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.01)
+
+
+def test_after_some_commits_the_file_itself_holds_what_they_wrote(tmp_path: Path) -> None:
+    store = written(tmp_path, EVERY)
+    try:
+        until(lambda: MARK in (tmp_path / "cases.sqlite3").read_bytes())
+    finally:
+        store.close()
+
+
+def test_a_log_that_is_brought_in_begins_again_and_does_not_grow(tmp_path: Path) -> None:
+    store = written(tmp_path, 1)
+    try:
+        log = tmp_path / "cases.sqlite3-wal"
+        for serial in range(200):
+            store.save([{"_id": f"event:more-{serial:04}"}])
+            bring_in(tmp_path / "cases.sqlite3")
+            if serial == 20:
+                grown = log.stat().st_size
+        assert log.stat().st_size <= 2 * grown
+    finally:
+        store.close()
+
+
+def test_a_commit_is_whole_in_file_and_log_whenever_they_are_copied(tmp_path: Path) -> None:
+    store = written(tmp_path, EVERY * 2 + 7)
+    try:
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        bring_in(tmp_path / "cases.sqlite3")
+        store.save([{"_id": "event:last"}])
+        for name in ("cases.sqlite3", "cases.sqlite3-wal"):
+            shutil.copy(tmp_path / name, copy / name)
+        again = Store(copy / "cases.sqlite3", name="cases", random=Random(2))
+        try:
+            assert again.get("event:last") is not None
+            assert again.check() == []
+        finally:
+            again.close()
+    finally:
+        store.close()
+
+
+def test_a_file_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
+    bring_in(tmp_path / "gone.sqlite3")
+    assert not (tmp_path / "gone.sqlite3").exists()
