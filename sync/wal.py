@@ -31,8 +31,8 @@ class Wal:
     A checkpoint writes to the file and waits for the disk twice. Done within a commit, as SQLite does it, one act in a
     hundred took three times as long as the others. What is committed is durable without it.
 
-    With a SQLite that has the WAL fault it is left to the commits of the one writer: there, a checkpoint beside a commit
-    may corrupt the file.
+    With a SQLite that has the WAL fault it is left to the commits of the one writer: a checkpoint beside a commit may
+    corrupt the file there.
     """
 
     def __init__(self, path: Path) -> None:
