@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from casework.canonical import Document
 from casework.documents import release as releases
 from casework.documents.paper import paper_id
@@ -370,5 +372,5 @@ def _text(value: Any) -> str:
 
 
 def _document(text: str) -> Document:
-    document: Document = json.loads(text)
+    document: Document = orjson.loads(text)
     return document

@@ -329,7 +329,9 @@ class Station:
 
     def _holdings(self) -> dict[str, str]:
         """What lies in those databases in which nothing is under way."""
-        found = {road: self._inventories.of(self.store(road.name)) for road in self.roads()}
+        # Counting a full station for the first time takes seconds: not while there is nobody to compare it with.
+        resting = [road for road in self.roads() if self.line.is_at_rest(road, self.store(road.name).update_seq)]
+        found = {road: self._inventories.of(self.store(road.name)) for road in resting}
         return {road.name: holding.text() for road, holding in found.items() if self.line.is_at_rest(road, holding.seq)}
 
     def close(self) -> None:

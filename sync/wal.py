@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Final
 from urllib.parse import quote
 
-from sync.sqlite import sqlite3
+from sync.sqlite import several_processes_may_write, sqlite3
 
 EVERY: Final = 50
 """After so many commits; an act changes some ten pages of a file, and SQLite's own turn comes after a thousand."""
@@ -30,6 +30,9 @@ class Wal:
 
     A checkpoint writes to the file and waits for the disk twice. Done within a commit, as SQLite does it, one act in a
     hundred took three times as long as the others. What is committed is durable without it.
+
+    With a SQLite that has the WAL fault it is left to the commits of the one writer: a checkpoint beside a commit may
+    corrupt the file there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,12 +41,13 @@ class Wal:
 
     def attend(self, connection: sqlite3.Connection) -> None:
         """For every connection that writes to the file."""
-        connection.execute(f"PRAGMA wal_autocheckpoint = {MOST_PAGES}")
+        if several_processes_may_write():
+            connection.execute(f"PRAGMA wal_autocheckpoint = {MOST_PAGES}")
 
     def committed(self) -> None:
         """After each commit, under the lock that writers hold."""
         self._commits += 1
-        if self._commits % EVERY == 0:
+        if self._commits % EVERY == 0 and several_processes_may_write():
             _start()
             _waiting.put(self._path)
 

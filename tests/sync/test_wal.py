@@ -7,7 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
+import pytest
+
+from sync import wal
 from sync.store import Store
 from sync.wal import EVERY, bring_in
 
@@ -34,6 +38,16 @@ def test_after_some_commits_the_file_itself_holds_what_they_wrote(tmp_path: Path
         until(lambda: MARK in (tmp_path / "cases.sqlite3").read_bytes())
     finally:
         store.close()
+
+
+def test_beside_a_sqlite_with_the_wal_fault_only_the_writer_touches_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brought_in = list[Path]()
+    monkeypatch.setattr(wal, "several_processes_may_write", lambda: False)
+    monkeypatch.setattr(wal, "_waiting", SimpleNamespace(put=brought_in.append))
+    written(tmp_path, EVERY).close()
+    assert brought_in == []
 
 
 def test_a_log_that_is_brought_in_begins_again_and_does_not_grow(tmp_path: Path) -> None:
