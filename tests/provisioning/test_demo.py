@@ -132,7 +132,7 @@ def test_the_demo_sets_up_goes_on_with_another_port_and_ends_however_it_is_ended
     assert [one["kind"] for one in first["stations"]] == ["township", "village", "village"]
     assert [one["url"] for one in first["stations"]] == [f"http://127.0.0.1:{port + more}" for more in (10, 20, 30)]
     assert all(village["parent"] == township["code"] for village in villages)
-    assert {one["role"] for one in township["accounts"]} == {"township", "agent"}
+    assert {one["role"] for one in township["accounts"]} == {"township", "agent", "head"}
     assert [one["role"] for village in villages for one in village["accounts"]] == ["agent", "agent"]
     passwords = [one["password"] for one in first["county"]["accounts"] + township["accounts"]]
     assert len(set(passwords)) == len(passwords)

@@ -181,7 +181,7 @@ def test_every_station_has_its_parent_one_level_up() -> None:
 
 
 def test_every_account_works_at_a_station_in_a_role_that_belongs_there() -> None:
-    roles = {"county": {"reviewer", "admin"}, "township": {"township", "agent"}, "village": {"agent"}}
+    roles = {"county": {"reviewer", "admin"}, "township": {"township", "agent", "head"}, "village": {"agent"}}
     assert len({account["username"] for account in ACCOUNTS}) == len(ACCOUNTS)
     for account in ACCOUNTS:
         kind = STATIONS[account["station"]]["kind"]
