@@ -125,7 +125,7 @@ def test_a_homestead_is_granted_across_a_cut_line(healed: DemoCounty, person: Br
     assert (ended["state"], ended["fields"]["applicant"]["phone"]) == ("delivered", "13000000011")
 
     papers = print_every_paper(agent)
-    assert {"受理回执", "一次性补正告知书", "委托书", "准予行政许可决定书", "送达回证"} <= set(papers), papers
+    assert {"受理回执", "一次性补正告知书", "授权委托书", "准予许可决定书", "送达回证"} <= set(papers), papers
     agree(asked, number)
 
 
