@@ -205,7 +205,7 @@ class Forward(Act):
 
 
 class Handover(Act):
-    """Papers that changed hands (移交). `to`: a station's code, a department's name, or 办事人; `taken` says who took
+    """Papers that changed hands (移交). `to`: a station's or department's name, or 办事人; `taken` says who took
     them, and what differed."""
 
     slip: str

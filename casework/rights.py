@@ -341,9 +341,7 @@ def _whose(kind: str, terms: Mapping[str, Any] | None) -> str:
         return "请由代办员或乡镇窗口收件。"
     if kind == "admitted":
         return "请由县管理员核实。"
-    if terms is not None and any(reach == DECIDES for _, _, reach in RIGHTS[kind][:1]):
-        return f"这件由{terms['decides']['office']}决定。"
-    if kind == "settled" and terms is not None:
+    if terms is not None and (kind == "settled" or RIGHTS[kind][0][2] == DECIDES):
         return f"这件由{terms['decides']['office']}决定。"
     return "请由收件的站点、所属乡镇或决定机关来办。"
 
