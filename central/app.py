@@ -8,7 +8,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from casework.documents.account import ROLES
 from central import views
 from central.api import county_api
-from central.catalogue import published_paper
+from central.catalogue.publishing import published_paper
 from central.centre import Centre
 from central.monitor import disk
 from provisioning.tokens import bearer_writer

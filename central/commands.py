@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from central.catalogue_commands import catalogue
+from central.catalogue.commands import catalogue
 
 FOLDER = click.option(
     "--dir", "folder", type=click.Path(path_type=Path), required=True, help="the county's data folder"

@@ -7,7 +7,7 @@ from typing import Any
 
 from central.accounts import import_accounts
 from central.audit import AUDIT, TRAIL, Trail
-from central.catalogue import OPERATIONS as CATALOGUE
+from central.catalogue.operations import OPERATIONS as CATALOGUE
 from central.centre import Centre
 from provisioning import ProvisioningError
 from provisioning.county import County

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from casework.canonical import Document
 from casework.documents.account import ROLES
 from central.accounts import AccountsRefused, account_at, accounts_at, import_accounts
-from central.catalogue import published_items
+from central.catalogue.publishing import published_items
 from central.centre import Centre
 from web.cases.services import CaseServices
 from web.errors import Problem

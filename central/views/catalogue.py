@@ -6,7 +6,8 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from central.catalogue import CatalogueRefused, pending, publish, published_items
+from central.catalogue.findings import CatalogueRefused
+from central.catalogue.publishing import pending, publish, published_items
 from central.centre import Centre
 from central.views.wordings import add_wordings
 from web.cases.services import CaseServices

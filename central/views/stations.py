@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from central.alerts import raised
 from central.alerts.alert import Projections
-from central.catalogue import newest_release
+from central.catalogue.publishing import newest_release
 from central.centre import Centre
 from central.ledgers import compared
 from central.monitor import StationRow, by_township

@@ -9,7 +9,8 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from casework.papers import PAPERS, PLACEHOLDERS, PaperKind, words_problems
-from central.catalogue import paper_drafts, published_paper, word_paper
+from central.catalogue.publishing import published_paper
+from central.catalogue.wordings import paper_drafts, word_paper
 from central.centre import Centre
 from web.cases.paper_pages import default_words, sample_sheet
 from web.errors import Problem

@@ -37,7 +37,8 @@ from casework.documents.register import Key
 from casework.numbers import case_number
 from casework.signing import sign_document, signer
 from casework.times import CHINA, Hlc, milliseconds, rfc3339
-from central.catalogue import import_items, publish
+from central.catalogue.drafts import import_items
+from central.catalogue.publishing import publish
 from central.operations import OPERATIONS
 from provisioning import sample_county
 from provisioning.authority import der, pem

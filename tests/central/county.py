@@ -21,7 +21,8 @@ from casework.signing import document_holds
 from casework.times import CHINA, rfc3339
 from central.accounts import import_accounts
 from central.app import create_county_app
-from central.catalogue import import_items, publish
+from central.catalogue.drafts import import_items
+from central.catalogue.publishing import publish
 from central.centre import Centre
 from provisioning import sample_county
 from provisioning.codes import EnrolmentCode

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from casework.canonical import Document
-from central.catalogue import publish
+from central.catalogue.publishing import publish
 from provisioning.register import station_database
 from tests.central.county import AGENT, FAR_VILLAGE, NEIGHBOUR, OTHER_TOWNSHIP, TOWNSHIP, VILLAGE, SmallCentre, intake
 from web.cases.desk import Act, Person

@@ -15,22 +15,13 @@ import pytest
 from click.testing import CliRunner
 
 from casework.documents.release import check_release
-from central.catalogue import (
-    APPROVED,
-    DRAFTING,
-    FORMAT,
-    CatalogueRefused,
-    check_items,
-    import_items,
-    newest_release,
-    pending,
-    publish,
-    published_paper,
-    read_file,
-    read_records,
-    word_paper,
-)
-from central.catalogue_commands import catalogue
+from central.catalogue.checks import check_items
+from central.catalogue.commands import catalogue
+from central.catalogue.drafts import APPROVED, DRAFTING, import_items
+from central.catalogue.findings import CatalogueRefused
+from central.catalogue.publishing import newest_release, pending, publish, published_paper
+from central.catalogue.records import FORMAT, read_file, read_records
+from central.catalogue.wordings import word_paper
 from provisioning import sample_county
 from provisioning.county import County, county_opened
 from provisioning.operations import init_county

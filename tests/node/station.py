@@ -22,7 +22,8 @@ from werkzeug.test import TestResponse
 from casework.canonical import Document
 from casework.forms import first_examples
 from central.accounts import import_accounts
-from central.catalogue import import_items, publish
+from central.catalogue.drafts import import_items
+from central.catalogue.publishing import publish
 from node.app import create_station_app
 from node.station import Station
 from provisioning import sample_county

@@ -17,7 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from casework.documents.register import Register
 from casework.signing import sign_document, signer
-from central.catalogue import FORMAT, import_items, publish, word_paper
+from central.catalogue.drafts import import_items
+from central.catalogue.publishing import publish
+from central.catalogue.records import FORMAT
+from central.catalogue.wordings import word_paper
 from node.guides import Catalogue
 from provisioning import sample_county
 from provisioning.county import County, county_opened

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from central.catalogue import CatalogueRefused, read_file
+from central.catalogue.findings import CatalogueRefused
+from central.catalogue.records import read_file
 from central.operations import OPERATIONS
 from provisioning import ProvisioningError
 from provisioning.carry_out import carry_out

@@ -1,0 +1,1 @@
+"""The county's catalogue: items come in as drafts, are checked, and go out in signed, numbered releases."""

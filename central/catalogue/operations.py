@@ -1,0 +1,42 @@
+"""What a command asks of the county's catalogue, in service or not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from central.catalogue.drafts import import_items
+from central.catalogue.publishing import publish
+from central.catalogue.records import read_records
+from provisioning.county import County
+
+
+def catalogue_import(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """`import_items` with {records, approve, by}; answers with the report as JSON."""
+    report = import_items(
+        county,
+        arguments.get("records"),
+        approve=bool(arguments.get("approve")),
+        by=str(arguments.get("by") or "command"),
+    )
+    return {**asdict(report), "imported": report.imported}
+
+
+def catalogue_check(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What `import_items` would refuse and warn of, with {records}; writes nothing."""
+    contents, report = read_records(county.register().county, arguments.get("records"))
+    return {**asdict(report), "items": len(contents)}
+
+
+def catalogue_publish(county: County, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """`publish`, without arguments; answers with the publication as JSON."""
+    return asdict(publish(county))
+
+
+OPERATIONS: Final = {
+    "catalogue_import": catalogue_import,
+    "catalogue_check": catalogue_check,
+    "catalogue_publish": catalogue_publish,
+}
+"""By name, for `central.operations`: what a command asks of a county, in service or not."""

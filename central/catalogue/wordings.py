@@ -1,0 +1,40 @@
+"""The words of papers: edited as drafts, published with the next release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from casework import schemas
+from casework.canonical import Document
+from casework.documents import paper as papers
+from casework.papers import PAPERS, words_problems
+from casework.times import rfc3339
+from central.catalogue.drafts import DRAFTING, following
+from provisioning.county import County
+
+
+def paper_drafts(county: County) -> dict[str, dict[str, Any] | None]:
+    """The words that were edited, by paper; None where the default ones are to stand again."""
+    drafts = county.databases.open(DRAFTING).range("wording:", "wording:\uffff")
+    return {draft["code"]: draft["words"] for draft in drafts if draft["code"] in PAPERS}
+
+
+def word_paper(county: County, code: str, words: Mapping[str, Any] | None, *, by: str) -> dict[str, str]:
+    """Keep these words for the next release, or None for the default ones. Dotted path → sentence for what must be
+    mended first; then nothing was kept."""
+    assert code in PAPERS, code
+    if words is not None:
+        wrong = schemas.problems(papers.WORDS_SCHEMA, words) or words_problems(words)
+        if wrong:
+            return wrong
+    drafting = county.databases.open(DRAFTING)
+    body: Document = {
+        "_id": f"wording:{code}",
+        "code": code,
+        "words": papers.words_of(words) if words is not None else None,
+        "by": by,
+        "at": rfc3339(county.now()),
+    }
+    drafting.save([following(drafting.get(body["_id"]), body)])
+    return {}
