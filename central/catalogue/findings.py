@@ -13,14 +13,26 @@ class CatalogueRefused(ProvisioningError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is to be said about one record: its place in the file (from 1; 0 is the file itself), and why."""
+    """What is to be said about one record: its place in the file (from 1; 0 is the file itself), and why.
+
+    `path` is the field that it is about (dotted). In a file of sheets the place is `row` of `sheet`, and the field its
+    `column`.
+    """
 
     row: int
     name: str
     sentence: str
+    path: str = ""
+    sheet: str = ""
+    column: str = ""
 
     def __str__(self) -> str:
-        return f"第 {self.row} 条 {self.name}：{self.sentence}"
+        if self.sheet:
+            row = f"第 {self.row} 行" if self.row else ""
+            column = f"“{self.column}”" if self.column else ""
+            return f"{self.sheet} {row}{column} {self.name}：{self.sentence}".replace(" ：", "：")
+        field_ = f"{self.path}：" if self.path else ""
+        return f"第 {self.row} 条 {self.name}：{field_}{self.sentence}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from casework import schemas
@@ -22,28 +20,6 @@ FORMAT: Final = "yizhan-catalogue-1"
 _LEVELS: Final = {"4": "county", "5": "township", "6": "village"}  # GB/T 39046-2020 A.2
 _TOWNSHIP = "乡镇人民政府"
 _HTML = re.compile(r"</?[a-zA-Z][^>]*>")
-
-
-def read_json(content: bytes) -> Any:
-    """A catalogue file in JSON. Raises CatalogueRefused with what is wrong with it."""
-    try:
-        return json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise CatalogueRefused("文件不是 UTF-8 编码：在表格或编辑器里另存为 UTF-8 再导入。") from None
-    except (ValueError, RecursionError) as error:
-        raise CatalogueRefused(f"文件不是完整的 JSON：{error}") from None
-
-
-READERS: Final[dict[str, Callable[[bytes], Any]]] = {".json": read_json}
-"""By the file name's ending. A reader gives a list of records or a catalogue file's object."""
-
-
-def read_file(path: Path) -> Any:
-    """The records of a file. Raises CatalogueRefused for a kind of file that cannot be read."""
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise CatalogueRefused(f"读不了 {path.name}：能导入的文件有 {'、'.join(READERS)}。")
-    return reader(path.read_bytes())
 
 
 @dataclass(slots=True)
@@ -74,7 +50,7 @@ class _Reading:
         if problems:
             path, sentence = next(iter(problems.items()))
             more = f"（另有 {len(problems) - 1} 处）" if len(problems) > 1 else ""
-            self.refused.append(Finding(row, name, f"{path}：{sentence}{more}"))
+            self.refused.append(Finding(row, name, f"{sentence}{more}", path=path))
             return
         code = content["code"]
         first = self._rows_by_code.setdefault(code, row)

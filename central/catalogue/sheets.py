@@ -1,0 +1,710 @@
+"""An item as rows of sheets, and back: which column holds which field is data, here and nowhere else.
+
+A new field of an item is one `Column`. What no column shows stands as JSON in the last one, so nothing is lost; what
+a cell cannot say to the letter (a text that ends in a blank, say) stands there, too, for as long as the cell is left
+alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from casework.canonical import Document
+from casework.documents import item as items
+from central.catalogue.workbook import MOST_CHARACTERS, Cell
+
+LONGEST_CELL: Final = 30_000
+assert LONGEST_CELL < MOST_CHARACTERS
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its title, the field that it shows (dotted path within the row's thing), and how.
+
+    `kind`: text, code, digits (`digits` of them, with zeros in front), lines (a list, a line each), number, yuan (whole
+    分 as 元), yes, choice and choices (`words`: value → what the cell says), json, form (a form's name), told (for
+    people only, never read). An `open` choice takes other values as well.
+    """
+
+    title: str
+    path: str
+    kind: str = "text"
+    words: Mapping[Any, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    digits: int = 0
+    width: int = 14
+    open: bool = False
+    default: Any = None
+    """What an empty cell means where a neighbour of the same group is filled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One sheet. `path` is the list of an item whose entries are its rows; "" for the items themselves. `key` tells a
+    row's entry from the others of its item; `inner` is a list within the entry that has a row for each of its own."""
+
+    name: str
+    path: str
+    columns: tuple[Column, ...]
+    key: str = ""
+    inner: str = ""
+
+    def column(self, path: str) -> Column | None:
+        """The column that shows this field, or what lies in it."""
+        return next((one for one in self.columns if path == one.path or path.startswith(f"{one.path}.")), None)
+
+
+def _same(values: Iterable[str]) -> dict[str, str]:
+    return {value: value for value in values}
+
+
+CODE: Final = Column("事项编码", "code", "code", aliases=("编码", "事项代码"), width=22)
+_NAME_TOLD: Final = Column("事项名称", "", "told", width=28)
+REST: Final = "其他字段（JSON）"
+
+ITEMS: Final = Plan(
+    "事项",
+    "",
+    (
+        CODE,
+        Column("事项名称", "name", width=34, aliases=("名称",)),
+        Column("别称", "also_called", "lines", width=20),
+        Column("分类", "category"),
+        Column("事项类型", "type", aliases=("类型",)),
+        Column("类型代码", "type_code", "digits", digits=2, width=9),
+        Column("主管部门", "department", aliases=("部门", "实施部门")),
+        Column("决定层级", "decides.level", "choice", items.LEVELS),
+        Column("决定部门", "decides.department"),
+        Column("决定机关", "decides.office", width=18),
+        Column("办理层级", "handling_level", "choice", items.LEVELS, aliases=("行使层级",)),
+        Column("村级职责", "village_role", "choice", _same(items.VILLAGE_ROLES), width=9),
+        Column("服务对象", "service_objects", "choices", _same(items.SERVICE_OBJECTS)),
+        Column("办件类型", "case_type", "choice", _same(items.CASE_TYPES), width=9),
+        Column("受理条件", "conditions", "lines", width=40),
+        Column("法定时限", "legal.n", "number", width=9),
+        Column("法定时限单位", "legal.unit", "choice", _same(items.UNITS), width=9, default="工作日"),
+        Column("承诺时限", "promised.n", "number", width=9),
+        Column("承诺时限单位", "promised.unit", "choice", _same(items.UNITS), width=9, default="工作日"),
+        Column("时限依据", "limit_basis", width=30),
+        Column("是否收费", "fee.charged", "yes", width=9, aliases=("收费",)),
+        Column("收费金额（元）", "fee.amount", "yuan", width=10),
+        Column("收费依据", "fee.basis", width=20),
+        Column("到现场次数", "visits.count", "number", width=9),
+        Column("到现场原因", "visits.reason", width=24),
+        Column("结果名称", "result.name", width=18),
+        Column("结果类型", "result.kind"),
+        Column("咨询电话", "phones.enquiry"),
+        Column("监督电话", "phones.complaint", aliases=("投诉电话",)),
+        Column("复议机关", "remedy.review"),
+        Column("管辖法院", "remedy.court"),
+        Column("可以代办", "proxy_allowed", "yes", width=9),
+        Column("不能代办的原因", "proxy_reason", width=20),
+        Column("可以撤回到", "withdraw_until", "choice", items.WITHDRAW_UNTIL, open=True, width=20),
+        Column("表单", "form", "form", width=18),
+        Column("表单版本", "form_version", "number", width=9),
+        Column("办件流程（JSON）", "flow", "json", width=20),
+        Column("填写提示（JSON）", "hints", "json", width=20),
+        Column("备注", "note", width=24),
+        Column("来源", "provenance", width=10),
+    ),
+)
+
+LISTS: Final = (
+    Plan(
+        "材料",
+        "materials",
+        (
+            Column("材料编号", "id", "code", width=9),
+            Column("材料名称", "name", width=32),
+            Column("材料类型", "type"),
+            Column("材料形式", "form"),
+            Column("份数", "copies", "number", width=7),
+            Column("必要性", "necessity", "choice", _same(items.NECESSITIES)),
+            Column("来源渠道", "source"),
+            Column("来源代码", "source_code", "digits", digits=2, width=9),
+            Column("填报须知", "note", width=30),
+            Column("什么情形要（JSON）", "when", "json", width=20),
+        ),
+        key="id",
+    ),
+    Plan(
+        "情形",
+        "situations",
+        (
+            Column("情形编号", "id", "code", width=10),
+            Column("情形", "title", width=28),
+            Column("选项编号", "options.id", "code", width=10),
+            Column("选项", "options.title", width=28),
+        ),
+        key="id",
+        inner="options",
+    ),
+    Plan(
+        "流程",
+        "steps",
+        (
+            Column("环节", "title", width=36),
+            Column("谁办", "who", width=24),
+            Column("说明", "text", width=36),
+        ),
+    ),
+    Plan(
+        "办理地点",
+        "where",
+        (
+            Column("地点", "place", width=26),
+            Column("地址", "address", width=26),
+            Column("时间", "hours", width=34),
+            Column("电话", "phone"),
+        ),
+    ),
+    Plan(
+        "依据",
+        "basis",
+        (
+            Column("依据名称", "title", width=44),
+            Column("条款", "article", width=14),
+            Column("条文", "text", width=50),
+        ),
+    ),
+    Plan("常见问题", "faq", (Column("问题", "question", width=40), Column("答复", "answer", width=60))),
+)
+
+SHEETS: Final = (ITEMS, *LISTS)
+ITEMS_ALONE: Final = replace(ITEMS, columns=tuple(column for column in ITEMS.columns if column.kind != "form"))
+"""For a file of one table, which has no room for forms."""
+
+FORMS_SHEET: Final = "表单"
+FORMS_TITLES: Final = ("表单", "段", "表单（JSON）")
+
+ABSENT: Final = object()
+"""There is no such field."""
+
+
+# -- the shape of what stands in a row -------------------------------------------------------------------------------
+
+
+def schema_of(plan: Plan) -> Mapping[str, Any]:
+    """The schema of one row's thing."""
+    if not plan.path:
+        return items.CONTENT_SCHEMA
+    entry: Mapping[str, Any] = items.CONTENT_SCHEMA["properties"][plan.path]["items"]
+    if plan.inner:
+        inner = entry["properties"][plan.inner]["items"]
+        return {**entry, "properties": {**entry["properties"], plan.inner: inner}}
+    return entry
+
+
+def _plain(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """A schema less its `or null`, and whether it had one."""
+    choices = schema.get("anyOf")
+    if isinstance(choices, list) and {"type": "null"} in choices:
+        return next(one for one in choices if one != {"type": "null"}), True
+    return schema, False
+
+
+def unsaid(schema: Mapping[str, Any], path: str) -> Any:
+    """What an empty cell says of a field; `ABSENT`: that the thing has no such field."""
+    first, _, rest = path.partition(".")
+    inside, nullable = _plain(schema.get("properties", {}).get(first, {}))
+    if rest:
+        return unsaid(inside, rest)
+    if nullable:
+        return None
+    if first not in schema.get("required", ()):
+        return ABSENT
+    return {"string": "", "array": []}.get(inside.get("type", ""), ABSENT)
+
+
+def fill(thing: Document, schema: Mapping[str, Any]) -> None:
+    """Give a thing what an empty cell would have said in every field that it needs and nobody spoke of."""
+    for name in schema.get("required", ()):
+        inside, nullable = _plain(schema["properties"][name])
+        if name not in thing and inside.get("type") == "object" and inside.get("properties") and not nullable:
+            thing[name] = {}
+        if name not in thing:
+            value = unsaid(schema, name)
+            if value is not ABSENT:
+                thing[name] = value
+        if isinstance(thing.get(name), dict) and inside.get("properties"):
+            fill(thing[name], inside)
+
+
+# -- cells -----------------------------------------------------------------------------------------------------------
+
+_BLANKS = " \t\r\n\f\v\u3000\xa0\u200b\u2060\ufeff"
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+_SEPARATORS = re.compile(r"[、,，;；/|\s]+")
+_YES = _same(()) | dict.fromkeys(("是", "√", "✓", "✔", "☑", "对", "有", "可以", "可", "y", "yes", "true", "1"), "是")
+_NO = dict.fromkeys(("否", "×", "✗", "✘", "☐", "□", "不", "无", "不可以", "不可", "n", "no", "false", "0", "x"), "否")
+
+
+class BadCell(Exception):
+    """What a cell says cannot be taken for its column; the message says what to put there."""
+
+
+Told = Callable[[str], None]
+
+
+def read_cell(column: Column, cell: Cell, told: Told) -> Any:
+    """The value of a filled cell; `ABSENT` where it turns out to be blank. `told` hears what was changed."""
+    if cell.kind == "formula":
+        raise BadCell("是公式，这里不计算公式：复制这一列，“选择性粘贴”成数值，再导入。")
+    if cell.kind == "error":
+        raise BadCell(f"是表格软件算不出来的 {cell.text}：改成应有的内容。")
+    text = cell.text.strip(_BLANKS)
+    if not text:
+        return ABSENT
+    return _READERS[column.kind](column, cell, text, told)
+
+
+def _text(column: Column, cell: Cell, text: str, told: Told) -> str:
+    if cell.kind == "number":
+        plain = _integral(text)
+        if plain is None or len(plain.lstrip("-")) > 15:
+            raise BadCell(f"是数字 {text}，表格软件可能已经改动了它：把这一列设成文本，重新填。")
+        zeros = "，前面的 0 可能丢了" if column.path.startswith("phone") else ""
+        told(f"是数字，按文字“{plain}”读{zeros}")
+        return plain
+    if cell.kind in ("date", "yes"):
+        told(f"不是文字，读成了“{text}”")
+    if text != cell.text:
+        told("去掉了首尾的空白")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        told("换行的写法改成了一样的")
+    return text
+
+
+def _simple(text: str, cell: Cell, told: Told) -> str:
+    """Letters, digits and signs in their plain form, without any blanks."""
+    plain = _DASHES.sub("-", "".join(unicodedata.normalize("NFKC", text).split()).strip(_BLANKS))
+    if plain != cell.text:
+        told(f"全角、空白或破折号改成了“{plain}”")
+    return plain
+
+
+def _code(_column: Column, cell: Cell, text: str, told: Told) -> str:
+    if cell.kind == "number":
+        plain = _integral(text)
+        if plain is None or len(plain) > 15:
+            raise BadCell(f"是数字 {text}，编码已经被表格软件改动了：把这一列设成文本，重新填。")
+        told(f"是数字，按“{plain}”读，前面的 0 可能丢了")
+        return plain
+    return _simple(text, cell, told)
+
+
+def _digits(column: Column, cell: Cell, text: str, told: Told) -> str:
+    plain = _integral(text) if cell.kind == "number" else _simple(text, cell, told)
+    if plain is None or (cell.kind == "number" and len(plain) > 15):
+        raise BadCell(f"是数字 {text}，已经被表格软件改动了：把这一列设成文本，重新填。")
+    if plain.isdigit() and len(plain) < column.digits:
+        told(f"补上了前面的 0：“{plain.zfill(column.digits)}”")
+        return plain.zfill(column.digits)
+    return plain
+
+
+def _lines(column: Column, cell: Cell, text: str, told: Told) -> list[str]:
+    whole = _text(column, cell, text, told)
+    lines = [line.strip(_BLANKS) for line in whole.split("\n")]
+    kept = [line for line in lines if line]
+    if "\n".join(kept) != whole:
+        told("去掉了空行和行首行尾的空白")
+    return kept
+
+
+def _integral(text: str) -> str | None:
+    """A whole number as digits, also of 4.0 and 1.2E3; None for what is none."""
+    try:
+        number = Decimal(text)
+        whole = number.to_integral_value()
+    except InvalidOperation:
+        return None
+    return str(int(whole)) if number == whole and abs(number) < 10**18 else None
+
+
+def _whole(_column: Column, cell: Cell, text: str, told: Told) -> int:
+    plain = unicodedata.normalize("NFKC", text)
+    number = _integral(plain) if re.fullmatch(r"[-+0-9.eE]{1,30}", plain) else None
+    if number is None or cell.kind in ("date", "yes"):
+        raise BadCell(f"“{text[:20]}”不是整数：只填数字，不带单位。")
+    if cell.kind == "text" and number != cell.text:
+        told(f"“{cell.text[:20]}”读成了 {number}")
+    return int(number)
+
+
+def _yuan(_column: Column, cell: Cell, text: str, told: Told) -> int:
+    plain = unicodedata.normalize("NFKC", text).replace(",", "").removesuffix("元").strip()
+    if cell.kind in ("date", "yes") or not re.fullmatch(r"\d{1,12}(\.\d{1,2}|\.\d{2}0*)?", plain):
+        raise BadCell(f"“{text[:20]}”不是金额：填元，最多两位小数。")
+    if cell.kind == "text" and plain != cell.text:
+        told(f"“{cell.text[:20]}”读成了 {plain} 元")
+    return int(Decimal(plain) * 100)
+
+
+def _yes(_column: Column, cell: Cell, text: str, told: Told) -> bool:
+    plain = unicodedata.normalize("NFKC", text).lower()
+    word = _YES.get(plain) or _NO.get(plain)
+    if word is None:
+        raise BadCell(f"“{text[:20]}”看不出是还是否：填 是 或 否。")
+    if word != cell.text and cell.kind != "yes":
+        told(f"“{cell.text[:20]}”读成了“{word}”")
+    return word == "是"
+
+
+def _one_of(column: Column, text: str) -> Any:
+    """The value that a word stands for; `ABSENT` for a word that stands for none."""
+    plain = "".join(unicodedata.normalize("NFKC", text).split())
+    for value, word in column.words.items():
+        if plain in (str(value), "".join(unicodedata.normalize("NFKC", word).split())):
+            return value
+    return ABSENT
+
+
+def _choice(column: Column, cell: Cell, text: str, told: Told) -> Any:
+    value = _one_of(column, text)
+    if value is ABSENT and column.open:
+        return _text(column, cell, text, told)
+    if value is ABSENT:
+        raise BadCell(f"“{text[:20]}”不在可选的里面：{'、'.join(column.words.values())}。")
+    if cell.text not in (str(value), column.words[value]):
+        told(f"“{cell.text[:20]}”读成了“{column.words[value]}”")
+    return value
+
+
+def _choices(column: Column, _cell: Cell, text: str, _told: Told) -> list[Any]:
+    values = []
+    for part in filter(None, _SEPARATORS.split(text)):
+        value = _one_of(column, part)
+        if value is ABSENT:
+            raise BadCell(f"“{part[:20]}”不在可选的里面：{'、'.join(column.words.values())}。")
+        values.append(value)
+    return values
+
+
+def _json(_column: Column, _cell: Cell, text: str, _told: Told) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadCell(f"不是完整的 JSON：{error}。") from None
+
+
+_READERS: Final[dict[str, Callable[[Column, Cell, str, Told], Any]]] = {
+    "text": _text,
+    "form": _text,
+    "code": _code,
+    "digits": _digits,
+    "lines": _lines,
+    "number": _whole,
+    "yuan": _yuan,
+    "yes": _yes,
+    "choice": _choice,
+    "choices": _choices,
+    "json": _json,
+}
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""No cell has these; where a text has them, it stands to the letter in the last column."""
+
+
+def write_cell(column: Column, value: Any) -> str | int:
+    """What stands in the cell of a value; `read_cell` of it need not give the value back (see `_exact`)."""
+    if value is None or value is ABSENT:
+        return ""
+    if column.kind == "json":
+        return _compact(value)
+    if column.kind == "yes" and isinstance(value, bool):
+        return "是" if value else "否"
+    if column.kind == "number" and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if column.kind == "yuan" and isinstance(value, int) and value >= 0:
+        return f"{value // 100}.{value % 100:02d}" if value % 100 else str(value // 100)
+    if column.kind == "choice" and isinstance(value, str):
+        return column.words.get(value, value)
+    if column.kind == "choices" and isinstance(value, list):
+        return "、".join(column.words.get(one, str(one)) for one in value)
+    if column.kind == "lines" and isinstance(value, list):
+        return "\n".join(str(line) for line in value)
+    return value if isinstance(value, str) else ""
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+# -- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _at(thing: Any, path: str) -> Any:
+    for step in path.split("."):
+        if not isinstance(thing, dict) or step not in thing:
+            return ABSENT
+        thing = thing[step]
+    return thing
+
+
+def _put(thing: Document, path: str, value: Any) -> None:
+    *way, last = path.split(".")
+    for step in way:
+        inside = thing.get(step)
+        if not isinstance(inside, dict):
+            inside = thing[step] = {}
+        thing = inside
+    thing[last] = value
+
+
+def merge(thing: Document, rest: Mapping[str, Any]) -> None:
+    """Put the fields of `rest` into a thing, groups into groups."""
+    for name, value in rest.items():
+        if isinstance(value, dict) and isinstance(thing.get(name), dict):
+            merge(thing[name], value)
+        else:
+            thing[name] = value
+
+
+def remainder(thing: Document, known: Iterable[str]) -> Document:
+    """The fields of a thing that are none of the `known` (dotted paths)."""
+    heads: dict[str, list[str]] = {}
+    for path in known:
+        head, _, tail = path.partition(".")
+        heads.setdefault(head, []).append(tail)
+    left: Document = {}
+    for name, value in thing.items():
+        if name not in heads:
+            left[name] = value
+        elif "" not in heads[name] and isinstance(value, dict):
+            inside = remainder(value, heads[name])
+            if inside:
+                left[name] = inside
+    return left
+
+
+@dataclass(slots=True)
+class RowRead:
+    """What a row says: `thing` holds the columns that the sheet has and nothing else; `changed` what was read
+    otherwise than it stands, by column; `bad` what cannot be read."""
+
+    thing: Document
+    changed: list[tuple[Column, str]]
+    bad: list[tuple[str, str]]
+    exact: dict[str, Any]
+
+
+def read_row(plan: Plan, columns: Sequence[tuple[Column, Cell | None]], rest: str) -> RowRead:
+    """A row's thing, from the columns that its sheet has and the JSON of its last one."""
+    schema = schema_of(plan)
+    thing: Document = {}
+    changed: list[tuple[Column, str]] = []
+    bad: list[tuple[str, str]] = []
+    filled: dict[str, bool] = {}
+    for column, cell in columns:
+        value: Any = ABSENT
+        if cell is not None:
+            try:
+                value = read_cell(column, cell, lambda said, column=column: changed.append((column, said)))  # type: ignore[misc]
+            except BadCell as error:
+                bad.append((column.title, str(error)))
+                continue
+        group, _, inside = column.path.rpartition(".")
+        if inside and group:
+            filled[group] = filled.get(group, False) or value is not ABSENT
+        if value is ABSENT:
+            value = unsaid(schema, column.path) if column.default is None else column.default
+        if value is not ABSENT:
+            _put(thing, column.path, value)
+    for group, said in filled.items():
+        if not said:
+            empty = unsaid(schema, group)
+            if empty is None:
+                _put(thing, group, None)
+            elif group not in schema.get("required", ()):
+                thing.pop(group, None)
+    exact: dict[str, Any] = {}
+    if rest and not bad:
+        try:
+            exact = _put_rest(thing, rest, columns)
+        except (ValueError, RecursionError, AttributeError, TypeError, IndexError) as error:
+            bad.append((REST, f"不是本系统写的 JSON（{error}）：照导出时的样子，或清空。"))
+    changed = [(column, said) for column, said in changed if column.path.partition(".")[0] not in exact]
+    return RowRead(thing, changed, bad, exact)
+
+
+def _put_rest(thing: Document, rest: str, columns: Sequence[tuple[Column, Cell | None]]) -> dict[str, Any]:
+    """Add what no column shows; take to the letter what the cells, left alone, cannot say. Returns the latter, with
+    what is said of whole lists."""
+    said = json.loads(rest)
+    merge(thing, said.get("rest", {}))
+    exact = dict(said.get("exact", {}))
+    for name in list(exact):
+        mark, *value = exact[name]
+        cells = [cell for column, cell in columns if column.path.partition(".")[0] == name]
+        if not cells:
+            continue  # a list of its own sheet: judged with its rows
+        if mark != _mark([[cell.text if cell else "" for cell in cells]]):
+            del exact[name]
+        elif value:
+            thing[name] = value[0]
+        else:
+            thing.pop(name, None)
+    return exact
+
+
+def _mark(rows: Iterable[Sequence[str | int]]) -> str:
+    """Tells whether cells are as they were written."""
+    text = "\x1e".join("\x1f".join(map(str, row)) for row in rows)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+Seen = Callable[[str], str]
+"""What a reader gets to see of a written text: a csv file has marks of its own."""
+
+
+@dataclass(slots=True)
+class RowsWritten:
+    """The rows of one sheet, without their last column, whose texts stand in `rests`."""
+
+    plan: Plan
+    rows: list[list[str | int]] = field(default_factory=list)
+    rests: list[str] = field(default_factory=list)
+
+
+def _write_row(
+    plan: Plan, thing: Document, seen: Seen, elsewhere: Iterable[str], more: Mapping[str, Any]
+) -> tuple[list[str | int], Document]:
+    """A thing's cells, and what no cell says. `elsewhere` are fields with sheets of their own."""
+    cells: list[str | int] = []
+    for column in plan.columns:
+        cell = write_cell(column, _at(thing, column.path))
+        if isinstance(cell, str):
+            cell = _CONTROLS.sub("\ufffd", cell)
+        cells.append("（太长，见最后一列）" if isinstance(cell, str) and len(cell) > LONGEST_CELL else cell)
+    paths = [column.path for column in plan.columns]
+    left = remainder(thing, [*paths, *elsewhere])
+    shown = [
+        (column, _shown(cell, seen)) for column, cell in zip(plan.columns, cells, strict=True)
+    ]  # fmt: skip
+    got = read_row(plan, shown, _compact({"rest": left}) if left else "").thing
+    exact = dict(more)
+    aside = set(elsewhere)
+    for name in thing.keys() | got.keys():
+        if name in aside or _equal(thing.get(name, ABSENT), got.get(name, ABSENT)):
+            continue
+        marks = [cell.text if cell else "" for column, cell in shown if column.path.partition(".")[0] == name]
+        exact[name] = [_mark([marks]), *([thing[name]] if name in thing else [])]
+    said = {**({"rest": left} if left else {}), **({"exact": exact} if exact else {})}
+    return cells, said
+
+
+def _shown(cell: str | int, seen: Seen) -> Cell | None:
+    if isinstance(cell, int):
+        return Cell(str(cell), "number")
+    return Cell(seen(cell)) if cell else None
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """As JSON has it: True is not 1."""
+    if one is ABSENT or other is ABSENT:
+        return one is other
+    return one == other and _compact(one) == _compact(other)
+
+
+def spread(plan: Plan, entries: Sequence[Any]) -> Iterator[Document]:
+    """The things of a list's rows: an entry with an inner list has a row for each of its own."""
+    for entry in entries:
+        if plan.inner:
+            for inner in entry.get(plan.inner, ()):
+                yield {**entry, plan.inner: inner}
+        else:
+            yield entry
+
+
+def gather(plan: Plan, things: Sequence[tuple[Any, Document]]) -> tuple[list[Document], list[Any]]:
+    """The entries of a list out of the things of its rows, each with the place of its row; the places alike."""
+    entries: list[Document] = []
+    places: list[Any] = []
+    for place, thing in things:
+        if not plan.inner:
+            entries.append(thing)
+            places.append(place)
+            continue
+        inner = thing.pop(plan.inner, {})
+        if entries and entries[-1].get(plan.key) == thing.get(plan.key):
+            entries[-1][plan.inner].append(inner)
+            places[-1].append(place)
+        else:
+            entries.append({**thing, plan.inner: [inner]})
+            places.append([place])
+    return entries, places
+
+
+def write_items(contents: Iterable[Document], *, seen: Seen = str, lists: bool = True) -> list[RowsWritten]:
+    """Items (with their form's name in place of the form) as the rows of every sheet, or of 事项 alone: then what has
+    no sheet is left out, and whoever brings the file back keeps what is known of it.
+    """
+    sheets = [RowsWritten(plan) for plan in (SHEETS if lists else (ITEMS_ALONE,))]
+    aside = [plan.path for plan in LISTS] + ([] if lists else ["form"])
+    for content in contents:
+        more: dict[str, Any] = {}
+        for sheet in sheets[1:]:
+            plan = sheet.plan
+            entries = content.get(plan.path, ABSENT)
+            written, rests, got = [], [], []
+            for thing in spread(plan, entries if isinstance(entries, list) else []):
+                cells, said = _write_row(plan, thing, seen, (), {})
+                rest = _compact(said) if said else ""
+                written.append(cells)
+                rests.append(rest)
+                shown = [(c, _shown(cell, seen)) for c, cell in zip(plan.columns, cells, strict=True)]
+                got.append((0, read_row(plan, shown, rest).thing))
+            if not _equal(entries, gather(plan, got)[0] or unsaid(items.CONTENT_SCHEMA, plan.path)):
+                more[plan.path] = [list_mark(plan, written), *([entries] if entries is not ABSENT else [])]
+            head: list[str | int] = [content["code"], content["name"]]
+            sheet.rows += [head + cells for cells in written]
+            sheet.rests += rests
+        cells, said = _write_row(sheets[0].plan, content, seen, aside, more)
+        sheets[0].rows.append(cells)
+        sheets[0].rests.append(_compact(said) if said else "")
+    return sheets
+
+
+def list_mark(plan: Plan, rows: Iterable[Sequence[str | int]]) -> str:
+    """Of all rows of one item in a list's sheet."""
+    return _mark([plan.path, *row] for row in rows)
+
+
+def titles_of(plan: Plan) -> list[Column]:
+    """The columns as they stand in the sheet: a list's rows say first whose they are."""
+    return list(plan.columns) if not plan.path else [CODE, _NAME_TOLD, *plan.columns]
+
+
+def named_forms(contents: Iterable[Document]) -> tuple[list[Document], dict[str, Any]]:
+    """The items with their forms by name, and the forms: many items share one."""
+    names: dict[str, str] = {}
+    forms: dict[str, Any] = {}
+    out = []
+    for content in contents:
+        form = content.get("form")
+        if isinstance(form, dict):
+            said = _compact(form)
+            name = names.get(said)
+            if name is None:
+                title = form.get("title")
+                stem = title[:60].strip(_BLANKS) if isinstance(title, str) else ""
+                stem = " ".join(stem.split()) or "表单"
+                name, number = stem, 2
+                while name in forms:
+                    name, number = f"{stem} {number}", number + 1
+                names[said], forms[name] = name, form
+            out.append({**content, "form": name})
+        else:
+            out.append(content)
+    return out, deepcopy(forms)
