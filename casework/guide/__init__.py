@@ -1,0 +1,1 @@
+"""What a guide is made of, and how it is found. Pure."""
