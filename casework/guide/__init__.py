@@ -1,0 +1,1 @@
+"""Finding a guide and reading it: pure functions over items."""
