@@ -1,1 +1,1 @@
-"""What a guide is made of, and how it is found. Pure."""
+"""The guide: what it is made of, and finding and reading it. Pure functions over items."""
