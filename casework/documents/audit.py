@@ -49,6 +49,7 @@ ACTS = {
     "catalogue_imported": "导入事项",
     "catalogue_published": "发布目录",
     "catalogue_rules": "改审核规则",
+    "catalogue_library": "改目录、法规等库",
     "retention_set": "改日志保存期",
     "pruned": "删除过期日志",
 }
