@@ -251,8 +251,9 @@ def somebody(user: User) -> Somebody:
 
 def step(draft: Document, **changes: Any) -> Document:
     """The draft with these changes, less what is empty and what the database adds."""
-    kept = {name: draft[name] for name in ("item", "state", "by", "at", *_ROUND) if name in draft}
-    return {name: value for name, value in {**kept, **changes}.items() if value not in (None, [], False)}
+    kept: Document = {name: draft[name] for name in ("item", "state", "by", "at", *_ROUND) if name in draft}
+    kept |= changes
+    return {name: value for name, value in kept.items() if value not in (None, [], False)}
 
 
 def write(
