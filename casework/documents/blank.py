@@ -1,4 +1,4 @@
-"""A blank form or a sample (空白表、样表、结果样本): its file is an attachment, whose hash the signed document names."""
+"""A blank form or a sample (空白表、样表): its file is an attachment, whose hash the signed document names."""
 
 from __future__ import annotations
 

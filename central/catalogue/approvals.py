@@ -8,7 +8,8 @@ from typing import Any
 
 from casework.canonical import Document, content_hash
 from casework.times import rfc3339
-from central.catalogue.checks import check_items
+from central.catalogue import checks, libraries
+from central.catalogue.checks import check_item
 from central.catalogue.drafts import TRIES, draft_of, rules_of, somebody, step, write
 from central.catalogue.lifecycle import (
     APPROVED,
@@ -173,8 +174,8 @@ def _one(
 
 def stopping(county: County, item: Document) -> tuple[str, ...]:
     """What the consistency checks have against this content, in sentences."""
-    del county
-    return tuple(finding.sentence.rstrip("。") for finding in check_items([(1, item)]))
+    found = check_item(item, libraries.context(county))
+    return tuple(one.sentence.rstrip("。") for one in checks.stopping(found))
 
 
 def for_api(outcome: Outcome) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from casework.documents import blank as blanks
 from casework.documents import directory as directories
 from casework.identifiers import check_uscc
 from casework.schemas import shape, text
+from casework.signing import sign_document
 from casework.times import CHINA, rfc3339
 from central.catalogue.checks import Context
 from central.catalogue.codes import DEFAULT_TYPES, TYPE_SCHEMA
@@ -317,6 +318,46 @@ _OWN: Final[Mapping[str, Callable[[Libraries, str, Mapping[str, Any], str], Prob
     "department": _of_department,
 }
 """What a shape cannot say, by library."""
+
+
+# -- publishing --------------------------------------------------------------------------------------------------------
+
+
+def new_kept(county: County, published: Mapping[str, Document]) -> Iterator[Document]:
+    """The directories, and the blanks that approved items refer to, that are new or changed since what is published (by
+    id): signed, each as the next revision of the one before, with its file."""
+    for document in _to_travel(county):
+        before = published.get(document["_id"])
+        if before is not None and before["key"] == county.key.id and _says(before) == _says(document):
+            continue
+        # It may have been taken out of a release, and come back since.
+        before = before or county.catalogue.get(document["_id"])
+        signed = sign_document(document, county.key.id, county.key.sign)
+        if "file" in document:
+            content = file_of(county, document["id"])
+            assert content is not None, "a blank is kept with its file"
+            signed = blanks.with_file(signed, content)
+        yield following(before, signed)
+
+
+def kept_to_drop(county: County, published: Mapping[str, Document]) -> set[str]:
+    """The published directories and blanks that no station needs any more."""
+    wanted = {document["_id"] for document in _to_travel(county)}
+    return {id_ for id_ in published if id_.partition(":")[0] in ("directory", "blank")} - wanted
+
+
+def _to_travel(county: County) -> Iterator[Document]:
+    for one in _entries(county, "directory"):
+        yield directories.build(one["id"], one)
+    drafts = county.databases.open(DRAFTING).range("draft:", "draft:\uffff")
+    used = {name for draft in drafts if (item := in_library(draft)) is not None for name in blanks_of(item)}
+    for one in _entries(county, "blank"):
+        if one["id"] in used:
+            yield blanks.build(one["id"], one)
+
+
+def _says(document: Document) -> Document:
+    return {name: value for name, value in document.items() if not name.startswith("_") and name not in ("key", "sig")}
 
 
 # -- a first load ------------------------------------------------------------------------------------------------------

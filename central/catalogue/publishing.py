@@ -14,6 +14,8 @@ from casework.holidays import known_calendars
 from casework.papers import PAPERS
 from casework.signing import sign_document
 from casework.times import rfc3339
+from central.catalogue import libraries
+from central.catalogue.directories import resolved
 from central.catalogue.drafts import DRAFTING, following, keep_versions
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.lifecycle import WORKED_ON, in_library, is_withdrawn
@@ -56,8 +58,13 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
             *_new_items(county, published, number),
             *_new_calendars(county, published, calendars),
             *_new_papers(county, published),
+            *libraries.new_kept(county, published),
         ]
-        dropped = _papers_to_drop(county, published) | _withdrawn(county, published)
+        dropped = (
+            _papers_to_drop(county, published)
+            | _withdrawn(county, published)
+            | libraries.kept_to_drop(county, published)
+        )
         if not changed and not dropped and last is not None:
             return Publication(last["number"], last["at"], len(last["items"]), [], new=False)
         whole = {**published, **{document["_id"]: document for document in changed}}
@@ -74,6 +81,10 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
                 map(_bare, release_items),
                 map(_bare, release_calendars),
                 map(_bare, release_papers),
+                *(
+                    [_bare(document) for id_, document in whole.items() if id_.startswith(kind)]
+                    for kind in ("directory:", "blank:")
+                ),
             ),
             county.key.id,
             county.key.sign,
@@ -91,21 +102,24 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
 @dataclass(frozen=True, slots=True)
 class Pending:
     """What the next release would bring, and what waits for approval: (code, name) each; `papers` are worded anew,
-    `withdrawn` are left out."""
+    `withdrawn` are left out, `kept` are directories, blank forms and samples."""
 
     new: list[tuple[str, str]]
     changed: list[tuple[str, str]]
     unapproved: list[tuple[str, str]]
     papers: list[tuple[str, str]]
     withdrawn: list[tuple[str, str]]
+    kept: list[tuple[str, str]]
 
 
 def pending(county: County) -> Pending:
     """In what the drafts differ from the newest release."""
     published = _published(county.catalogue, newest_release(county.catalogue))
-    found = Pending([], [], [], [], [])
+    found = Pending([], [], [], [], [], [])
+    known = libraries.load(county)
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
-        item, approved = draft["item"], in_library(draft)
+        item, stored = resolved(draft["item"], known), in_library(draft)
+        approved = resolved(stored, known) if stored is not None else None
         before = published.get(items.item_id(item["code"]))
         if is_withdrawn(draft) and before is not None:
             found.withdrawn.append((item["code"], item["name"]))
@@ -116,6 +130,9 @@ def pending(county: County) -> Pending:
     worded = {document["code"] for document in _new_papers(county, published)}
     dropped = {id_.partition(":")[2] for id_ in _papers_to_drop(county, published)}
     found.papers.extend((code, PAPERS[code].title) for code in PAPERS if code in worded | dropped)
+    found.kept.extend((one["id"], one["title"]) for one in libraries.new_kept(county, published))
+    gone = libraries.kept_to_drop(county, published)
+    found.kept.extend((published[id_]["id"], published[id_]["title"]) for id_ in sorted(gone))
     return found
 
 
@@ -153,10 +170,12 @@ def _published(catalogue: Store, last: Document | None) -> dict[str, Document]:
 
 
 def _new_items(county: County, published: Mapping[str, Document], number: int) -> Iterator[Document]:
+    known = libraries.load(county)
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
-        approved = in_library(draft)
-        if approved is None:
+        stored = in_library(draft)
+        if stored is None:
             continue
+        approved = resolved(stored, known)
         before = published.get(items.item_id(approved["code"]))
         # An item that an older key of the county signed is signed anew: that key may not count for ever.
         if before is not None and before["key"] == county.key.id and items.is_same_content(before, approved):
