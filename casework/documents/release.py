@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from casework.canonical import Document, content_hash
+from casework.canonical import Document, content_hash, without
 from casework.documents import item as item_type
 from casework.documents.document_type import HASH64, SIGNED, DocumentType, shape, text
 from casework.documents.register import COUNTY, Register
@@ -26,16 +26,24 @@ TYPE = DocumentType(
             "calendars": {"type": "object", "additionalProperties": _ENTRY},
             # Only the papers that the county words otherwise than we do; releases of before have no such section.
             "papers": {"type": "object", "additionalProperties": _ENTRY},
+            "directories": {"type": "object", "additionalProperties": _ENTRY},
+            "blanks": {"type": "object", "additionalProperties": _ENTRY},
             **SIGNED,
         },
-        optional=frozenset({"papers"}),
+        optional=frozenset({"papers", "directories", "blanks"}),
     ),
 )
 
 Lookup = Callable[[str, str], Document | None]
 """(id, rev) → that very revision of the document, or None when it is not here."""
 
-SECTIONS = {"items": "item", "calendars": "calendar", "papers": "paper"}
+SECTIONS = {
+    "items": "item",
+    "calendars": "calendar",
+    "papers": "paper",
+    "directories": "directory",
+    "blanks": "blank",
+}
 """The sections of a release, and the id prefix of the documents in each."""
 
 
@@ -59,18 +67,20 @@ def build(
     items: Iterable[Document],
     calendars: Iterable[Document],
     papers: Iterable[Document] = (),
+    directories: Iterable[Document] = (),
+    blanks: Iterable[Document] = (),
 ) -> Document:
     """An unsigned release of the given stored documents (with `_rev`); the county signs it. `at` is RFC 3339
     UTC.
     """
-    worded = _entries(papers)
+    besides = {"papers": _entries(papers), "directories": _entries(directories), "blanks": _entries(blanks)}
     return {
         "_id": release_id(number),
         "number": number,
         "at": at,
         "items": _entries(items),
         "calendars": _entries(calendars),
-        **({"papers": worded} if worded else {}),
+        **{section: entries for section, entries in besides.items() if entries},
     }
 
 
@@ -99,7 +109,7 @@ def check_release(release: Document, lookup: Lookup, register: Register) -> list
         document = lookup(identifier, rev)
         if document is None:
             found.append(ReleaseProblem(identifier, "missing", f"{identifier} 还没有收到。"))
-        elif content_hash(document) != sha256:
+        elif hash_of(document) != sha256:
             found.append(ReleaseProblem(identifier, "altered", f"{identifier} 与版本文件记的不一样。"))
         elif not _signed_by_county(document, register) or not _terms_hold(document, register):
             found.append(ReleaseProblem(identifier, "signature", f"{identifier} 的县中心签名对不上。"))
@@ -111,7 +121,13 @@ def _entries(documents: Iterable[Document]) -> dict[str, Document]:
 
 
 def _entry(document: Document) -> Document:
-    return {"rev": document["_rev"], "sha256": content_hash(document)}
+    return {"rev": document["_rev"], "sha256": hash_of(document)}
+
+
+def hash_of(document: Document) -> str:
+    """The SHA-256 that a release states of a document: of what it says, which names the hash of its file if it has
+    one. How a database keeps that file is another thing at the county and at a station."""
+    return content_hash(without(document, frozenset({"_attachments"})))
 
 
 def _signed_by_county(document: Document, register: Register) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from central.catalogue.drafts import import_items
+from central.catalogue.libraries import import_libraries
 from central.catalogue.publishing import publish
 from central.catalogue.records import read_records
 from provisioning.county import County
@@ -23,6 +24,11 @@ def catalogue_import(county: County, arguments: Mapping[str, Any]) -> dict[str, 
     return {**asdict(report), "imported": report.imported}
 
 
+def catalogue_libraries(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """`import_libraries` with {libraries, by}; answers with its report."""
+    return import_libraries(county, arguments.get("libraries"), by=str(arguments.get("by") or "command"))
+
+
 def catalogue_check(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What `import_items` would refuse and warn of, with {records}; writes nothing."""
     contents, report = read_records(county.register().county, arguments.get("records"))
@@ -36,6 +42,7 @@ def catalogue_publish(county: County, _arguments: Mapping[str, Any]) -> dict[str
 
 OPERATIONS: Final = {
     "catalogue_import": catalogue_import,
+    "catalogue_libraries": catalogue_libraries,
     "catalogue_check": catalogue_check,
     "catalogue_publish": catalogue_publish,
 }

@@ -14,8 +14,11 @@ from casework.holidays import known_calendars
 from casework.papers import PAPERS
 from casework.signing import sign_document
 from casework.times import rfc3339
-from central.catalogue.drafts import APPROVED, DRAFTING, following
+from central.catalogue import libraries
+from central.catalogue.directories import resolved
+from central.catalogue.drafts import DRAFTING, following, keep_versions
 from central.catalogue.findings import CatalogueRefused
+from central.catalogue.lifecycle import WORKED_ON, in_library, is_withdrawn
 from central.catalogue.wordings import paper_drafts
 from provisioning.county import County
 from provisioning.register import CATALOGUE
@@ -55,8 +58,13 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
             *_new_items(county, published, number),
             *_new_calendars(county, published, calendars),
             *_new_papers(county, published),
+            *libraries.new_kept(county, published),
         ]
-        dropped = _papers_to_drop(county, published)
+        dropped = (
+            _papers_to_drop(county, published)
+            | _withdrawn(county, published)
+            | libraries.kept_to_drop(county, published)
+        )
         if not changed and not dropped and last is not None:
             return Publication(last["number"], last["at"], len(last["items"]), [], new=False)
         whole = {**published, **{document["_id"]: document for document in changed}}
@@ -73,9 +81,18 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
                 map(_bare, release_items),
                 map(_bare, release_calendars),
                 map(_bare, release_papers),
+                *(
+                    [_bare(document) for id_, document in whole.items() if id_.startswith(kind)]
+                    for kind in ("directory:", "blank:")
+                ),
             ),
             county.key.id,
             county.key.sign,
+        )
+        # Before the release: kept once too often is no harm, and what is replaced without it would be gone.
+        replaced = {document["_id"] for document in changed} | dropped
+        keep_versions(
+            county, [published[id_] for id_ in sorted(replaced & published.keys()) if id_.startswith("item:")]
         )
         catalogue.save([*changed, following(None, manifest)])
         names = [id_.partition(":")[2] for id_ in (*(document["_id"] for document in changed), *sorted(dropped))]
@@ -84,28 +101,38 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What the next release would bring, and what waits for approval: (code, name) each; `papers` are worded anew."""
+    """What the next release would bring, and what waits for approval: (code, name) each; `papers` are worded anew,
+    `withdrawn` are left out, `kept` are directories, blank forms and samples."""
 
     new: list[tuple[str, str]]
     changed: list[tuple[str, str]]
     unapproved: list[tuple[str, str]]
     papers: list[tuple[str, str]]
+    withdrawn: list[tuple[str, str]]
+    kept: list[tuple[str, str]]
 
 
 def pending(county: County) -> Pending:
     """In what the drafts differ from the newest release."""
     published = _published(county.catalogue, newest_release(county.catalogue))
-    found = Pending([], [], [], [])
+    found = Pending([], [], [], [], [], [])
+    known = libraries.load(county)
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
-        item = draft["item"]
+        item, stored = resolved(draft["item"], known), in_library(draft)
+        approved = resolved(stored, known) if stored is not None else None
         before = published.get(items.item_id(item["code"]))
-        if before is not None and items.is_same_content(before, item):
-            continue
-        fate = found.unapproved if draft["state"] != APPROVED else found.new if before is None else found.changed
-        fate.append((item["code"], item["name"]))
+        if is_withdrawn(draft) and before is not None:
+            found.withdrawn.append((item["code"], item["name"]))
+        if approved is not None and (before is None or not items.is_same_content(before, approved)):
+            (found.new if before is None else found.changed).append((item["code"], approved["name"]))
+        if draft["state"] in WORKED_ON and (before is None or not items.is_same_content(before, item)):
+            found.unapproved.append((item["code"], item["name"]))
     worded = {document["code"] for document in _new_papers(county, published)}
     dropped = {id_.partition(":")[2] for id_ in _papers_to_drop(county, published)}
     found.papers.extend((code, PAPERS[code].title) for code in PAPERS if code in worded | dropped)
+    found.kept.extend((one["id"], one["title"]) for one in libraries.new_kept(county, published))
+    gone = libraries.kept_to_drop(county, published)
+    found.kept.extend((published[id_]["id"], published[id_]["title"]) for id_ in sorted(gone))
     return found
 
 
@@ -113,6 +140,14 @@ def published_items(county: County) -> list[Document]:
     """The items of the newest release, in the order of their codes."""
     published = _published(county.catalogue, newest_release(county.catalogue))
     return [document for id_, document in sorted(published.items()) if id_.startswith("item:")]
+
+
+def published_item(county: County, code: str) -> Document | None:
+    """The item as the newest release has it; None where that has none of this code."""
+    last, wanted = newest_release(county.catalogue), items.item_id(code)
+    if last is None or all(id_ != wanted for id_, _, _ in releases.listed(last)):
+        return None
+    return county.catalogue.get(wanted)
 
 
 def newest_release(catalogue: Store) -> Document | None:
@@ -135,14 +170,25 @@ def _published(catalogue: Store, last: Document | None) -> dict[str, Document]:
 
 
 def _new_items(county: County, published: Mapping[str, Document], number: int) -> Iterator[Document]:
+    known = libraries.load(county)
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
-        if draft["state"] != APPROVED:
+        stored = in_library(draft)
+        if stored is None:
             continue
-        before = published.get(items.item_id(draft["item"]["code"]))
+        approved = resolved(stored, known)
+        before = published.get(items.item_id(approved["code"]))
         # An item that an older key of the county signed is signed anew: that key may not count for ever.
-        if before is not None and before["key"] == county.key.id and items.is_same_content(before, draft["item"]):
+        if before is not None and before["key"] == county.key.id and items.is_same_content(before, approved):
             continue
-        yield following(before, items.build(draft["item"], release=number, key=county.key.id, sign=county.key.sign))
+        # It may have been withdrawn, and come back since.
+        before = before or county.catalogue.get(items.item_id(approved["code"]))
+        yield following(before, items.build(approved, release=number, key=county.key.id, sign=county.key.sign))
+
+
+def _withdrawn(county: County, published: Mapping[str, Document]) -> set[str]:
+    """The published items that the bodies agreed to withdraw (废置)."""
+    drafts = county.databases.open(DRAFTING).range("draft:", "draft:\uffff")
+    return {items.item_id(draft["item"]["code"]) for draft in drafts if is_withdrawn(draft)} & published.keys()
 
 
 def _new_calendars(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 
-from casework.documents.item import LEVELS
 from node.station import Station
 from web.cases.services import CaseServices
 from web.errors import Problem
-from web.papers import qr_svg
 from web.signin import allow
 
 MATCHED = {
@@ -48,8 +46,6 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         item = station.catalogue.item(code)
         if item is None:
             raise Problem(404, "no_such_guide", "没有这个事项的指南。换个说法再查一次。")
-        return render_template(
-            "station/guide.html", item=item, levels=LEVELS, qr=qr_svg(f"{request.host_url}guides/{code}")
-        )
+        return render_template("station/guide.html", item=item)
 
     return guides
