@@ -1,17 +1,21 @@
-"""`yizhan central catalogue`: import items, check them, publish a release."""
+"""`yizhan central catalogue`: items in and out as files, checked; releases published."""
 
 from __future__ import annotations
 
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import click
 
-from central.catalogue.findings import CatalogueRefused
-from central.catalogue.records import read_file
+from central.catalogue.findings import CatalogueRefused, Finding
+from central.catalogue.reading import read_file
 from central.operations import OPERATIONS
 from provisioning import ProvisioningError
 from provisioning.carry_out import carry_out
+from provisioning.whole_files import write_whole
 from sync.peer import PeerError
 
 FOLDER = click.option(
@@ -25,7 +29,7 @@ MOST_WARNINGS = 50
 
 @click.group()
 def catalogue() -> None:
-    """What the stations' guides are made of: import, check, publish."""
+    """What the stations' guides are made of: import, export, check, publish."""
 
 
 @catalogue.command("import")
@@ -33,16 +37,39 @@ def catalogue() -> None:
 @FOLDER
 @click.option("--approve", is_flag=True, help="take the items as approved: a county's first load")
 def import_command(file: Path, folder: Path, approve: bool) -> None:
-    """Bring the items of FILE (.json) in, all of them or none; also while the county runs."""
-    records = _records(file)
-    report = _perform(folder, "catalogue_import", {"records": records, "approve": approve, "by": "command"})
+    """Bring the items of FILE (.xlsx, .csv, .json) in, all of them or none; also while the county runs."""
+    report = _staged(file, folder, "catalogue_import", {"approve": approve, "by": "command"})
     _show(report)
     if report["refused"]:
-        raise click.ClickException("Nothing was imported. Put these records right, then import the file again.")
-    counts = {name: len(report[name]) for name in ("added", "changed", "unchanged")}
-    click.echo("{added} added, {changed} changed, {unchanged} unchanged".format(**counts))
+        raise click.ClickException("Nothing was imported. Put these right, then import the file again.")
+    click.echo(_counts(report))
     if approve:
         click.echo(f"Next: yizhan central catalogue publish --dir {folder}")
+
+
+@catalogue.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@FOLDER
+@click.option("--release", type=click.IntRange(1, 999_999), help="what this release published; else the newest")
+@click.option("--drafts", is_flag=True, help="the drafts as they stand, approved or not")
+def export_command(file: Path, folder: Path, release: int | None, drafts: bool) -> None:
+    """Write what is published to FILE; its ending says how: .xlsx, .csv (the items' own table), .json."""
+    from central.catalogue.exporting import WRITERS
+    from central.catalogue.staging import Staging
+
+    if release is not None and drafts:
+        raise click.UsageError("--release and --drafts are two different things: give one.")
+    writer = WRITERS.get(file.suffix.lower())
+    if writer is None:
+        raise click.ClickException(f"{file.name}: the ending says what to write: {', '.join(WRITERS)}")
+    done = _perform(folder, "catalogue_export", {"release": release, "drafts": drafts})
+    contents = Staging(folder).take(done["staged"])
+    try:
+        # Written beside it and renamed: a file that was there is replaced by a whole one.
+        write_whole(file, writer(contents))
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{file}: {done['items']} items")
 
 
 @catalogue.command("libraries")
@@ -63,12 +90,13 @@ def libraries_command(file: Path, folder: Path) -> None:
 @FILE
 @FOLDER
 def check_command(file: Path, folder: Path) -> None:
-    """Say what an import of FILE would refuse and warn of; nothing is written."""
-    report = _perform(folder, "catalogue_check", {"records": _records(file)})
+    """Say what an import of FILE would change, refuse and warn of; nothing is written."""
+    report = _staged(file, folder, "catalogue_check", {})
     _show(report)
     if report["refused"]:
-        raise click.ClickException(f"{len(report['refused'])} records would be refused.")
+        raise click.ClickException(f"{len(report['refused'])} things would be refused.")
     click.echo(f"{report['items']} items can be imported, {len(report['warnings'])} warnings")
+    click.echo(_counts(report))
 
 
 @catalogue.command("publish")
@@ -83,24 +111,49 @@ def publish_command(folder: Path) -> None:
         click.echo(f"Nothing has changed since release {release['number']} of {release['at']}.")
 
 
+def _counts(report: dict[str, Any]) -> str:
+    counts = {name: len(report[name]) for name in ("added", "changed", "unchanged")}
+    return "{added} added, {changed} changed, {unchanged} unchanged".format(**counts)
+
+
+def _staged(file: Path, folder: Path, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Read a file here, and let the county take it out of its own folder: a request would have to be small."""
+    from central.catalogue.staging import Staging
+    from provisioning.folder import CountyFolder
+
+    said = _records(file)
+    try:
+        CountyFolder.open(folder)
+        staging = Staging(folder)
+        token = staging.put(said, now=datetime.now(UTC), random=SystemRandom())
+    except (ProvisioningError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    try:
+        if sys.stderr.isatty():
+            click.echo("checking …", err=True)
+        return _perform(folder, operation, {**arguments, "staged": token})
+    finally:
+        staging.drop(token)
+
+
 def _records(file: Path) -> Any:
     try:
-        return read_file(file)
+        # On a terminal only: a log wants no bars.
+        with click.progressbar(length=1000, label=file.name, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+            return read_file(file, lambda share: bar.update(int(share * 1000) - bar.pos))
     except (CatalogueRefused, OSError) as error:
         raise click.ClickException(str(error)) from error
 
 
 def _show(report: dict[str, Any]) -> None:
+    for note in report.get("notes", ()):
+        click.echo(f"note: {note}", err=True)
     for finding in report["refused"]:
-        click.echo(f"refused: {_line(finding)}", err=True)
+        click.echo(f"refused: {Finding(**finding)}", err=True)
     for finding in report["warnings"][:MOST_WARNINGS]:
-        click.echo(f"warning: {_line(finding)}", err=True)
+        click.echo(f"warning: {Finding(**finding)}", err=True)
     if len(report["warnings"]) > MOST_WARNINGS:
         click.echo(f"… and {len(report['warnings']) - MOST_WARNINGS} more warnings", err=True)
-
-
-def _line(finding: dict[str, Any]) -> str:
-    return f"第 {finding['row']} 条 {finding['name']}：{finding['sentence']}"
 
 
 def _perform(folder: Path, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:

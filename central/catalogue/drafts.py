@@ -178,9 +178,9 @@ def _with_drafter(draft: Document, account: str) -> list[str]:
 # -- import ----------------------------------------------------------------------------------------------------------
 
 
-def import_items(county: County, records: Any, *, approve: bool, by: str) -> ImportReport:
+def import_items(county: County, records: Any, *, approve: bool, by: str, dry: bool = False) -> ImportReport:
     """Bring records in as drafts, all or none; with `approve` they are taken as approved (a first load), and the
-    history of each says so.
+    history of each says so. With `dry` nothing is written, and the report tells what would be.
 
     `records` is a list of our items or of an inventory's records, or a catalogue file's object. `by` is who
     brings them in. Raises CatalogueRefused for what is no catalogue at all.
@@ -191,7 +191,7 @@ def import_items(county: County, records: Any, *, approve: bool, by: str) -> Imp
         if report.refused:
             return report
         written = list(_imported(county, [content for _, content in contents], report, approve=approve, by=by))
-        if not written:
+        if not written or dry:
             return report
         what = f"{'导入并入库' if approve else '导入'} {len(written) // 2} 个事项"
         try:

@@ -6,33 +6,51 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from central.catalogue.drafts import import_items
+from central.catalogue.exporting import contents_of
+from central.catalogue.findings import CatalogueRefused
+from central.catalogue.importing import bring_in
 from central.catalogue.libraries import import_libraries
 from central.catalogue.publishing import publish
-from central.catalogue.records import read_records
+from central.catalogue.staging import Staging
 from provisioning.county import County
 
 
 def catalogue_import(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`import_items` with {records, approve, by}; answers with the report as JSON."""
-    report = import_items(
-        county,
-        arguments.get("records"),
-        approve=bool(arguments.get("approve")),
-        by=str(arguments.get("by") or "command"),
+    """`bring_in` with {records | staged, approve, by}: `staged` is the token of a file in the county's folder."""
+    by = str(arguments.get("by") or "command")
+    return bring_in(county, _records(county, arguments), approve=bool(arguments.get("approve")), by=by)
+
+
+def catalogue_check(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What `catalogue_import` would do, with {records | staged, approve}; writes nothing."""
+    report = bring_in(
+        county, _records(county, arguments), approve=bool(arguments.get("approve")), by="command", dry=True
     )
-    return {**asdict(report), "imported": report.imported}
+    return {**report, "items": sum(len(report[name]) for name in ("added", "changed", "unchanged"))}
+
+
+def _records(county: County, arguments: Mapping[str, Any]) -> Any:
+    if "staged" not in arguments:
+        return arguments.get("records")
+    said = Staging(county.folder.path).get(str(arguments["staged"]))
+    if said is None:
+        raise CatalogueRefused("要导入的文件已经不在了：再导入一次。")
+    return said
+
+
+def catalogue_export(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """`contents_of` with {release, drafts}: `staged`, the token of the items in the county's folder, and how many."""
+    release = arguments.get("release")
+    contents = contents_of(
+        county, release=int(release) if release is not None else None, drafts=bool(arguments.get("drafts"))
+    )
+    staged = Staging(county.folder.path).put(contents, now=county.now(), random=county.random)
+    return {"staged": staged, "items": len(contents)}
 
 
 def catalogue_libraries(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """`import_libraries` with {libraries, by}; answers with its report."""
     return import_libraries(county, arguments.get("libraries"), by=str(arguments.get("by") or "command"))
-
-
-def catalogue_check(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What `import_items` would refuse and warn of, with {records}; writes nothing."""
-    contents, report = read_records(county.register().county, arguments.get("records"))
-    return {**asdict(report), "items": len(contents)}
 
 
 def catalogue_publish(county: County, _arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -44,6 +62,7 @@ OPERATIONS: Final = {
     "catalogue_import": catalogue_import,
     "catalogue_libraries": catalogue_libraries,
     "catalogue_check": catalogue_check,
+    "catalogue_export": catalogue_export,
     "catalogue_publish": catalogue_publish,
 }
 """By name, for `central.operations`: what a command asks of a county, in service or not."""

@@ -24,11 +24,14 @@ MOST_REFUSED: Final = 200
 _HEAD_WITHIN = 20
 """Rows of headings above the titles."""
 
-Progress = Callable[[int], None]
-"""Hears of rows that were read."""
+Progress = Callable[[float], None]
+"""Hears how much of a file has been read, from 0 to 1."""
+
+# Rows between two words about it.
+_TOLD_EVERY = 200
 
 
-def _unheard(_rows: int) -> None:
+def _unheard(_share: float) -> None:
     pass
 
 
@@ -70,7 +73,7 @@ def read_json(content: bytes, _progress: Progress = _unheard) -> Any:
 def read_xlsx(content: bytes, progress: Progress = _unheard) -> Document:
     """A workbook of ours, or one that somebody filled in. Raises CatalogueRefused."""
     book = Workbook(content)
-    reading = _Reading(progress, notes=list(book.notes))
+    reading = _Reading(lambda _rows: progress(book.share_read()), notes=list(book.notes))
     named = {_plain(sheet.name): sheet for sheet in book.sheets}
     wanted = {_plain(plan.name): plan for plan in sheets.SHEETS}
     if _plain(ITEMS.name) not in named and len([sheet for sheet in book.sheets if not sheet.hidden]) == 1:
@@ -102,7 +105,8 @@ def read_xlsx(content: bytes, progress: Progress = _unheard) -> Document:
 def read_csv(content: bytes, progress: Progress = _unheard) -> Document:
     """The sheet 事项 alone. Raises CatalogueRefused."""
     text, encoding = delimited.decoded(content)
-    reading = _Reading(progress, notes=[f"csv 按 {encoding} 编码读的。"])
+    lines = text.count("\n") + 1
+    reading = _Reading(lambda rows: progress(min(rows / lines, 1.0)), notes=[f"csv 按 {encoding} 编码读的。"])
     reading.take(sheets.ITEMS_ALONE, "csv", delimited.rows(text), [])
     return reading.said()
 
@@ -153,7 +157,7 @@ class _Held:
 
 @dataclass(slots=True)
 class _Reading:
-    progress: Progress
+    told: Callable[[int], None]
     notes: list[str] = field(default_factory=list)
     refused: list[Finding] = field(default_factory=list)
     forms: dict[str, Any] = field(default_factory=dict)
@@ -176,7 +180,8 @@ class _Reading:
             if titles is None:
                 return
             for number, cells in numbered:
-                self.progress(1)
+                if number % _TOLD_EVERY == 0:
+                    self.told(number)
                 self._take_row(plan, name, titles, number, cells)
             for area in merged:
                 if last_row(area) > titles.row:
@@ -191,9 +196,8 @@ class _Reading:
         for number, cells in rows:
             seen += 1
             found = {column: _plain(cell.text) for column, cell in sorted(cells.items())}
-            if sum(title in known for title in found.values()) >= 2 and any(
-                known.get(title) is CODE for title in found.values()
-            ):
+            titles = {known[title].title for title in found.values() if title in known}
+            if CODE.title in titles and len(titles) > 1:
                 return self._placed(plan, name, number, cells, known)
             if seen >= _HEAD_WITHIN:
                 break
@@ -301,11 +305,11 @@ class _Reading:
             form, _, piece = (cells.get(place) for place in places)
             if form is not None:
                 texts.setdefault(form.text, (number, []))[1].append(piece.text if piece is not None else "")
-        for form, (number, pieces) in texts.items():
+        for title, (number, pieces) in texts.items():
             try:
-                self.forms[form] = json.loads("".join(pieces))
+                self.forms[title] = json.loads("".join(pieces))
             except (ValueError, RecursionError) as error:
-                said = f"表单“{form[:40]}”不是完整的 JSON：{error}。"
+                said = f"表单“{title[:40]}”不是完整的 JSON：{error}。"
                 self.refused.append(Finding(number, "", said, sheet=name, column=FORMS_TITLES[2]))
 
     def said(self) -> Document:

@@ -1,8 +1,8 @@
-"""An item as rows of sheets, and back: which column holds which field is data, here and nowhere else.
+"""An item as rows of sheets, and back. Which column holds which field follows from the table of the guide's elements.
 
-A new field of an item is one `Column`. What no column shows stands as JSON in the last one, so nothing is lost; what
-a cell cannot say to the letter (a text that ends in a blank, say) stands there, too, for as long as the cell is left
-alone.
+So a new element has its column or its sheet at once. What no column shows stands as JSON in the last one, so nothing
+is lost; what a cell cannot say to the letter (a text that ends in a blank, say) stands there, too, for as long as the
+cell is left alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from casework.canonical import Document
 from casework.documents import item as items
+from casework.guide.elements import ELEMENTS, WITHDRAW_UNTIL, Element
 from central.catalogue.workbook import MOST_CHARACTERS, Cell
 
 LONGEST_CELL: Final = 30_000
@@ -62,122 +63,137 @@ class Plan:
         return next((one for one in self.columns if path == one.path or path.startswith(f"{one.path}.")), None)
 
 
-def _same(values: Iterable[str]) -> dict[str, str]:
-    return {value: value for value in values}
-
-
 CODE: Final = Column("事项编码", "code", "code", aliases=("编码", "事项代码"), width=22)
 _NAME_TOLD: Final = Column("事项名称", "", "told", width=28)
 REST: Final = "其他字段（JSON）"
 
+# What columns say otherwise than the table of elements would have it: (title, what else).
+_OTHERWISE: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "code": ("事项编码", {"kind": "code", "aliases": CODE.aliases, "width": CODE.width}),
+    "name": ("事项名称", {"width": 34, "aliases": ("名称",)}),
+    "type": ("事项类型", {"aliases": ("类型",)}),
+    "type_code": ("类型代码", {"kind": "digits", "digits": 2, "width": 9}),
+    "basic_code": ("基本编码", {"kind": "digits", "digits": 12, "width": 16}),
+    "implementation_code": ("实施编码", {"kind": "code", "width": 34}),
+    "department": ("主管部门", {"aliases": ("部门", "实施部门")}),
+    "decides.level": ("决定层级", {}),
+    "decides.department": ("决定部门", {}),
+    "decides.office": ("决定机关", {"width": 18}),
+    "promised.n": ("承诺时限", {"width": 9}),
+    "promised.unit": ("承诺时限单位", {"width": 9, "default": "工作日"}),
+    "legal.n": ("法定时限", {"width": 9}),
+    "legal.unit": ("法定时限单位", {"width": 9, "default": "工作日"}),
+    "withdraw_until": ("可以撤回到", {"kind": "choice", "words": WITHDRAW_UNTIL, "open": True, "width": 20}),
+    "fee.charged": ("是否收费", {"aliases": ("收费",), "width": 9}),
+    "fee.amount": ("收费金额（元）", {"width": 10}),
+    "fee.text": ("收费标准", {}),
+    "fee.basis": ("收费依据", {}),
+    "result.name": ("结果名称", {}),
+    "result.kind": ("结果类型", {}),
+    "result.sample": ("结果样本", {}),
+    "result.sample_name": ("结果样本名称", {}),
+    "visits.count": ("到现场次数", {"width": 9}),
+    "visits.reason": ("到现场原因", {}),
+    "phones.enquiry": ("咨询电话", {}),
+    "phones.complaint": ("监督电话", {"aliases": ("投诉电话", "监督投诉电话")}),
+    "remedy.review": ("复议机关", {}),
+    "remedy.court": ("管辖法院", {}),
+    "form": ("表单", {"kind": "form", "width": 18}),
+    "form_version": ("表单版本", {"width": 9}),
+    "hints": ("填表提示（JSON）", {"kind": "json"}),
+    "flow": ("环节（JSON）", {"kind": "json"}),
+    "materials.id": ("材料编号", {"kind": "code", "width": 9}),
+    "materials.source_code": ("来源代码", {"kind": "digits", "digits": 2, "width": 9}),
+    "materials.when": ("什么情形要（JSON）", {"kind": "json"}),
+    "situations.id": ("情形编号", {"kind": "code", "width": 9}),
+    "situations.title": ("情形", {"width": 28}),
+    "situations.options.id": ("选项编号", {"kind": "code", "width": 9}),
+    "situations.options.title": ("选项", {"width": 28}),
+}
+# The sheets' names as people know them; the others are called like their element.
+_SHEET_NAMES: Final = {
+    "materials": "材料", "situations": "情形", "steps": "流程", "basis": "依据", "faq": "常见问题", "where": "办理地点",
+}  # fmt: skip
+_KEYED: Final = {"materials", "situations"}
+"""Lists whose entries have an `id`."""
+
+
+def plain(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """A schema less its `or null`, and whether it had one."""
+    choices = schema.get("anyOf")
+    if isinstance(choices, list) and {"type": "null"} in choices:
+        return {**schema, **next(one for one in choices if one != {"type": "null"})}, True
+    return schema, False
+
+
+def _columns(path: str, title: str, schema: Mapping[str, Any], within: str = "") -> Iterator[Column]:
+    """The columns that show a field of this shape; `within` is the list whose rows they stand in."""
+    schema, _ = plain(schema)
+    known, otherwise = _OTHERWISE.get(f"{within}{path}", (title, {}))
+    properties = schema.get("properties", {})
+    if "kind" not in otherwise and properties:
+        for name, inner in properties.items():
+            yield from _columns(f"{path}.{name}", f"{title}：{inner.get('title', name)}", inner, within)
+        return
+    entries = schema.get("items", {})
+    words = schema if "enum" in schema else entries
+    kind, width = "text", 16
+    if "enum" in words:
+        titles = words.get("x-titles", {})
+        otherwise = {"words": {value: titles.get(value, value) for value in words["enum"]}, **otherwise}
+        kind = "choices" if entries else "choice"
+    elif schema.get("type") == "array":
+        kind, width = "lines", 26
+    elif schema.get("type") == "boolean":
+        kind, width = "yes", 9
+    elif schema.get("type") == "integer":
+        kind, width = "yuan" if schema.get("x-widget") == "money" else "number", 9
+    elif schema.get("type") == "object":
+        kind = "json"
+    elif schema.get("x-widget") == "textarea":
+        width = 32
+    yield Column(known, path, **{"kind": kind, "width": width, **otherwise})
+
+
+def _list_plan(element: Element) -> Plan:
+    """The sheet of an element that is a list of things."""
+    entry = element.schema["items"]
+    columns: list[Column] = []
+    inner = ""
+    for name, schema in entry["properties"].items():
+        title = str(schema.get("title", name))
+        things = schema.get("items", {}).get("properties") if schema.get("type") == "array" else None
+        if things:
+            assert not inner, f"{element.id}: one list within a list has room"
+            inner = name
+            for sub, one in things.items():
+                columns += _columns(f"{name}.{sub}", f"{title}：{one.get('title', sub)}", one, f"{element.id}.")
+        else:
+            columns += _columns(name, title, schema, f"{element.id}.")
+    return Plan(
+        _SHEET_NAMES.get(element.id, element.title),
+        element.id,
+        tuple(columns),
+        key="id" if element.id in _KEYED else "",
+        inner=inner,
+    )
+
+
+def _is_list(element: Element) -> bool:
+    return element.schema.get("type") == "array" and "properties" in element.schema["items"]
+
+
 ITEMS: Final = Plan(
     "事项",
     "",
-    (
-        CODE,
-        Column("事项名称", "name", width=34, aliases=("名称",)),
-        Column("别称", "also_called", "lines", width=20),
-        Column("分类", "category"),
-        Column("事项类型", "type", aliases=("类型",)),
-        Column("类型代码", "type_code", "digits", digits=2, width=9),
-        Column("主管部门", "department", aliases=("部门", "实施部门")),
-        Column("决定层级", "decides.level", "choice", items.LEVELS),
-        Column("决定部门", "decides.department"),
-        Column("决定机关", "decides.office", width=18),
-        Column("办理层级", "handling_level", "choice", items.LEVELS, aliases=("行使层级",)),
-        Column("村级职责", "village_role", "choice", _same(items.VILLAGE_ROLES), width=9),
-        Column("服务对象", "service_objects", "choices", _same(items.SERVICE_OBJECTS)),
-        Column("办件类型", "case_type", "choice", _same(items.CASE_TYPES), width=9),
-        Column("受理条件", "conditions", "lines", width=40),
-        Column("法定时限", "legal.n", "number", width=9),
-        Column("法定时限单位", "legal.unit", "choice", _same(items.UNITS), width=9, default="工作日"),
-        Column("承诺时限", "promised.n", "number", width=9),
-        Column("承诺时限单位", "promised.unit", "choice", _same(items.UNITS), width=9, default="工作日"),
-        Column("时限依据", "limit_basis", width=30),
-        Column("是否收费", "fee.charged", "yes", width=9, aliases=("收费",)),
-        Column("收费金额（元）", "fee.amount", "yuan", width=10),
-        Column("收费依据", "fee.basis", width=20),
-        Column("到现场次数", "visits.count", "number", width=9),
-        Column("到现场原因", "visits.reason", width=24),
-        Column("结果名称", "result.name", width=18),
-        Column("结果类型", "result.kind"),
-        Column("咨询电话", "phones.enquiry"),
-        Column("监督电话", "phones.complaint", aliases=("投诉电话",)),
-        Column("复议机关", "remedy.review"),
-        Column("管辖法院", "remedy.court"),
-        Column("可以代办", "proxy_allowed", "yes", width=9),
-        Column("不能代办的原因", "proxy_reason", width=20),
-        Column("可以撤回到", "withdraw_until", "choice", items.WITHDRAW_UNTIL, open=True, width=20),
-        Column("表单", "form", "form", width=18),
-        Column("表单版本", "form_version", "number", width=9),
-        Column("办件流程（JSON）", "flow", "json", width=20),
-        Column("填写提示（JSON）", "hints", "json", width=20),
-        Column("备注", "note", width=24),
-        Column("来源", "provenance", width=10),
+    tuple(
+        column
+        for element in ELEMENTS
+        if not _is_list(element)
+        for column in _columns(element.id, element.title, element.schema)
     ),
 )
-
-LISTS: Final = (
-    Plan(
-        "材料",
-        "materials",
-        (
-            Column("材料编号", "id", "code", width=9),
-            Column("材料名称", "name", width=32),
-            Column("材料类型", "type"),
-            Column("材料形式", "form"),
-            Column("份数", "copies", "number", width=7),
-            Column("必要性", "necessity", "choice", _same(items.NECESSITIES)),
-            Column("来源渠道", "source"),
-            Column("来源代码", "source_code", "digits", digits=2, width=9),
-            Column("填报须知", "note", width=30),
-            Column("什么情形要（JSON）", "when", "json", width=20),
-        ),
-        key="id",
-    ),
-    Plan(
-        "情形",
-        "situations",
-        (
-            Column("情形编号", "id", "code", width=10),
-            Column("情形", "title", width=28),
-            Column("选项编号", "options.id", "code", width=10),
-            Column("选项", "options.title", width=28),
-        ),
-        key="id",
-        inner="options",
-    ),
-    Plan(
-        "流程",
-        "steps",
-        (
-            Column("环节", "title", width=36),
-            Column("谁办", "who", width=24),
-            Column("说明", "text", width=36),
-        ),
-    ),
-    Plan(
-        "办理地点",
-        "where",
-        (
-            Column("地点", "place", width=26),
-            Column("地址", "address", width=26),
-            Column("时间", "hours", width=34),
-            Column("电话", "phone"),
-        ),
-    ),
-    Plan(
-        "依据",
-        "basis",
-        (
-            Column("依据名称", "title", width=44),
-            Column("条款", "article", width=14),
-            Column("条文", "text", width=50),
-        ),
-    ),
-    Plan("常见问题", "faq", (Column("问题", "question", width=40), Column("答复", "answer", width=60))),
-)
-
+LISTS: Final = tuple(_list_plan(element) for element in ELEMENTS if _is_list(element))
 SHEETS: Final = (ITEMS, *LISTS)
 ITEMS_ALONE: Final = replace(ITEMS, columns=tuple(column for column in ITEMS.columns if column.kind != "form"))
 """For a file of one table, which has no room for forms."""
@@ -203,18 +219,10 @@ def schema_of(plan: Plan) -> Mapping[str, Any]:
     return entry
 
 
-def _plain(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
-    """A schema less its `or null`, and whether it had one."""
-    choices = schema.get("anyOf")
-    if isinstance(choices, list) and {"type": "null"} in choices:
-        return next(one for one in choices if one != {"type": "null"}), True
-    return schema, False
-
-
 def unsaid(schema: Mapping[str, Any], path: str) -> Any:
     """What an empty cell says of a field; `ABSENT`: that the thing has no such field."""
     first, _, rest = path.partition(".")
-    inside, nullable = _plain(schema.get("properties", {}).get(first, {}))
+    inside, nullable = plain(schema.get("properties", {}).get(first, {}))
     if rest:
         return unsaid(inside, rest)
     if nullable:
@@ -227,7 +235,7 @@ def unsaid(schema: Mapping[str, Any], path: str) -> Any:
 def fill(thing: Document, schema: Mapping[str, Any]) -> None:
     """Give a thing what an empty cell would have said in every field that it needs and nobody spoke of."""
     for name in schema.get("required", ()):
-        inside, nullable = _plain(schema["properties"][name])
+        inside, nullable = plain(schema["properties"][name])
         if name not in thing and inside.get("type") == "object" and inside.get("properties") and not nullable:
             thing[name] = {}
         if name not in thing:
@@ -243,7 +251,7 @@ def fill(thing: Document, schema: Mapping[str, Any]) -> None:
 _BLANKS = " \t\r\n\f\v\u3000\xa0\u200b\u2060\ufeff"
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _SEPARATORS = re.compile(r"[、,，;；/|\s]+")
-_YES = _same(()) | dict.fromkeys(("是", "√", "✓", "✔", "☑", "对", "有", "可以", "可", "y", "yes", "true", "1"), "是")
+_YES = dict.fromkeys(("是", "√", "✓", "✔", "☑", "对", "有", "可以", "可", "y", "yes", "true", "1"), "是")
 _NO = dict.fromkeys(("否", "×", "✗", "✘", "☐", "□", "不", "无", "不可以", "不可", "n", "no", "false", "0", "x"), "否")
 
 

@@ -74,14 +74,15 @@ class Sheet:
 
     name: str
     hidden: bool
-    _part: str
+    part: str
     _book: Workbook
     merged: list[str] = field(default_factory=list)
 
     def rows(self) -> Iterator[Row]:
         """The rows with anything in them. Raises CatalogueRefused for what cannot be read, and beyond MOST_ROWS."""
         reading = _SheetReading(self, self._book)
-        for piece in self._book.pieces(self._part):
+        for piece in self._book.pieces(self.part):
+            self._book.read += len(piece)
             yield from reading.take(piece)
         yield from reading.take(b"", last=True)
 
@@ -118,7 +119,13 @@ class Workbook:
         self.since_1904 = False
         self.strings: list[str] = []
         self.dates: list[bool] = []
+        self.read = 0
         self.sheets = self._open()
+
+    def share_read(self) -> float:
+        """How much of the sheets has been read, from 0 to 1."""
+        size = sum(self._parts[sheet.part].file_size for sheet in self.sheets if sheet.part in self._parts)
+        return min(self.read / size, 1.0) if size else 1.0
 
     def _open(self) -> list[Sheet]:
         found: list[tuple[str, bool, str]] = []

@@ -1,0 +1,114 @@
+"""The catalogue as a file that `reading` takes back unchanged: json, xlsx, or csv with the items' own table alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from casework.canonical import Document
+from casework.documents import item as items
+from casework.documents import release as releases
+from central.catalogue.delimited import seen_again
+from central.catalogue.drafts import DRAFTING
+from central.catalogue.findings import CatalogueRefused
+from central.catalogue.publishing import published_items
+from central.catalogue.records import FORMAT
+from central.catalogue.sheets import (
+    FORMS_SHEET,
+    FORMS_TITLES,
+    LONGEST_CELL,
+    REST,
+    RowsWritten,
+    named_forms,
+    titles_of,
+    write_items,
+)
+from central.catalogue.workbook import Table, write_workbook
+from provisioning.county import County
+from web.spreadsheet import csv_lines
+
+
+def contents_of(county: County, *, release: int | None = None, drafts: bool = False) -> list[Document]:
+    """What there is to export, by code: what is published, what a release brought, or the drafts as they stand.
+
+    Raises CatalogueRefused for a release that is not there, or whose items are gone.
+    """
+    if drafts:
+        found = [draft["item"] for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff")]
+    elif release is None:
+        found = published_items(county)
+    else:
+        found = _of_release(county, release)
+    return sorted(map(items.content_of, found), key=lambda content: content["code"])
+
+
+def _of_release(county: County, number: int) -> list[Document]:
+    manifest = county.catalogue.get(releases.release_id(number))
+    if manifest is None:
+        raise CatalogueRefused(f"没有第 {number} 版。")
+    found = []
+    for identifier, revision, _ in releases.listed(manifest):
+        if identifier.startswith("item:"):
+            item = county.catalogue.get(identifier, revision) or _kept(county, identifier, number)
+            if item is None:
+                raise CatalogueRefused(f"第 {number} 版的 {identifier.partition(':')[2]} 已经不在了，导不出这一版。")
+            found.append(item)
+    return found
+
+
+def _kept(county: County, identifier: str, number: int) -> Document | None:
+    """An item as the newest release up to this one published it, kept when another took its place (备案)."""
+    stem = f"version:{identifier.partition(':')[2]}:"
+    kept = county.databases.open(DRAFTING).range(stem, f"{stem}{number:06d}", limit=1, descending=True)
+    return kept[0]["item"] if kept else None
+
+
+def to_json(contents: Iterable[Document]) -> bytes:
+    """With each form once."""
+    named, forms = named_forms(contents)
+    whole = {"format": FORMAT, "forms": forms, "items": named}
+    return (json.dumps(whole, ensure_ascii=False, indent=1) + "\n").encode()
+
+
+def to_xlsx(contents: Iterable[Document]) -> bytes:
+    """With a sheet for each list of an item, one for the forms, and in each a last column for what no other shows."""
+    named, forms = named_forms(contents)
+    return write_workbook(_tables(write_items(named), forms))
+
+
+def _tables(written: Sequence[RowsWritten], forms: dict[str, Any]) -> Iterator[Table]:
+    for sheet in written:
+        columns = titles_of(sheet.plan)
+        wanted = max([1, *(len(_pieces(rest)) for rest in sheet.rests)])
+        titles = [column.title for column in columns] + [REST if n == 0 else f"{REST}续{n}" for n in range(wanted)]
+        rows = ([*row, *_pieces(rest)] for row, rest in zip(sheet.rows, sheet.rests, strict=True))
+        yield sheet.plan.name, titles, rows, [column.width for column in columns] + [20] * wanted
+    pieces: list[list[str | int]] = [
+        [name, n, piece]
+        for name, form in forms.items()
+        for n, piece in enumerate(_pieces(json.dumps(form, ensure_ascii=False)), start=1)
+    ]
+    yield FORMS_SHEET, FORMS_TITLES, pieces, [24, 6, 80]
+
+
+def _pieces(text: str) -> list[str]:
+    """A text cut into what a cell can hold; an empty one has one piece."""
+    return [text[start : start + LONGEST_CELL] for start in range(0, max(len(text), 1), LONGEST_CELL)]
+
+
+def to_csv(contents: Iterable[Document]) -> bytes:
+    """In UTF-8 with the mark that spreadsheets need; what has a sheet of its own elsewhere is not in it."""
+    named, _ = named_forms(contents)
+    (sheet,) = write_items(named, seen=seen_again, lists=False)
+    titles = [*(column.title for column in sheet.plan.columns), REST]
+    rows = ([*map(str, row), rest] for row, rest in zip(sheet.rows, sheet.rests, strict=True))
+    return "".join(csv_lines(titles, rows)).encode()
+
+
+WRITERS: Final[dict[str, Callable[[Iterable[Document]], bytes]]] = {
+    ".xlsx": to_xlsx,
+    ".csv": to_csv,
+    ".json": to_json,
+}
+"""By the file name's ending."""

@@ -1,0 +1,39 @@
+"""What a file would change and, confirmed, does: completed by what is known, judged, all of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from casework.canonical import Document
+from casework.documents import item as items
+from central.catalogue.drafts import draft_of, import_items
+from central.catalogue.findings import Finding
+from central.catalogue.reading import completed, located
+from provisioning.county import County
+
+
+def bring_in(county: County, said: Any, *, approve: bool, by: str, dry: bool = False) -> dict[str, Any]:
+    """Bring in what a file says (`reading.read`), or with `dry` only tell what that would do.
+
+    Answers with `ImportReport` as JSON, `imported`, and `notes` on the file as a whole. Findings stand in the order of
+    the file, by sheet, row and column where it has them. Raises CatalogueRefused for what is no catalogue at all.
+    """
+    found: Mapping[str, Any] = said.get("found", {}) if isinstance(said, dict) else {}
+    notes = list(said.get("notes", ())) if isinstance(said, dict) else []
+    unreadable = [Finding(**one) for one in found.get("refused", ())]
+    changed = [Finding(**one) for one in found.get("warnings", ())]
+    if unreadable:
+        empty = {"approved": approve, "added": [], "changed": [], "unchanged": []}
+        told = {"warnings": [asdict(one) for one in changed], "refused": [asdict(one) for one in unreadable]}
+        return {**empty, **told, "imported": False, "notes": notes}
+
+    def known(code: str) -> Document | None:
+        draft = draft_of(county, code)
+        return items.content_of(draft["item"]) if draft is not None else None
+
+    report = import_items(county, completed(said, known), approve=approve, by=by, dry=dry)
+    report.warnings[:] = [*changed, *(located(one, said) for one in report.warnings)]
+    report.refused[:] = [located(one, said) for one in report.refused]
+    return {**asdict(report), "imported": report.imported and not dry, "notes": notes}
