@@ -15,8 +15,8 @@ class CatalogueRefused(ProvisioningError):
 class Finding:
     """What is to be said about one record: its place in the file (from 1; 0 is the file itself), and why.
 
-    `path` is the field that it is about (dotted). In a file of sheets the place is `row` of `sheet`, and the field its
-    `column`.
+    `path` is the field that it is about (dotted), which the sentence names, too. In a file of sheets the place is `row`
+    of `sheet`, and `column` names the field.
     """
 
     row: int
@@ -31,8 +31,7 @@ class Finding:
             row = f"第 {self.row} 行" if self.row else ""
             column = f"“{self.column}”" if self.column else ""
             return f"{self.sheet} {row}{column} {self.name}：{self.sentence}".replace(" ：", "：")
-        field_ = f"{self.path}：" if self.path else ""
-        return f"第 {self.row} 条 {self.name}：{field_}{self.sentence}"
+        return f"第 {self.row} 条 {self.name}：{self.sentence}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -466,11 +466,11 @@ def located(finding: Finding, said: Any) -> Finding:
     names, origin = said["origin"]["sheets"], said["origin"]["items"][finding.row - 1]
     head, _, tail = finding.path.partition(".")
     plan = next((plan for plan in LISTS if plan.path == head), None)
+    sentence = finding.sentence.removeprefix(f"{finding.path}：")
     place, _, inside = tail.partition(".")
     if plan is None or plan.path not in names or not place.isdigit():
         column = ITEMS.column(finding.path)
         title = column.title if column is not None else finding.path
-        sentence = finding.sentence
         if column is not None and "paths" in said["spoken"][""] and column.path not in said["spoken"][""]["paths"]:
             sentence = f"{sentence}（文件里没有这一列）"
         return Finding(origin["row"], finding.name, sentence, finding.path, names[""], title)
@@ -482,4 +482,4 @@ def located(finding: Finding, said: Any) -> Finding:
         row = row[int(number)] if number.isdigit() and int(number) < len(row) else row[0]
     column = plan.column(inside)
     title = column.title if column is not None else inside
-    return Finding(row, finding.name, finding.sentence, finding.path, names[plan.path], title)
+    return Finding(row, finding.name, sentence, finding.path, names[plan.path], title)

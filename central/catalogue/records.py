@@ -50,7 +50,7 @@ class _Reading:
         if problems:
             path, sentence = next(iter(problems.items()))
             more = f"（另有 {len(problems) - 1} 处）" if len(problems) > 1 else ""
-            self.refused.append(Finding(row, name, f"{sentence}{more}", path=path))
+            self.refused.append(Finding(row, name, f"{path}：{sentence}{more}", path=path))
             return
         code = content["code"]
         first = self._rows_by_code.setdefault(code, row)

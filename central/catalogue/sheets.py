@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
 
 from casework.canonical import Document
@@ -47,7 +48,7 @@ class Column:
     """What an empty cell means where a neighbour of the same group is filled."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """One sheet. `path` is the list of an item whose entries are its rows; "" for the items themselves. `key` tells a
     row's entry from the others of its item; `inner` is a list within the entry that has a row for each of its own."""
@@ -208,6 +209,7 @@ ABSENT: Final = object()
 # -- the shape of what stands in a row -------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=64)
 def schema_of(plan: Plan) -> Mapping[str, Any]:
     """The schema of one row's thing."""
     if not plan.path:
@@ -230,6 +232,12 @@ def unsaid(schema: Mapping[str, Any], path: str) -> Any:
     if first not in schema.get("required", ()):
         return ABSENT
     return {"string": "", "array": []}.get(inside.get("type", ""), ABSENT)
+
+
+@lru_cache(maxsize=1024)
+def _empty(plan: Plan, path: str) -> Any:
+    """What an empty cell of this sheet says; never a list that somebody fills later."""
+    return unsaid(schema_of(plan), path)
 
 
 def fill(thing: Document, schema: Mapping[str, Any]) -> None:
@@ -526,12 +534,13 @@ def read_row(plan: Plan, columns: Sequence[tuple[Column, Cell | None]], rest: st
         if inside and group:
             filled[group] = filled.get(group, False) or value is not ABSENT
         if value is ABSENT:
-            value = unsaid(schema, column.path) if column.default is None else column.default
+            value = _empty(plan, column.path) if column.default is None else column.default
+            value = [] if value == [] else value
         if value is not ABSENT:
             _put(thing, column.path, value)
     for group, said in filled.items():
         if not said:
-            empty = unsaid(schema, group)
+            empty = _empty(plan, group)
             if empty is None:
                 _put(thing, group, None)
             elif group not in schema.get("required", ()):

@@ -20,14 +20,15 @@ _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 class Staging:
-    """What lies in `<county>/staging/`, each file named by a token that nobody guesses. Only the county's own account
-    on this machine reads it, as it does everything in that folder."""
+    """What lies on a shelf of `<county>/staging/`, each file named by a token that nobody guesses. Only the county's
+    own account on this machine reads it, as it does everything in that folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "staging"
+    def __init__(self, folder: Path, *, shelf: str = "contents") -> None:
+        self._folder = folder / "staging" / shelf
 
     def put(self, said: Any, *, now: datetime, random: Random) -> str:
         """Keep this JSON; its token. What is older than a day, or beyond the newest twenty, goes."""
+        make_private_folder(self._folder.parent)
         make_private_folder(self._folder)
         token = f"{random.getrandbits(128):032x}"
         write_whole(

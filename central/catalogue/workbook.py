@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pyexpat import ExpatError, ParserCreate
 from typing import Any, Final
 from xml.sax.saxutils import escape
@@ -271,8 +272,8 @@ class _SheetReading:
             raise _too_long(self._sheet.name, f"有 {end[2]} 行")
 
     def _begin_cell(self, said: dict[str, str]) -> None:
-        found = _COORDINATE.fullmatch(said.get("r", ""))
-        self._column = _number(found[1]) if found else self._column + 1
+        name = said.get("r", "").rstrip("0123456789")
+        self._column = _number(name) if name else self._column + 1
         self._kind, self._style = said.get("t", "n"), _whole(said.get("s", ""), 0)
         self._formula = False
         self._value.clear()
@@ -338,10 +339,13 @@ def _day(serial: str, *, since_1904: bool) -> str | None:
 
 
 def _whole(text: str, otherwise: int) -> int:
-    return int(text) if re.fullmatch("[0-9]{1,9}", text) else otherwise
+    return int(text) if len(text) < 10 and text.isascii() and text.isdigit() else otherwise
 
 
+@lru_cache(maxsize=MOST_COLUMNS)
 def _number(name: str) -> int:
+    if len(name) > 3 or not name.isalpha() or not name.isascii() or not name.isupper():
+        return MOST_COLUMNS
     column = 0
     for letter in name:
         column = column * 26 + ord(letter) - 64
@@ -365,8 +369,8 @@ def _parser(
 
     # No workbook has one, and every trick with entities needs one.
     parser.StartDoctypeDeclHandler = no_doctype
-    parser.StartElementHandler = lambda name, said: start(name.rpartition(":")[2], said)
-    parser.EndElementHandler = lambda name: end(name.rpartition(":")[2])
+    parser.StartElementHandler = lambda name, said: start(name.rpartition(":")[2] if ":" in name else name, said)
+    parser.EndElementHandler = lambda name: end(name.rpartition(":")[2] if ":" in name else name)
     parser.CharacterDataHandler = text
     return parser
 

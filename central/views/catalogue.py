@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.publishing import pending, publish, published_items
 from central.centre import Centre
+from central.views.catalogue_files import add_files
 from central.views.wordings import add_wordings
 from web.cases.services import CaseServices
 from web.errors import Problem
@@ -56,4 +57,5 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
         return redirect(url_for("catalogue.releases"), 303)
 
     add_wordings(catalogue, centre)
+    add_files(catalogue, centre)
     return catalogue

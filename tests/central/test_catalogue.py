@@ -21,7 +21,8 @@ from central.catalogue.drafts import DRAFTING, import_items
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.lifecycle import APPROVED
 from central.catalogue.publishing import newest_release, pending, publish, published_paper
-from central.catalogue.records import FORMAT, read_file, read_records
+from central.catalogue.reading import read_file
+from central.catalogue.records import FORMAT, read_records
 from central.catalogue.wordings import word_paper
 from provisioning import sample_county
 from provisioning.county import County, county_opened
