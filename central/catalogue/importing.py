@@ -8,9 +8,10 @@ from typing import Any
 
 from casework.canonical import Document
 from casework.documents import item as items
-from central.catalogue.drafts import draft_of, import_items
+from central.catalogue.drafts import DRAFTING, draft_of, import_items
 from central.catalogue.findings import Finding
 from central.catalogue.reading import completed, located
+from central.catalogue.records import read_records
 from provisioning.county import County
 
 
@@ -33,7 +34,12 @@ def bring_in(county: County, said: Any, *, approve: bool, by: str, dry: bool = F
         draft = draft_of(county, code)
         return items.content_of(draft["item"]) if draft is not None else None
 
-    report = import_items(county, completed(said, known), approve=approve, by=by, dry=dry)
+    if dry and county.databases.existing(DRAFTING) is None:
+        # A look leaves nothing behind, not even an empty database: all of it would be new.
+        contents, report = read_records(county.register().county, completed(said, lambda _code: None))
+        report.added.extend(content["code"] for _, content in contents if not report.refused)
+    else:
+        report = import_items(county, completed(said, known), approve=approve, by=by, dry=dry)
     report.warnings[:] = [*changed, *(located(one, said) for one in report.warnings)]
     report.refused[:] = [located(one, said) for one in report.refused]
     return {**asdict(report), "imported": report.imported and not dry, "notes": notes}
