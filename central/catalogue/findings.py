@@ -28,9 +28,10 @@ class Finding:
 
     def __str__(self) -> str:
         if self.sheet:
-            row = f"第 {self.row} 行" if self.row else ""
+            row = f" 第 {self.row} 行" if self.row else ""
             column = f"“{self.column}”" if self.column else ""
-            return f"{self.sheet} {row}{column} {self.name}：{self.sentence}".replace(" ：", "：")
+            name = f" {self.name}" if self.name else ""
+            return f"{self.sheet}{row}{column}{name}：{self.sentence}"
         return f"第 {self.row} 条 {self.name}：{self.sentence}"
 
 

@@ -74,31 +74,23 @@ def read_xlsx(content: bytes, progress: Progress = _unheard) -> Document:
     """A workbook of ours, or one that somebody filled in. Raises CatalogueRefused."""
     book = Workbook(content)
     reading = _Reading(lambda _rows: progress(book.share_read()), notes=list(book.notes))
-    named = {_plain(sheet.name): sheet for sheet in book.sheets}
-    wanted = {_plain(plan.name): plan for plan in sheets.SHEETS}
-    if _plain(ITEMS.name) not in named and len([sheet for sheet in book.sheets if not sheet.hidden]) == 1:
-        only = next(sheet for sheet in book.sheets if not sheet.hidden)
-        reading.notes.append(f"没有叫“{ITEMS.name}”的工作表，把唯一的“{only.name}”当作它读。")
-        named[_plain(ITEMS.name)] = only
-    if _plain(ITEMS.name) not in named:
+    by_name = {_plain(sheet.name): sheet for sheet in book.sheets}
+    shown = [sheet for sheet in book.sheets if not sheet.hidden]
+    if _plain(ITEMS.name) not in by_name and len(shown) == 1:
+        reading.notes.append(f"没有叫“{ITEMS.name}”的工作表，把唯一的“{shown[0].name}”当作它读。")
+        by_name = {_plain(ITEMS.name): shown[0]}
+    if _plain(ITEMS.name) not in by_name:
         raise CatalogueRefused(f"工作簿里没有叫“{ITEMS.name}”的工作表。")
-    for name, plan in wanted.items():
-        sheet = named.pop(name, None)
-        if sheet is None:
-            continue
-        if sheet.hidden:
+    for plan in sheets.SHEETS:
+        sheet = by_name.pop(_plain(plan.name), None)
+        if sheet is not None and sheet.hidden:
             reading.refuse(Finding(0, "", "工作表是隐藏的，看不见的不导入：取消隐藏，或删掉它。", sheet=sheet.name))
-            continue
-        reading.take(plan, sheet.name, sheet.rows(), sheet.merged)
-    forms = named.pop(_plain(FORMS_SHEET), None)
+        elif sheet is not None:
+            reading.take(plan, sheet.name, sheet.rows(), sheet.merged)
+    forms = by_name.pop(_plain(FORMS_SHEET), None)
     if forms is not None:
         reading.take_forms(forms.name, forms.rows())
-    known = {id(sheet) for sheet in book.sheets} & {id(sheet) for sheet in named.values()}
-    reading.notes += [
-        f"不认识工作表“{sheet.name}”，没有读。"
-        for sheet in book.sheets
-        if id(sheet) in known and not (sheet.name and _plain(sheet.name) in wanted)
-    ]
+    reading.notes += [f"不认识工作表“{sheet.name}”，没有读。" for sheet in by_name.values()]
     return reading.said()
 
 
@@ -249,7 +241,8 @@ class _Reading:
             return
         held = self._items.get(str(whose))
         if held is None:
-            if not any(one.sheet == self._names[""] for one in self.refused):
+            # Without its row up there, what is wrong was said there.
+            if self._items and not any(one.sheet == self._names[""] for one in self.refused):
                 said = f"“{self._names['']}”里没有编码 {whose}。"
                 self.refuse(Finding(number, "", said, sheet=name, column=CODE.title))
             return

@@ -227,10 +227,10 @@ def unsaid(schema: Mapping[str, Any], path: str) -> Any:
     inside, nullable = plain(schema.get("properties", {}).get(first, {}))
     if rest:
         return unsaid(inside, rest)
-    if nullable:
-        return None
     if first not in schema.get("required", ()):
         return ABSENT
+    if nullable:
+        return None
     return {"string": "", "array": []}.get(inside.get("type", ""), ABSENT)
 
 
