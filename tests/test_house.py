@@ -97,6 +97,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     for ahead in (agent, clerk, township.agent("wu")):
         ahead.send("/takeover", {"number": f"LZ-{VILLAGE}-20260901-0001-AAAAA", "do": "note"})
     county.change_draft(SUBSISTENCE, note="下一版")
+    administrator = county.sign_in("sun")
+    table = io.BytesIO("事项编码,事项名称\n60010100MZ-JF-0001,低保\n".encode())
+    waiting = administrator.send("/catalogue/files", {"file": (table, "事项.csv")})
+    assert "/catalogue/files/" in waiting.location
     carry(village, county, VILLAGE)
     handover = (county.centre.casebook.case(brought) or {})["handovers"][0]["event"]
     county.centre.desk.write(brought, [Act("taken_over", {"handover": handover, "at": "民政"})], reviewer)
@@ -308,6 +312,7 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
         "username": "sun",
         "code": VILLAGE,
         "on": "2026-09-16",
+        "token": "0" * 32,
         "slip": next(handover["slip"] for case in cases if case for handover in case["handovers"]),
     }
     if app == "county":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -381,8 +382,8 @@ def _completed(record: Document, before: Document, spoken: Mapping[str, Any]) ->
     done = _without(before, [path for path in spoken[""]["paths"] if path not in _KEPT_WHEN_EMPTY or path in record])
     if spoken[""]["rest"]:
         done = _without(done, _leaves(sheets.remainder(done, mapped)))
-    rows = {plan.path: record.pop(plan.path) for plan in LISTS if plan.path in record}
-    sheets.merge(done, record)
+    rows = {plan.path: deepcopy(record[plan.path]) for plan in LISTS if plan.path in record}
+    sheets.merge(done, deepcopy({name: value for name, value in record.items() if name not in rows}))
     for plan in LISTS:
         if plan.path not in spoken:
             continue

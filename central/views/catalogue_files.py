@@ -129,7 +129,7 @@ def add_files(catalogue: Blueprint, centre: Centre) -> None:
         tables = catalogue_tables(contents, libraries, centre.name)
         return _shown(
             centre,
-            "catalogue/table_one.html",
+            "table_one",
             _("表一：%(title)s", title=CATALOGUE_TITLE),
             lambda: write_workbook(catalogue_sheets(tables)),
             tables=tables,
@@ -148,7 +148,7 @@ def add_files(catalogue: Blueprint, centre: Centre) -> None:
         tables = [information_table(content) for content in contents[:MOST_SHEETS]]
         return _shown(
             centre,
-            "catalogue/table_two.html",
+            "table_two",
             _("表二：%(title)s", title=INFORMATION_TITLE),
             lambda: write_workbook(information_sheets(tables)),
             tables=tables,
@@ -230,8 +230,10 @@ def _shown(centre: Centre, template: str, title: str, workbook: Callable[[], byt
     as_file = request.args.get("download", "")
     if as_file == "xlsx":
         return _download(centre, workbook(), title, "xlsx")
-    page = render_template(template, title=title, drafts=_of_drafts(), alone=as_file == "html", **said)
-    return _download(centre, page.encode(), title, "html") if as_file == "html" else page
+    if as_file == "html":
+        page = render_template(f"catalogue/{template}_alone.html", title=title, **said)
+        return _download(centre, page.encode(), title, "html")
+    return render_template(f"catalogue/{template}.html", title=title, drafts=_of_drafts(), **said)
 
 
 def _download(centre: Centre, content: bytes, name: str, kind: str) -> Response:
