@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from casework.canonical import Document
 from casework.documents import item as items
+from central.catalogue import libraries
+from central.catalogue.directories import Libraries, resolved
 from central.catalogue.drafts import DRAFTING, draft_of, import_items
 from central.catalogue.findings import Finding
 from central.catalogue.reading import completed, located
@@ -30,16 +32,43 @@ def bring_in(county: County, said: Any, *, approve: bool, by: str, dry: bool = F
         told = {"warnings": [asdict(one) for one in changed], "refused": [asdict(one) for one in unreadable]}
         return {**empty, **told, "imported": False, "notes": notes}
 
+    has_drafts = county.databases.existing(DRAFTING) is not None
+
     def known(code: str) -> Document | None:
-        draft = draft_of(county, code)
+        draft = draft_of(county, code) if has_drafts else None
         return items.content_of(draft["item"]) if draft is not None else None
 
-    if dry and county.databases.existing(DRAFTING) is None:
+    whole = _as_drafted(completed(said, known), known, libraries.load(county))
+    if dry and not has_drafts:
         # A look leaves nothing behind, not even an empty database: all of it would be new.
-        contents, report = read_records(county.register().county, completed(said, lambda _code: None))
+        contents, report = read_records(county.register().county, whole)
         report.added.extend(content["code"] for _, content in contents if not report.refused)
     else:
-        report = import_items(county, completed(said, known), approve=approve, by=by, dry=dry)
+        report = import_items(county, whole, approve=approve, by=by, dry=dry)
     report.warnings[:] = [*changed, *(located(one, said) for one in report.warnings)]
     report.refused[:] = [located(one, said) for one in report.refused]
     return {**asdict(report), "imported": report.imported and not dry, "notes": notes}
+
+
+def _as_drafted(said: Any, known: Callable[[str], Document | None], library: Libraries) -> Any:
+    """A published item says in full what its draft inherits and refers to. Where a file repeats that, the draft goes on
+    inheriting it."""
+    records = said.get("items") if isinstance(said, dict) else said
+    if not isinstance(records, list):
+        return said
+    drafted = []
+    for record in records:
+        code = record.get("code") if isinstance(record, dict) else None
+        before = known(code) if isinstance(code, str) else None
+        drafted.append(record if before is None else _less_inherited(record, before, resolved(before, library)))
+    return {**said, "items": drafted} if isinstance(said, dict) else drafted
+
+
+def _less_inherited(record: Document, before: Document, published: Document) -> Document:
+    told = {
+        name
+        for name, value in published.items()
+        if before.get(name) != value and name in record and record[name] == value
+    }
+    kept = {name: before[name] for name in told if name in before}
+    return {**{name: value for name, value in record.items() if name not in told}, **kept}

@@ -29,6 +29,7 @@ from central.catalogue.drafts import DRAFTING, import_items
 from central.catalogue.exporting import WRITERS, contents_of, to_csv, to_json, to_xlsx
 from central.catalogue.findings import CatalogueRefused, Finding
 from central.catalogue.importing import bring_in
+from central.catalogue.libraries import import_libraries
 from central.catalogue.publishing import publish
 from central.catalogue.reading import MOST_ITEMS, completed, read
 from central.catalogue.staging import KEPT_FOR, MOST_WAITING, Staging
@@ -79,6 +80,29 @@ def test_what_a_county_exports_it_finds_unchanged(county: SmallCentre, ending: s
     report = bring_in(county.centre, read(f"x{ending}", file), approve=True, by="sun")
     assert (report["added"], report["changed"], len(report["unchanged"])) == ([], [], 3)
     assert (report["warnings"], report["refused"]) == ([], [])
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_what_a_published_item_inherits_stays_inherited(county: SmallCentre, ending: str) -> None:
+    """A published item is complete; its draft says only what is its own."""
+    directory = {
+        "id": "help", "title": "救助", "parent": None, "order": 1,
+        "gives": {"scope": "跨县", "joint_bodies": ["县残联", "县医保局"]},
+    }  # fmt: skip
+    law = {
+        "id": "shjz", "title": "社会救助暂行办法", "number": "国务院令第649号",
+        "articles": [{"article": "第九条", "text": "原文"}],
+    }  # fmt: skip
+    done = import_libraries(county.centre, {"directory": [directory], "law": [law]}, by="sun")
+    assert done["refused"] == []
+    basis = [{"law": "shjz", "title": "社会救助暂行办法", "article": "第九条"}]
+    county.change_draft(SUBSISTENCE, directory="help", basis=basis)
+    publish(county.centre)
+    published = next(one for one in contents_of(county.centre) if one["name"] == SUBSISTENCE)
+    assert (published["scope"], published["basis"][0]["text"]) == ("跨县", "原文")
+    file = WRITERS[ending](contents_of(county.centre))
+    report = bring_in(county.centre, read(f"x{ending}", file), approve=True, by="sun")
+    assert (report["changed"], len(report["unchanged"])) == ([], 3)
 
 
 # Texts that spreadsheets, csv or XML make something else of.
