@@ -182,7 +182,7 @@ def test_there_is_no_other_kind(county: SmallCentre) -> None:
 
 def test_table_one_counts_a_departments_items_by_type(county: SmallCentre) -> None:
     page = county.sign_in("sun").get("/catalogue/tables/catalogue?department=民政")
-    assert page.count('<article class="official">') == 1
+    assert page.count('<article class="official') == 1
     assert "政务服务事项内容目录" in page
     assert "共 3 项：其中行政确认 1 项；行政给付 2 项" in page
     assert SUBSISTENCE in page
@@ -198,7 +198,7 @@ def test_table_one_is_the_countys_own_office() -> None:
 def test_table_two_tells_every_element_of_an_item(county: SmallCentre) -> None:
     item = county.item()
     page = county.sign_in("sun").get(f"/catalogue/tables/information?code={item['code']}")
-    assert page.count('<article class="official">') == 1
+    assert page.count('<article class="official') == 1
     first = (item["materials"][0]["name"], item["conditions"][0], item["faq"][0]["question"])
     for told in (item["code"], *first, "20 个工作日"):
         assert told in page
@@ -206,7 +206,7 @@ def test_table_two_tells_every_element_of_an_item(county: SmallCentre) -> None:
 
 def test_table_two_of_a_department_has_an_article_for_each_item(county: SmallCentre) -> None:
     page = county.sign_in("sun").get("/catalogue/tables/information?department=民政")
-    assert page.count('<article class="official">') == 3
+    assert page.count('<article class="official') == 3
 
 
 def test_items_under_a_directory_and_those_within_it_are_chosen() -> None:
