@@ -8,6 +8,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from casework.documents.account import ROLES
 from central import views
 from central.api import county_api
+from central.catalogue.lifecycle import CATALOGUE_ROLES
 from central.catalogue.publishing import published_paper
 from central.centre import Centre
 from central.monitor import disk
@@ -35,6 +36,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
             NavEntry("handover.whereabouts", "交接", ("reviewer", "admin")),
             NavEntry("proxies.register", "代办", ("reviewer", "admin")),
             NavEntry("enquiries.counts", "咨询", ("reviewer", "admin")),
+            NavEntry("editor.listing", "事项", CATALOGUE_ROLES),
             NavEntry("catalogue.releases", "目录", ("admin",)),
             NavEntry("accounts.listing", "账号", ("admin",)),
             NavEntry("log.entries", "操作日志", ("admin",)),
