@@ -151,7 +151,10 @@ def _material(schema: Mapping[str, Any], content: Document, libraries: Libraries
         "x-widget": "textarea",
         "x-hint": '写成 JSON，如 {"people.present.role": ["proxy"]}；没有的留空',
     }
-    widths = {"name": "f4", "id": "f2", "copies": "f2", "spec": "f2", "source_note": "f2"}
+    fields["necessity"] = _choice(fields["necessity"], {one: one for one in ENUMERATIONS["necessity"].codes})
+    widths = {"name": "f4", "id": "f2", "copies": "f2", "spec": "f2", "source_note": "f2"} | dict.fromkeys(
+        ("guidance", "acceptance", "basis", "note"), "f3"
+    )
     order = ["name", "id", *(name for name in fields if name not in ("name", "id"))]
     laid = {
         name: {**fields[name], **({"x-width": widths[name]} if name in widths else {}), "x-order": place}
