@@ -12,6 +12,7 @@ from random import Random
 from casework.calendar import Calendar
 from central.audit import AUDIT, TRAIL, Trail
 from central.carrying import Carrier
+from central.catalogue.standings import Board
 from central.monitor import Monitor
 from central.receipts import Receipts
 from provisioning.county import County, county_rule
@@ -103,6 +104,7 @@ class Centre(County):
             clock=self.clock,
         )
         self.carrier = Carrier(casebook=self.casebook, store=self.database_of, register=self.register)
+        self.board = Board(self)
         self.monitor = Monitor(fleet=lambda: self.fleet, register=self.register, now=now)
         self._stop = threading.Event()
         self._news = threading.Event()

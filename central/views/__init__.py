@@ -9,6 +9,7 @@ from central.views import (
     accounts,
     catalogue,
     catalogue_editor,
+    catalogue_life,
     enquiries,
     handover,
     home,
@@ -21,5 +22,5 @@ from web.cases.services import CaseServices
 
 def register(app: Flask, centre: Centre, services: CaseServices) -> None:
     """Hang every area's pages into the app."""
-    for area in (home, stations, handover, proxy_register, enquiries, catalogue_editor, catalogue, accounts, log):
+    for area in (home, stations, handover, proxy_register, enquiries, catalogue_editor, catalogue_life, catalogue, accounts, log):
         app.register_blueprint(area.pages(centre, services))
