@@ -12,6 +12,7 @@ from random import Random
 from casework.calendar import Calendar
 from central.audit import AUDIT, TRAIL, Trail
 from central.carrying import Carrier
+from central.misses import MissedQuestions
 from central.monitor import Monitor
 from central.receipts import Receipts
 from provisioning.county import County, county_rule
@@ -91,6 +92,12 @@ class Centre(County):
         )
         self.enquiries = Enquiries(
             folder.path / "enquiries.sqlite3",
+            stores=self.case_stores,
+            store=self.databases.existing,
+            register=self.register,
+        )
+        self.misses = MissedQuestions(
+            folder.path / "misses.sqlite3",
             stores=self.case_stores,
             store=self.databases.existing,
             register=self.register,
@@ -203,6 +210,7 @@ class Centre(County):
             self._settle()
             self.trail.follow(here)
             self.enquiries.follow(here)
+            self.misses.follow(here)
         self._settle()
 
     def _settle(self) -> None:
@@ -307,6 +315,7 @@ class Centre(County):
         self.casebook.close()
         self.trail.close()
         self.enquiries.close()
+        self.misses.close()
         self.audit.close()
         self.databases.close()
         self.local.close()

@@ -22,9 +22,11 @@ from node.clock import StationClock
 from node.county_link import CountyLink
 from node.drafts import Drafts
 from node.enquiries import EnquiryDesk
+from node.guide_index import simplified
 from node.guides import Catalogue
 from node.intake import Intake
 from node.line import Line, Road
+from node.misses import Misses
 from node.refused import RefusedList
 from node.reserved import ReservedNumbers
 from provisioning.contact import Contact, Ledger, StationReport
@@ -156,6 +158,17 @@ class Station:
             key=lambda: self.key,
             now=self.now,
         )
+        self.misses = Misses(
+            self.local,
+            station=self.code,
+            home=lambda: self.store(station_database(self.code)),
+            writer=writer,
+            key=lambda: self.key,
+            simplified=simplified,
+            blocked=lambda _said: False,
+            names_somebody=self.casebook.names_somebody,
+            now=self.now,
+        )
         self.reserved = ReservedNumbers(
             self.local,
             station=self.code,
@@ -229,6 +242,10 @@ class Station:
             self.batches.cut_when_due()
         except StorageFull:
             log.warning("no room for a batch of the log of acts; it waits")
+        try:
+            self.misses.tell_when_due()
+        except StorageFull:
+            log.warning("no room for what was not found; it waits")
         contact = self._link.contact(self._report())
         self.clock.learn(contact.offset_ms)
         self.desk.mend_clock(Person("station", self.name, "station"))
