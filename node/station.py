@@ -22,6 +22,7 @@ from node.clock import StationClock
 from node.county_link import CountyLink
 from node.drafts import Drafts
 from node.enquiries import EnquiryDesk
+from node.guide_groups import Groups, Often
 from node.guide_index import simplified
 from node.guides import Catalogue
 from node.intake import Intake
@@ -29,6 +30,7 @@ from node.line import Line, Road
 from node.misses import Misses
 from node.refused import RefusedList
 from node.reserved import ReservedNumbers
+from node.touch import TouchScreens
 from provisioning.contact import Contact, Ledger, StationReport
 from provisioning.folder import StationFolder
 from provisioning.line import poster
@@ -158,6 +160,8 @@ class Station:
             key=lambda: self.key,
             now=self.now,
         )
+        self.groups = Groups(self.catalogue)
+        self.often = Often(self.local, casebook=self.casebook, station=self.code, now=self.now)
         self.misses = Misses(
             self.local,
             station=self.code,
@@ -168,6 +172,9 @@ class Station:
             blocked=lambda _said: False,
             names_somebody=self.casebook.names_somebody,
             now=self.now,
+        )
+        self.touch_screens = TouchScreens(
+            self.local, now=self.now, random=random, gone=lambda visit: self.misses.forget(f"visitor:{visit}")
         )
         self.reserved = ReservedNumbers(
             self.local,
@@ -242,6 +249,7 @@ class Station:
             self.batches.cut_when_due()
         except StorageFull:
             log.warning("no room for a batch of the log of acts; it waits")
+        self.touch_screens.forget_old()
         try:
             self.misses.tell_when_due()
         except StorageFull:

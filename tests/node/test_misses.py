@@ -10,7 +10,7 @@ from casework.documents import type_of
 from casework.documents.misses import misses_hold
 from provisioning.register import station_database
 from tests.central.county import VILLAGE
-from tests.node.station import APPLICANT, OLD_AGE, SUBSISTENCE, Desk, SmallNode
+from tests.node.station import APPLICANT, OLD_AGE, Desk, SmallNode
 
 
 def told(village: SmallNode) -> list[dict[str, object]]:

@@ -41,7 +41,7 @@ def limit(said: Mapping[str, Any] | None) -> str:
     """当场办好, 20 个工作日; nothing where there is no limit."""
     if not said:
         return ""
-    return _("%(n)s 个%(unit)s", n=said["n"], unit=said["unit"]) if said["n"] else _("当场办好")
+    return str(_("%(n)s 个%(unit)s", n=said["n"], unit=said["unit"]) if said["n"] else _("当场办好"))
 
 
 def facts(item: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -117,7 +117,7 @@ def more(item: Document) -> list[tuple[str, str]]:
 def _in_words(said: Any) -> str:
     """Text, a list of texts, or an object's texts, in one line; what is offered or not is said in a word."""
     if isinstance(said, bool):
-        return _("可以") if said else _("不可以")
+        return str(_("可以") if said else _("不可以"))
     if isinstance(said, Mapping):
         return _joined("：", said.values())
     if isinstance(said, list):
