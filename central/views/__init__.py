@@ -22,5 +22,17 @@ from web.cases.services import CaseServices
 
 def register(app: Flask, centre: Centre, services: CaseServices) -> None:
     """Hang every area's pages into the app."""
-    for area in (home, stations, handover, proxy_register, enquiries, catalogue_editor, catalogue_life, catalogue, accounts, log):
+    areas = (
+        home,
+        stations,
+        handover,
+        proxy_register,
+        enquiries,
+        catalogue_editor,
+        catalogue_life,
+        catalogue,
+        accounts,
+        log,
+    )
+    for area in areas:
         app.register_blueprint(area.pages(centre, services))

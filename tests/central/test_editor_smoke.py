@@ -1,7 +1,7 @@
-from tests.central.county import SmallCentre, SUBSISTENCE
+
+from tests.central.county import SmallCentre
 from tests.central.test_pages import looked_over
-import re, html
-from html.parser import HTMLParser
+
 
 def test_smoke(county: SmallCentre) -> None:
     b=county.sign_in("sun")
