@@ -494,7 +494,7 @@ ELEMENTS: Final[tuple[Element, ...]] = (
         },
         inherited=True,
     ),
-    Element("note", "备注", "questions", _TEXT, hint="只在县里看"),
+    Element("note", "备注", "questions", _TEXT),
     Element("provenance", "内容来源", "questions", {"type": "string", "maxLength": 200}),
     Element(
         "form",

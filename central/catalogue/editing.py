@@ -44,12 +44,17 @@ def groups(content: Document, libraries: Libraries) -> dict[str, dict[str, Any]]
             if element.id not in FIXED | _DERIVED
         }
         if properties:
-            required = [name for name in properties if BY_ID[name].required and "minLength" in properties[name]]
+            required = [name for name in properties if BY_ID[name].required and not _may_be_empty(BY_ID[name].schema)]
             found[group] = {"type": "object", "required": required, "properties": properties}
     for name, one in inherited(content, libraries.directory).items():
         field = found[BY_ID[name].group]["properties"][name]
         field["x-hint"] = f"现在沿用目录“{one.title}”：{in_words(name, one.value)}。自己写了就不再沿用"
     return found
+
+
+def _may_be_empty(schema: Mapping[str, Any]) -> bool:
+    """Whether no text, no row or nothing at all is an answer too."""
+    return "anyOf" in schema or (schema.get("type") == "array" and not schema.get("minItems"))
 
 
 def in_words(element: str, value: Any) -> str:

@@ -156,7 +156,8 @@ def _save(centre: Centre, code: str) -> Response | str | tuple[str, int]:
         flash(_("已存为暂存。"), "saved")
         return redirect(url_for("editor.edit", code=code), 303)
     theirs = differences(content, draft["item"]) if saved.conflict else []
-    page = _replaced(page, problems=saved.problems, sentence=saved.sentence, theirs=theirs, rev=saved.rev or rev)
+    # The revision stays the one that this page began with: saved again, it is kept beside theirs again, never over it.
+    page = _replaced(page, problems=saved.problems, sentence=saved.sentence, theirs=theirs)
     return _page(centre, draft, page), 409 if saved.conflict else 422
 
 

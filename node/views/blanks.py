@@ -1,4 +1,4 @@
-"""Blank forms and samples beside a guide: to be opened, saved, printed. Only the file that the county signed is given."""
+"""Blank forms and samples beside a guide: opened, saved, printed. Only the file that the county signed is given."""
 
 from __future__ import annotations
 
