@@ -500,7 +500,10 @@ def _line(text: str, path: str) -> str:
     except (ValueError, IndexError, RecursionError):
         return ""
     steps = path.removesuffix(".x-when").split(".")
-    for candidate in (path, "properties." + ".properties.".join(steps), f"properties.{steps[0]}"):
+    # What is missing is told at the line of what it is missing from.
+    above = [".".join(steps[:length]) for length in range(len(steps), 0, -1)]
+    in_a_form = [f"properties.{'.properties.'.join(one.split('.'))}" for one in above]
+    for candidate in (*above, *in_a_form):
         if candidate in lines:
             return f"第 {lines[candidate]} 行（{path}）："
     return f"{path}："
