@@ -521,7 +521,23 @@ def test_every_act_is_in_the_log_of_acts(county: County) -> None:
 
 
 ALL_ROLES = User("wan", "万某某", ("reviewer", "approver", "staffing", "service"), "民政")
-PEOPLE = [DRAFTER, DEPARTMENT, STAFFING, SERVICE, ALL_ROLES, ALL_ROLES, FOREIGN, FOREIGN_APPROVER]
+# None is whose step it is: without them hardly any walk would come far.
+PEOPLE = [
+    None,
+    None,
+    None,
+    None,
+    None,
+    None,
+    DRAFTER,
+    DEPARTMENT,
+    STAFFING,
+    SERVICE,
+    ALL_ROLES,
+    ALL_ROLES,
+    FOREIGN,
+    FOREIGN_APPROVER,
+]
 MAY_DRAFT = {"zhao", "wan"}
 _WAY = {DRAFT: {SUBMITTED, APPROVED}, SUBMITTED: {DRAFT, BY_DEPARTMENT}, BY_DEPARTMENT: {DRAFT, BY_STAFFING},
         BY_STAFFING: {DRAFT, APPROVED}, APPROVED: {DRAFT, WITHDRAWING}, WITHDRAWING: {APPROVED, WITHDRAWN},
@@ -561,8 +577,9 @@ class AnyWay(RuleBasedStateMachine):
     def open_the_page(self) -> str:
         return look(self.county)[CODE]
 
-    @rule(who=st.sampled_from(PEOPLE), note=st.sampled_from(["甲", "乙", "丙"]), stale=MOSTLY_NOT, bad=MOSTLY_NOT)
-    def save(self, who: User, note: str, stale: bool, bad: bool) -> None:
+    @rule(person=st.sampled_from(PEOPLE), note=st.sampled_from(["甲", "乙", "丙"]), stale=MOSTLY_NOT, bad=MOSTLY_NOT)
+    def save(self, person: User | None, note: str, stale: bool, bad: bool) -> None:
+        who = person or DRAFTER
         standing = state_of(self.county, CODE)
         assert standing is not None
         item = {**standing.item, "note": note, "visits": {"count": 1, "reason": "" if bad else "要按指纹"}}
@@ -578,8 +595,9 @@ class AnyWay(RuleBasedStateMachine):
             # A new round forgets who did what in the last one; what was returned is still the same round.
             self.had_part = {who.username} | (self.had_part if standing.state == DRAFT else set())
 
-    @rule(who=st.sampled_from(PEOPLE), which=st.integers(0, 3))
-    def settle(self, who: User, which: int) -> None:
+    @rule(person=st.sampled_from(PEOPLE), which=st.integers(0, 3))
+    def settle(self, person: User | None, which: int) -> None:
+        who = person or DRAFTER
         standing, others = state_of(self.county, CODE), rivals_of(self.county, CODE)
         assert standing is not None
         item = [standing.item, *(one["item"] for one in others)][which % (len(others) + 1)]
@@ -588,15 +606,20 @@ class AnyWay(RuleBasedStateMachine):
             self.kept_aside = []
             self.had_part |= {who.username}
 
-    @rule(who=st.sampled_from(PEOPLE))
-    def submit(self, who: User) -> None:
+    @rule(person=st.sampled_from(PEOPLE))
+    def submit(self, person: User | None) -> None:
+        who = person or DRAFTER
         if self.judge(submit(self.county, [CODE], by=who), "submit"):
             assert who.username in MAY_DRAFT
             assert not self.kept_aside, "two changes were not settled"
             self.had_part |= {who.username}
 
-    @rule(who=st.sampled_from(PEOPLE), act=st.sampled_from([recall, discard, withdraw]))
-    def do_less_often(self, who: User, act: Any) -> None:
+    @rule(person=st.sampled_from(PEOPLE), act=st.sampled_from([recall, discard, withdraw, send_back]))
+    def go_another_way(self, person: User | None, act: Any) -> None:
+        if act is send_back:
+            self.return_it(person)
+            return
+        who = person or DRAFTER
         before = content(self.county)
         if self.judge(act(self.county, [CODE], by=who, comment="因为"), act.__name__):
             assert who.username in MAY_DRAFT | ({"li"} if act is withdraw else set())
@@ -606,11 +629,16 @@ class AnyWay(RuleBasedStateMachine):
             if act is withdraw:
                 self.had_part = {who.username}
 
-    @rule(who=st.sampled_from(PEOPLE), body=st.sampled_from([None, None, None, *BODIES]), seen=st.none() | seen)
-    def approve(self, who: User, body: str | None, seen: str | None) -> None:
+    @rule(
+        person=st.sampled_from(PEOPLE),
+        body=st.sampled_from([None, None, None, None, None, None, *BODIES]),
+        seen=st.none() | st.none() | seen,
+    )
+    def approve(self, person: User | None, body: str | None, seen: str | None) -> None:
         standing = state_of(self.county, CODE)
         assert standing is not None
         as_body = body or _WAITS.get(standing.state, "service")
+        who = person or SPEAKS[as_body]
         outcomes = approve(self.county, [CODE], as_body=as_body, by=who, seen={CODE: seen or standing.hash})
         if not self.judge(outcomes, "approve"):
             return
@@ -627,9 +655,10 @@ class AnyWay(RuleBasedStateMachine):
         if state_at(self.county) == APPROVED:
             self.library = standing.hash
 
-    @rule(who=st.sampled_from(PEOPLE), body=st.sampled_from(list(BODIES)))
-    def send_back(self, who: User, body: str) -> None:
+    def return_it(self, person: User | None) -> None:
         before = state_at(self.county)
+        body = _WAITS.get(before, "department")
+        who = person or SPEAKS[body]
         if self.judge(send_back(self.county, [CODE], as_body=body, by=who, comment="再看"), "send_back"):
             assert BODY_ROLES[body] in who.roles
             assert _WAITS[before] == body
