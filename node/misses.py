@@ -198,11 +198,10 @@ class Misses:
         counted = [question for question in questions if question.missed() and _is_nobody(question)]
         if not counted:
             return
-        today = civil_date(self._now()).isoformat()
         with self._database.writing(durable=False) as db:
             [kept] = db.execute("SELECT count(*) FROM misses").fetchone()
             for question in counted:
-                known = (question.text, question.opened or "", today)
+                known = (question.text, question.opened or "", civil_date(question.at).isoformat())
                 if db.execute(
                     "UPDATE misses SET times = times + 1 WHERE text = ? AND item = ? AND day = ?", known
                 ).rowcount:
