@@ -12,6 +12,8 @@ from random import Random
 from casework.calendar import Calendar
 from central.audit import AUDIT, TRAIL, Trail
 from central.carrying import Carrier
+from central.catalogue.standings import Board
+from central.misses import MissedQuestions
 from central.monitor import Monitor
 from central.receipts import Receipts
 from provisioning.county import County, county_rule
@@ -95,6 +97,12 @@ class Centre(County):
             store=self.databases.existing,
             register=self.register,
         )
+        self.misses = MissedQuestions(
+            folder.path / "misses.sqlite3",
+            stores=self.case_stores,
+            store=self.databases.existing,
+            register=self.register,
+        )
         self.receipts = Receipts(
             county=self.code,
             casebook=self.casebook,
@@ -103,6 +111,7 @@ class Centre(County):
             clock=self.clock,
         )
         self.carrier = Carrier(casebook=self.casebook, store=self.database_of, register=self.register)
+        self.board = Board(self)
         self.monitor = Monitor(fleet=lambda: self.fleet, register=self.register, now=now)
         self._stop = threading.Event()
         self._news = threading.Event()
@@ -203,6 +212,7 @@ class Centre(County):
             self._settle()
             self.trail.follow(here)
             self.enquiries.follow(here)
+            self.misses.follow(here)
         self._settle()
 
     def _settle(self) -> None:
@@ -312,6 +322,7 @@ class Centre(County):
         self.casebook.close()
         self.trail.close()
         self.enquiries.close()
+        self.misses.close()
         self.audit.close()
         self.databases.close()
         self.local.close()

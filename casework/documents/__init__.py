@@ -13,6 +13,7 @@ from casework.documents import (
     enquiry,
     event,
     item,
+    misses,
     paper,
     receipt,
     register,
@@ -38,6 +39,7 @@ TYPES: dict[str, DocumentType] = {
         enquiry.TYPE,
         directory.TYPE,
         blank.TYPE,
+        misses.TYPE,
     )
 }
 

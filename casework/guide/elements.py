@@ -249,6 +249,11 @@ ELEMENTS: Final[tuple[Element, ...]] = (
     Element("also_called", "群众怎么叫", "basic", {"type": "array", "items": _LINE}, hint="一行一个，查指南时都找得到"),
     Element("category", "分类", "basic", _LINE, required=True),
     Element("categories", "同时归入", "basic", {"type": "array", "items": _LINE}, hint="一行一个分类"),
+    # Whom it is for (老人, 农民 …) and what in life it goes with (生小孩, 建房 …), as people look it up.
+    Element("audiences", "给谁的", "basic", {"type": "array", "items": _LINE}, hint="一行一个；留空就按县里的规则归入"),
+    Element(
+        "life_events", "什么时候用", "basic", {"type": "array", "items": _LINE}, hint="一行一个；留空就按县里的规则归入"
+    ),
     Element("order", "排序", "basic", {"type": "integer", "minimum": 0, "maximum": 999_999}),
     Element("type", "事项类型", "basic", _LINE, required=True),
     Element("type_code", "类型代码", "basic", text(r"\d{2}")),
@@ -489,7 +494,7 @@ ELEMENTS: Final[tuple[Element, ...]] = (
         },
         inherited=True,
     ),
-    Element("note", "备注", "questions", _TEXT, hint="只在县里看"),
+    Element("note", "备注", "questions", _TEXT),
     Element("provenance", "内容来源", "questions", {"type": "string", "maxLength": 200}),
     Element(
         "form",

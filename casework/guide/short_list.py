@@ -85,7 +85,7 @@ def short_list(item: Document, answers: Mapping[str, str]) -> list[Listed]:
     kept = tidied(item, answers)
     found = []
     for material in item.get("materials", ()):
-        holds = _holds(material.get("when"), kept)
+        holds = _needed(item, material.get("when"), kept)
         if holds is not False:
             found.append(Listed(material, holds is True, "" if holds else when_in_words(item, material["when"])))
     return found
@@ -149,6 +149,14 @@ def _of_form(item: Document, path: str, values: Sequence[Any]) -> Question:
     if isinstance(values[0], bool):
         options = [("true", "是"), ("false", "不是")]
     return Question(path, str(field.get("title", path)), tuple(options), field.get("x-when"))
+
+
+def _needed(item: Document, when: Condition | None, answers: Mapping[str, str]) -> bool | None:
+    """Whether a material is needed: not where it hangs on a field that the form does not ask here."""
+    fields = (_field(item, path) for path in when or {} if path.startswith(FORM))
+    if any(_holds(field.get("x-when"), answers) is False for field in fields):
+        return False
+    return _holds(when, answers)
 
 
 def _holds(when: Condition | None, answers: Mapping[str, str]) -> bool | None:

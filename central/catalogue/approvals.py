@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from casework.canonical import Document, content_hash
 from casework.times import rfc3339
@@ -113,6 +113,15 @@ def discard(county: County, codes: Iterable[str], *, by: User, comment: str = ""
         return step(draft, state=APPROVED, item=draft["stored"], stored=None, returned=None)
 
     return _each(county, codes, "discard", by, follow, comment=comment, keeps_item=True)
+
+
+PLAIN_ACTS: Final[Mapping[str, Callable[..., list[Outcome]]]] = {
+    "submit": submit,
+    "recall": recall,
+    "withdraw": withdraw,
+    "discard": discard,
+}
+"""The acts that no body's name goes with: `(county, codes, *, by, comment)`."""
 
 
 def _to(draft: Document, row: Transition) -> Document:

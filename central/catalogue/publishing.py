@@ -15,9 +15,10 @@ from casework.papers import PAPERS
 from casework.signing import sign_document
 from casework.times import rfc3339
 from central.catalogue import libraries
-from central.catalogue.directories import resolved
+from central.catalogue.directories import Libraries, resolved
 from central.catalogue.drafts import DRAFTING, following, keep_versions
 from central.catalogue.findings import CatalogueRefused
+from central.catalogue.groups import grouped
 from central.catalogue.lifecycle import WORKED_ON, in_library, is_withdrawn
 from central.catalogue.wordings import paper_drafts
 from provisioning.county import County
@@ -118,8 +119,8 @@ def pending(county: County) -> Pending:
     found = Pending([], [], [], [], [], [])
     known = libraries.load(county)
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
-        item, stored = resolved(draft["item"], known), in_library(draft)
-        approved = resolved(stored, known) if stored is not None else None
+        item, stored = _as_published(draft["item"], known), in_library(draft)
+        approved = _as_published(stored, known) if stored is not None else None
         before = published.get(items.item_id(item["code"]))
         if is_withdrawn(draft) and before is not None:
             found.withdrawn.append((item["code"], item["name"]))
@@ -175,7 +176,7 @@ def _new_items(county: County, published: Mapping[str, Document], number: int) -
         stored = in_library(draft)
         if stored is None:
             continue
-        approved = resolved(stored, known)
+        approved = _as_published(stored, known)
         before = published.get(items.item_id(approved["code"]))
         # An item that an older key of the county signed is signed anew: that key may not count for ever.
         if before is not None and before["key"] == county.key.id and items.is_same_content(before, approved):
@@ -183,6 +184,11 @@ def _new_items(county: County, published: Mapping[str, Document], number: int) -
         # It may have been withdrawn, and come back since.
         before = before or county.catalogue.get(items.item_id(approved["code"]))
         yield following(before, items.build(approved, release=number, key=county.key.id, sign=county.key.sign))
+
+
+def _as_published(content: Document, known: Libraries) -> Document:
+    """A content with all that it inherits and refers to, in the groups that people look it up by."""
+    return grouped(resolved(content, known))
 
 
 def _withdrawn(county: County, published: Mapping[str, Document]) -> set[str]:

@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from central.catalogue.drafts import logged
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.publishing import pending, publish, published_items
 from central.centre import Centre
@@ -13,7 +14,7 @@ from central.views.catalogue_files import add_files
 from central.views.wordings import add_wordings
 from web.cases.services import CaseServices
 from web.errors import Problem
-from web.signin import allow
+from web.signin import allow, current_user
 
 LEVELS = {"village": "村", "township": "乡镇", "county": "县"}
 MOST_RELEASES = 20
@@ -24,7 +25,7 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
     catalogue = Blueprint("catalogue", __name__, url_prefix="/catalogue")
 
     @catalogue.get("")
-    @allow("admin")
+    @allow("admin", "service")
     def releases() -> str:
         text = request.args.get("q", "").strip()[:60]
         items = published_items(centre)
@@ -39,15 +40,16 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
         )
 
     @catalogue.get("/publish")
-    @allow("admin")
+    @allow("admin", "service")
     def ask_publish() -> str:
         return render_template("catalogue/publish.html", pending=pending(centre))
 
     @catalogue.post("/publish")
-    @allow("admin")
+    @allow("admin", "service")
     def publish_drafts() -> Response:
         try:
-            release = publish(centre)
+            with logged(centre, current_user(), "catalogue_published", _("发布目录")):
+                release = publish(centre)
         except CatalogueRefused as refused:
             raise Problem(409, "nothing_to_publish", str(refused)) from refused
         if release.new:
