@@ -123,7 +123,7 @@ def add_files(catalogue: Blueprint, centre: Centre) -> None:
         return _download(centre, writer(contents), f"{_('事项目录')}-{name}", kind)
 
     @catalogue.get("/tables/catalogue")
-    @allow("admin")
+    @allow("admin", "service")
     def catalogue_table() -> str | Response:
         libraries, contents, asked = _asked(centre)
         tables = catalogue_tables(contents, libraries, centre.name)
@@ -140,7 +140,7 @@ def add_files(catalogue: Blueprint, centre: Centre) -> None:
         )
 
     @catalogue.get("/tables/information")
-    @allow("admin")
+    @allow("admin", "service")
     def information() -> str | Response:
         libraries, contents, asked = _asked(centre)
         if not any(asked.values()):
