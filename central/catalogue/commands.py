@@ -63,10 +63,10 @@ def export_command(file: Path, folder: Path, release: int | None, drafts: bool) 
     if writer is None:
         raise click.ClickException(f"{file.name}: the ending says what to write: {', '.join(WRITERS)}")
     done = _perform(folder, "catalogue_export", {"release": release, "drafts": drafts})
-    contents = Staging(folder).take(done["staged"])
+    said = Staging(folder).take(done["staged"])
     try:
         # Written beside it and renamed: a file that was there is replaced by a whole one.
-        write_whole(file, writer(contents))
+        write_whole(file, writer(said["items"], said["directories"]))
     except OSError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{file}: {done['items']} items")

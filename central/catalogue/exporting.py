@@ -9,6 +9,7 @@ from typing import Any, Final
 from casework.canonical import Document
 from casework.documents import item as items
 from casework.documents import release as releases
+from central.catalogue import libraries
 from central.catalogue.delimited import seen_again
 from central.catalogue.drafts import DRAFTING
 from central.catalogue.findings import CatalogueRefused
@@ -22,6 +23,7 @@ from central.catalogue.sheets import (
     RowsWritten,
     named_forms,
     titles_of,
+    write_directories,
     write_items,
 )
 from central.catalogue.workbook import Table, write_workbook
@@ -64,17 +66,26 @@ def _kept(county: County, identifier: str, number: int) -> Document | None:
     return kept[0]["item"] if kept else None
 
 
-def to_json(contents: Iterable[Document]) -> bytes:
+def directories_of(county: County) -> list[Document]:
+    """The directories above items, as the county keeps them now."""
+    if county.databases.existing(DRAFTING) is None:
+        return []
+    return sorted(libraries.load(county).directory.values(), key=lambda one: str(one["id"]))
+
+
+def to_json(contents: Iterable[Document], directories: Sequence[Document] = ()) -> bytes:
     """With each form once."""
     named, forms = named_forms(contents)
-    whole = {"format": FORMAT, "forms": forms, "items": named}
+    above = {"directories": list(directories)} if directories else {}
+    whole = {"format": FORMAT, "forms": forms, **above, "items": named}
     return (json.dumps(whole, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def to_xlsx(contents: Iterable[Document]) -> bytes:
+def to_xlsx(contents: Iterable[Document], directories: Sequence[Document] = ()) -> bytes:
     """With a sheet for each list of an item, one for the forms, and in each a last column for what no other shows."""
     named, forms = named_forms(contents)
-    return write_workbook(_tables(write_items(named), forms))
+    above = [write_directories(directories)] if directories else []
+    return write_workbook(_tables([*write_items(named), *above], forms))
 
 
 def _tables(written: Sequence[RowsWritten], forms: dict[str, Any]) -> Iterator[Table]:
@@ -97,7 +108,7 @@ def _pieces(text: str) -> list[str]:
     return [text[start : start + LONGEST_CELL] for start in range(0, max(len(text), 1), LONGEST_CELL)]
 
 
-def to_csv(contents: Iterable[Document]) -> bytes:
+def to_csv(contents: Iterable[Document], _directories: Sequence[Document] = ()) -> bytes:
     """In UTF-8 with the mark that spreadsheets need; what has a sheet of its own elsewhere is not in it."""
     named, _ = named_forms(contents)
     (sheet,) = write_items(named, seen=seen_again, lists=False)
@@ -106,9 +117,9 @@ def to_csv(contents: Iterable[Document]) -> bytes:
     return "".join(csv_lines(titles, rows)).encode()
 
 
-WRITERS: Final[dict[str, Callable[[Iterable[Document]], bytes]]] = {
+WRITERS: Final[dict[str, Callable[[Iterable[Document], Sequence[Document]], bytes]]] = {
     ".xlsx": to_xlsx,
     ".csv": to_csv,
     ".json": to_json,
 }
-"""By the file name's ending."""
+"""By the file name's ending; each takes the items and the directories above them."""

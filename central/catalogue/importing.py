@@ -9,10 +9,11 @@ from typing import Any
 from casework.canonical import Document
 from casework.documents import item as items
 from central.catalogue import libraries
-from central.catalogue.directories import Libraries, resolved
+from central.catalogue.directories import Libraries
 from central.catalogue.drafts import DRAFTING, draft_of, import_items
-from central.catalogue.findings import Finding
-from central.catalogue.reading import completed, located
+from central.catalogue.findings import CatalogueRefused, Finding, ImportReport
+from central.catalogue.publishing import as_published
+from central.catalogue.reading import completed, located, located_directory
 from central.catalogue.records import read_records
 from provisioning.county import County
 
@@ -28,10 +29,17 @@ def bring_in(county: County, said: Any, *, approve: bool, by: str, dry: bool = F
     unreadable = [Finding(**one) for one in found.get("refused", ())]
     changed = [Finding(**one) for one in found.get("warnings", ())]
     if unreadable:
-        empty = {"approved": approve, "added": [], "changed": [], "unchanged": []}
-        told = {"warnings": [asdict(one) for one in changed], "refused": [asdict(one) for one in unreadable]}
-        return {**empty, **told, "imported": False, "notes": notes}
+        return _refused(approve, changed, unreadable, notes)
 
+    above = said.get("directories") if isinstance(said, dict) else None
+    if above:
+        if not isinstance(above, list) or not all(isinstance(one, dict) for one in above):
+            raise CatalogueRefused("directories 要是一列目录。")
+        tree = libraries.import_libraries(county, {"directory": above}, by=by, dry=True)
+        if tree["refused"]:
+            wrong = [located_directory(one["id"], one["path"], one["sentence"], said) for one in tree["refused"]]
+            return _refused(approve, changed, wrong, notes)
+        notes.append(f"目录 {len(above)} 个：新增 {len(tree['added'])} 个，修改 {len(tree['changed'])} 个。")
     has_drafts = county.databases.existing(DRAFTING) is not None
 
     def known(code: str) -> Document | None:
@@ -44,10 +52,18 @@ def bring_in(county: County, said: Any, *, approve: bool, by: str, dry: bool = F
         contents, report = read_records(county.register().county, whole)
         report.added.extend(content["code"] for _, content in contents if not report.refused)
     else:
+        if above and not dry and not import_items(county, whole, approve=approve, by=by, dry=True).refused:
+            # First what items hang on: whoever breaks off between the two brings the file in again.
+            libraries.import_libraries(county, {"directory": above}, by=by)
         report = import_items(county, whole, approve=approve, by=by, dry=dry)
     report.warnings[:] = [*changed, *(located(one, said) for one in report.warnings)]
     report.refused[:] = [located(one, said) for one in report.refused]
     return {**asdict(report), "imported": report.imported and not dry, "notes": notes}
+
+
+def _refused(approve: bool, warnings: list[Finding], refused: list[Finding], notes: list[str]) -> dict[str, Any]:
+    report = ImportReport(approve, warnings=warnings, refused=refused)
+    return {**asdict(report), "imported": False, "notes": notes}
 
 
 def _as_drafted(said: Any, known: Callable[[str], Document | None], library: Libraries) -> Any:
@@ -60,7 +76,7 @@ def _as_drafted(said: Any, known: Callable[[str], Document | None], library: Lib
     for record in records:
         code = record.get("code") if isinstance(record, dict) else None
         before = known(code) if isinstance(code, str) else None
-        drafted.append(record if before is None else _less_inherited(record, before, resolved(before, library)))
+        drafted.append(record if before is None else _less_inherited(record, before, as_published(before, library)))
     return {**said, "items": drafted} if isinstance(said, dict) else drafted
 
 

@@ -363,9 +363,9 @@ def _says(document: Document) -> Document:
 # -- a first load ------------------------------------------------------------------------------------------------------
 
 
-def import_libraries(county: County, said: Any, *, by: str) -> dict[str, Any]:
+def import_libraries(county: County, said: Any, *, by: str, dry: bool = False) -> dict[str, Any]:
     """Bring a file's entries in: `{library: [{id, …}]}`; those of the same id are replaced. All or none:
-    `{added, changed, unchanged, refused: [{library, id, path, sentence}]}`."""
+    `{added, changed, unchanged, refused: [{library, id, path, sentence}]}`. With `dry` nothing is written."""
     report: dict[str, Any] = {"added": [], "changed": [], "unchanged": [], "refused": []}
     if not isinstance(said, dict):
         report["refused"].append({"library": "", "id": "", "path": "", "sentence": "文件写成 {库: [条目]}。"})
@@ -400,7 +400,7 @@ def import_libraries(county: County, said: Any, *, by: str) -> dict[str, Any]:
             report["added" if known is None else "changed"].append(identifier)
             body = {**row, "_id": f"{library}:{identifier}", "id": identifier, "by": by, "at": rfc3339(county.now())}
             written.append(following(known, body))
-    if written and not report["refused"]:
+    if written and not report["refused"] and not dry:
         with logged(county, Actor(by, "", "admin"), "catalogue_library", f"导入 {len(written)} 条"):
             drafting.save(written)
     return report

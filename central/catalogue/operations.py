@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from central.catalogue.exporting import contents_of
+from central.catalogue.exporting import contents_of, directories_of
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.importing import bring_in
 from central.catalogue.libraries import import_libraries
@@ -39,12 +39,15 @@ def _records(county: County, arguments: Mapping[str, Any]) -> Any:
 
 
 def catalogue_export(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`contents_of` with {release, drafts}: `staged`, the token of the items in the county's folder, and how many."""
+    """`contents_of` with {release, drafts}: `staged`, the token of the items and the directories above them in the
+    county's folder, and how many items they are.
+    """
     release = arguments.get("release")
     contents = contents_of(
         county, release=int(release) if release is not None else None, drafts=bool(arguments.get("drafts"))
     )
-    staged = Staging(county.folder.path).put(contents, now=county.now(), random=county.random)
+    whole = {"items": contents, "directories": directories_of(county)}
+    staged = Staging(county.folder.path).put(whole, now=county.now(), random=county.random)
     return {"staged": staged, "items": len(contents)}
 
 

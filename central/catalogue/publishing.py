@@ -119,8 +119,8 @@ def pending(county: County) -> Pending:
     found = Pending([], [], [], [], [], [])
     known = libraries.load(county)
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
-        item, stored = _as_published(draft["item"], known), in_library(draft)
-        approved = _as_published(stored, known) if stored is not None else None
+        item, stored = as_published(draft["item"], known), in_library(draft)
+        approved = as_published(stored, known) if stored is not None else None
         before = published.get(items.item_id(item["code"]))
         if is_withdrawn(draft) and before is not None:
             found.withdrawn.append((item["code"], item["name"]))
@@ -176,7 +176,7 @@ def _new_items(county: County, published: Mapping[str, Document], number: int) -
         stored = in_library(draft)
         if stored is None:
             continue
-        approved = _as_published(stored, known)
+        approved = as_published(stored, known)
         before = published.get(items.item_id(approved["code"]))
         # An item that an older key of the county signed is signed anew: that key may not count for ever.
         if before is not None and before["key"] == county.key.id and items.is_same_content(before, approved):
@@ -186,7 +186,7 @@ def _new_items(county: County, published: Mapping[str, Document], number: int) -
         yield following(before, items.build(approved, release=number, key=county.key.id, sign=county.key.sign))
 
 
-def _as_published(content: Document, known: Libraries) -> Document:
+def as_published(content: Document, known: Libraries) -> Document:
     """A content with all that it inherits and refers to, in the groups that people look it up by."""
     return grouped(resolved(content, known))
 

@@ -15,7 +15,18 @@ from casework.documents import item as items
 from central.catalogue import delimited, sheets
 from central.catalogue.findings import CatalogueRefused, Finding
 from central.catalogue.records import FORMAT
-from central.catalogue.sheets import ABSENT, CODE, FORMS_SHEET, FORMS_TITLES, ITEMS, LISTS, REST, Column, Plan
+from central.catalogue.sheets import (
+    ABSENT,
+    CODE,
+    DIRECTORIES,
+    FORMS_SHEET,
+    FORMS_TITLES,
+    ITEMS,
+    LISTS,
+    REST,
+    Column,
+    Plan,
+)
 from central.catalogue.workbook import Cell, Row, Workbook, last_row
 
 LARGEST_FILE: Final = 20 << 20
@@ -82,10 +93,12 @@ def read_xlsx(content: bytes, progress: Progress = _unheard) -> Document:
         by_name = {_plain(ITEMS.name): shown[0]}
     if _plain(ITEMS.name) not in by_name:
         raise CatalogueRefused(f"工作簿里没有叫“{ITEMS.name}”的工作表。")
-    for plan in sheets.SHEETS:
+    for plan in (*sheets.SHEETS, DIRECTORIES):
         sheet = by_name.pop(_plain(plan.name), None)
         if sheet is not None and sheet.hidden:
             reading.refuse(Finding(0, "", "工作表是隐藏的，看不见的不导入：取消隐藏，或删掉它。", sheet=sheet.name))
+        elif sheet is not None and plan is DIRECTORIES:
+            reading.take_directories(sheet.name, sheet.rows())
         elif sheet is not None:
             reading.take(plan, sheet.name, sheet.rows(), sheet.merged)
     forms = by_name.pop(_plain(FORMS_SHEET), None)
@@ -154,6 +167,8 @@ class _Reading:
     notes: list[str] = field(default_factory=list)
     refused: list[Finding] = field(default_factory=list)
     forms: dict[str, Any] = field(default_factory=dict)
+    directories: list[Document] = field(default_factory=list)
+    _directory_rows: list[int] = field(default_factory=list)
     _names: dict[str, str] = field(default_factory=dict)
     _items: dict[str, _Held] = field(default_factory=dict)
     _spoken: dict[str, Document] = field(default_factory=dict)
@@ -190,14 +205,14 @@ class _Reading:
             seen += 1
             found = {column: _plain(cell.text) for column, cell in sorted(cells.items())}
             titles = {known[title].title for title in found.values() if title in known}
-            if CODE.title in titles and len(titles) > 1:
+            if _key_of(plan) in titles and len(titles) > 1:
                 return self._placed(plan, name, number, cells, known)
             if seen >= _HEAD_WITHIN:
                 break
         if seen == 0:
             self.notes.append(f"工作表“{name}”是空的，没有读。")
         else:
-            said = f"前 {_HEAD_WITHIN} 行里没有标题行：要有“{CODE.title}”和别的列，照导出的样子写。"
+            said = f"前 {_HEAD_WITHIN} 行里没有标题行：要有“{_key_of(plan)}”和别的列，照导出的样子写。"
             self.refuse(Finding(0, "", said, sheet=name))
         return None
 
@@ -219,7 +234,7 @@ class _Reading:
                 places[column.title] = place
         columns = [(one, places[one.title]) for one in plan.columns if one.title in places]
         self._spoken[plan.path] = {"paths": [one.path for one, _ in columns], "rest": bool(rest)}
-        return _Titles(number, columns, rest, places[CODE.title])
+        return _Titles(number, columns, rest, places[_key_of(plan)])
 
     def _take_row(self, plan: Plan, name: str, titles: _Titles, number: int, cells: Mapping[int, Cell]) -> None:
         pairs = [(column, cells.get(place)) for column, place in titles.columns]
@@ -285,6 +300,28 @@ class _Reading:
         )  # fmt: skip
         self._changed[key] = (finding, count + 1)
 
+    def take_directories(self, name: str, rows: Iterable[Row]) -> None:
+        """The directories above items; what is wrong between them is judged when they are brought in."""
+        self._names[DIRECTORIES.path] = name
+        numbered = iter(rows)
+        titles = self._titles(DIRECTORIES, name, numbered)
+        if titles is None:
+            return
+        del self._spoken[DIRECTORIES.path]
+        for number, cells in numbered:
+            pairs = [(column, cells.get(place)) for column, place in titles.columns]
+            read = sheets.read_row(DIRECTORIES, pairs, "".join(cells[p].text for p in titles.rest if p in cells))
+            for title, sentence in read.bad:
+                self.refuse(Finding(number, "", sentence, sheet=name, column=title))
+            for column, sentence in read.changed:
+                self._note_changed(name, number, column, sentence)
+            identifier = str(read.thing.get("id", ""))
+            if any(one["id"] == identifier for one in self.directories):
+                said = f"目录编号 {identifier} 出现了两次。"
+                self.refuse(Finding(number, "", said, sheet=name, column="目录编号"))
+            self.directories.append(read.thing)
+            self._directory_rows.append(number)
+
     def take_forms(self, name: str, rows: Iterable[Row]) -> None:
         """Forms, each in pieces that a cell can hold."""
         texts: dict[str, tuple[int, list[str]]] = {}
@@ -326,9 +363,10 @@ class _Reading:
         return {
             "format": FORMAT,
             "forms": self.forms,
+            "directories": self.directories,
             "items": [held.thing for held in self._items.values()],
             "spoken": self._spoken,
-            "origin": {"sheets": self._names, "items": origins},
+            "origin": {"sheets": self._names, "items": origins, "directories": self._directory_rows},
             "notes": self.notes,
             "found": {"warnings": [asdict(one) for one in warnings], "refused": [asdict(one) for one in self.refused]},
         }
@@ -351,6 +389,11 @@ class _Reading:
 
 class _TooMuchError(Exception):
     """So much is wrong that the rest need not be read."""
+
+
+def _key_of(plan: Plan) -> str:
+    """The title of the column that says whose row it is."""
+    return CODE.title if plan.schema is None else plan.columns[0].title
 
 
 def _name(thing: Mapping[str, Any]) -> str:
@@ -451,6 +494,17 @@ def _without(thing: Mapping[str, Any], paths: Iterable[str]) -> Document:
 
 
 # -- where a finding stands ------------------------------------------------------------------------------------------
+
+
+def located_directory(identifier: str, path: str, sentence: str, said: Any) -> Finding:
+    """What is wrong with a directory of this number, where it stands in the file."""
+    place = next((n for n, one in enumerate(said["directories"]) if str(one.get("id")) == identifier), 0)
+    if "origin" not in said:
+        return Finding(place + 1, identifier, f"目录 {identifier}：{sentence}", path)
+    column = DIRECTORIES.column(path)
+    title = column.title if column is not None else path
+    row = said["origin"]["directories"][place]
+    return Finding(row, "", sentence, path, said["origin"]["sheets"][DIRECTORIES.path], title)
 
 
 def located(finding: Finding, said: Any) -> Finding:

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from casework.canonical import Document
+from casework.documents import directory as directories
 from casework.documents import item as items
 from casework.guide.elements import ELEMENTS, WITHDRAW_UNTIL, Element
 from central.catalogue.workbook import MOST_CHARACTERS, Cell
@@ -51,13 +52,16 @@ class Column:
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
     """One sheet. `path` is the list of an item whose entries are its rows; "" for the items themselves. `key` tells a
-    row's entry from the others of its item; `inner` is a list within the entry that has a row for each of its own."""
+    row's entry from the others of its item; `inner` is a list within the entry that has a row for each of its own.
+    `schema` is that of the rows of a sheet that belongs to no item.
+    """
 
     name: str
     path: str
     columns: tuple[Column, ...]
     key: str = ""
     inner: str = ""
+    schema: Mapping[str, Any] | None = None
 
     def column(self, path: str) -> Column | None:
         """The column that shows this field, or what lies in it."""
@@ -199,6 +203,28 @@ SHEETS: Final = (ITEMS, *LISTS)
 ITEMS_ALONE: Final = replace(ITEMS, columns=tuple(column for column in ITEMS.columns if column.kind != "form"))
 """For a file of one table, which has no room for forms."""
 
+_DIRECTORY = {
+    "type": "object",
+    "required": ["id", *directories.ENTRY_SCHEMA["required"]],
+    "properties": {"id": {"type": "string"}, **directories.ENTRY_SCHEMA["properties"]},
+}
+DIRECTORIES: Final = Plan(
+    "目录",
+    "directory",
+    (
+        Column("目录编号", "id", "code"),
+        *(
+            column
+            for name, one in directories.FIELDS.items()
+            if name != "gives"
+            for column in _columns(name, one["title"], one, "directory.")
+        ),
+        Column("下面的事项沿用（JSON）", "gives", "json", width=40),
+    ),
+    schema=_DIRECTORY,
+)
+"""The directories above items: rows of no item, known by their own number."""
+
 FORMS_SHEET: Final = "表单"
 FORMS_TITLES: Final = ("表单", "段", "表单（JSON）")
 
@@ -212,6 +238,8 @@ ABSENT: Final = object()
 @lru_cache(maxsize=64)
 def schema_of(plan: Plan) -> Mapping[str, Any]:
     """The schema of one row's thing."""
+    if plan.schema is not None:
+        return plan.schema
     if not plan.path:
         return items.CONTENT_SCHEMA
     entry: Mapping[str, Any] = items.CONTENT_SCHEMA["properties"][plan.path]["items"]
@@ -698,9 +726,19 @@ def list_mark(plan: Plan, rows: Iterable[Sequence[str | int]]) -> str:
     return _mark([plan.path, *row] for row in rows)
 
 
+def write_directories(entries: Iterable[Document]) -> RowsWritten:
+    """The directories as rows."""
+    sheet = RowsWritten(DIRECTORIES)
+    for entry in entries:
+        cells, said = _write_row(DIRECTORIES, entry, str, (), {})
+        sheet.rows.append(cells)
+        sheet.rests.append(_compact(said) if said else "")
+    return sheet
+
+
 def titles_of(plan: Plan) -> list[Column]:
     """The columns as they stand in the sheet: a list's rows say first whose they are."""
-    return list(plan.columns) if not plan.path else [CODE, _NAME_TOLD, *plan.columns]
+    return list(plan.columns) if not plan.path or plan.schema is not None else [CODE, _NAME_TOLD, *plan.columns]
 
 
 def named_forms(contents: Iterable[Document]) -> tuple[list[Document], dict[str, Any]]:

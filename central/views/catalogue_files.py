@@ -15,7 +15,7 @@ from casework.times import CHINA, rfc3339
 from central.catalogue import libraries as kept
 from central.catalogue.directories import Libraries, tree
 from central.catalogue.drafts import DRAFTING
-from central.catalogue.exporting import WRITERS, contents_of
+from central.catalogue.exporting import WRITERS, contents_of, directories_of
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.importing import bring_in
 from central.catalogue.reading import LARGEST_FILE, MOST_ITEMS, read
@@ -120,7 +120,7 @@ def add_files(catalogue: Blueprint, centre: Centre) -> None:
             raise Problem(404, "no_such_kind", _("没有这种文件。"))
         contents = contents_of(centre, drafts=which == "drafts")
         name = _("草稿") if which == "drafts" else _("已发布")
-        return _download(centre, writer(contents), f"{_('事项目录')}-{name}", kind)
+        return _download(centre, writer(contents, directories_of(centre)), f"{_('事项目录')}-{name}", kind)
 
     @catalogue.get("/tables/catalogue")
     @allow("admin", "service")

@@ -26,7 +26,7 @@ from casework.guide.elements import ELEMENTS
 from central.catalogue import sheets
 from central.catalogue.commands import catalogue
 from central.catalogue.drafts import DRAFTING, import_items
-from central.catalogue.exporting import WRITERS, contents_of, to_csv, to_json, to_xlsx
+from central.catalogue.exporting import WRITERS, contents_of, directories_of, to_csv, to_json, to_xlsx
 from central.catalogue.findings import CatalogueRefused, Finding
 from central.catalogue.importing import bring_in
 from central.catalogue.libraries import import_libraries
@@ -48,7 +48,7 @@ def contents(count: int = 140) -> list[Document]:
 def again(ending: str, given_contents: list[Document], known: list[Document] | None = None) -> list[Document]:
     """What comes back of a file with these items, where `known` are already there."""
     there = {content["code"]: content for content in known or ()}
-    said = completed(read(f"x{ending}", WRITERS[ending](given_contents)), there.get)
+    said = completed(read(f"x{ending}", WRITERS[ending](given_contents, ())), there.get)
     assert said.get("found", {}).get("refused", []) == []
     return [
         {**record, "form": said["forms"][record["form"]] if isinstance(record.get("form"), str) else record.get("form")}
@@ -76,7 +76,7 @@ def test_a_table_of_the_items_alone_comes_back_to_where_the_rest_is_known() -> N
 
 @pytest.mark.parametrize("ending", WRITERS)
 def test_what_a_county_exports_it_finds_unchanged(county: SmallCentre, ending: str) -> None:
-    file = WRITERS[ending](contents_of(county.centre))
+    file = WRITERS[ending](contents_of(county.centre), directories_of(county.centre))
     report = bring_in(county.centre, read(f"x{ending}", file), approve=True, by="sun")
     assert (report["added"], report["changed"], len(report["unchanged"])) == ([], [], 3)
     assert (report["warnings"], report["refused"]) == ([], [])
@@ -100,16 +100,51 @@ def test_what_a_published_item_inherits_stays_inherited(county: SmallCentre, end
     publish(county.centre)
     published = next(one for one in contents_of(county.centre) if one["name"] == SUBSISTENCE)
     assert (published["scope"], published["basis"][0]["text"]) == ("跨县", "原文")
-    file = WRITERS[ending](contents_of(county.centre))
+    file = WRITERS[ending](contents_of(county.centre), directories_of(county.centre))
     report = bring_in(county.centre, read(f"x{ending}", file), approve=True, by="sun")
     assert (report["changed"], len(report["unchanged"])) == ([], 3)
+
+
+TREE = [
+    {"id": "top", "title": "上", "parent": None, "order": 1},
+    {"id": "sub", "title": "下 ", "parent": "top", "order": 2, "gives": {"scope": "跨县"}, "later": [1]},
+]
+
+
+@pytest.mark.parametrize("ending", [".json", ".xlsx"])
+def test_directories_come_along(county: SmallCentre, ending: str) -> None:
+    file = WRITERS[ending](contents_of(county.centre), TREE)
+    said = read(f"x{ending}", file)
+    assert bring_in(county.centre, said, approve=True, by="sun", dry=True)["notes"] == [
+        "目录 2 个：新增 2 个，修改 0 个。"
+    ]
+    assert directories_of(county.centre) == [], "a look writes nothing"
+    assert bring_in(county.centre, said, approve=True, by="sun")["imported"]
+    assert directories_of(county.centre) == sorted(TREE, key=lambda one: str(one["id"]))
+    again_ = read(f"x{ending}", WRITERS[ending](contents_of(county.centre), directories_of(county.centre)))
+    notes = bring_in(county.centre, again_, approve=True, by="sun")["notes"]
+    assert notes == ["目录 2 个：新增 0 个，修改 0 个。"]
+
+
+@pytest.mark.parametrize("ending", [".json", ".xlsx"])
+def test_directories_that_go_round_in_a_circle_are_refused_where_they_stand(county: SmallCentre, ending: str) -> None:
+    circle = [{**TREE[0], "parent": "sub"}, TREE[1]]
+    report = bring_in(
+        county.centre, read(f"x{ending}", WRITERS[ending](contents_of(county.centre), circle)), approve=True, by="sun"
+    )
+    assert not report["imported"]
+    told = str(Finding(**report["refused"][0]))
+    assert "圈" in told
+    if ending == ".xlsx":
+        assert told.startswith("目录 第 2 行“上级目录”")
+    assert directories_of(county.centre) == []
 
 
 # Texts that spreadsheets, csv or XML make something else of.
 AWKWARD = [
     "", " ", "a ", "\u3000全角", "=1+1", "'=1", "'", "+86", "-", "@x", "001", "1.0", "是", "a\r\nb", "\r", "\n\n",
-    "\x01",
-    "\x7f", "_x0041_", "<b>粗</b>", "&amp;", '"', "\ufeff", "\ufffe", "\u2028", "长" * 3999,
+    "\x01", "\x7f",
+    "_x0041_", "<b>粗</b>", "&amp;", '"', "\ufeff", "\ufffe", "\u2028", "长" * 3999,
     "TRUE", "{}", "第 1 行\t二",
 ]  # fmt: skip
 TEXT = st.one_of(st.sampled_from(AWKWARD), st.text(max_size=12))
