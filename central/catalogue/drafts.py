@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -178,12 +178,20 @@ def _with_drafter(draft: Document, account: str) -> list[str]:
 # -- import ----------------------------------------------------------------------------------------------------------
 
 
-def import_items(county: County, records: Any, *, approve: bool, by: str, dry: bool = False) -> ImportReport:
+def import_items(
+    county: County,
+    records: Any,
+    *,
+    approve: bool,
+    by: str,
+    dry: bool = False,
+    along: Callable[[], list[Document]] = list,
+) -> ImportReport:
     """Bring records in as drafts, all or none; with `approve` they are taken as approved (a first load), and the
     history of each says so. With `dry` nothing is written, and the report tells what would be.
 
     `records` is a list of our items or of an inventory's records, or a catalogue file's object. `by` is who
-    brings them in. Raises CatalogueRefused for what is no catalogue at all.
+    brings them in; `along` gives the directories to save in the same transaction. Raises CatalogueRefused for what is no catalogue at all.
     """
     contents, found = read_records(county.register().county, records)
     for attempt in range(TRIES):
@@ -191,12 +199,14 @@ def import_items(county: County, records: Any, *, approve: bool, by: str, dry: b
         if report.refused:
             return report
         written = list(_imported(county, [content for _, content in contents], report, approve=approve, by=by))
-        if not written or dry:
+        above = along()
+        if dry or not (written or above):
             return report
         what = f"{'导入并入库' if approve else '导入'} {len(written) // 2} 个事项"
+        what += f"、{len(above)} 个目录" if above else ""
         try:
             with logged(county, Actor(by, "", "admin"), "catalogue_imported", what):
-                county.databases.open(DRAFTING).save(written)
+                county.databases.open(DRAFTING).save([*above, *written])
         except Conflict:
             # Somebody did something to one of these items in between.
             if attempt == TRIES - 1:

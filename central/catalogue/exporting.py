@@ -9,8 +9,7 @@ from typing import Any, Final
 from casework.canonical import Document
 from casework.documents import item as items
 from casework.documents import release as releases
-from central.catalogue import libraries
-from central.catalogue.delimited import seen_again
+from central.catalogue import delimited, libraries, workbook
 from central.catalogue.drafts import DRAFTING
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.publishing import published_items
@@ -23,10 +22,11 @@ from central.catalogue.sheets import (
     RowsWritten,
     named_forms,
     titles_of,
+    writable,
     write_directories,
     write_items,
 )
-from central.catalogue.workbook import Table, write_workbook
+from central.catalogue.workbook import Table
 from provisioning.county import County
 from web.spreadsheet import csv_lines
 
@@ -84,8 +84,8 @@ def to_json(contents: Iterable[Document], directories: Sequence[Document] = ()) 
 def to_xlsx(contents: Iterable[Document], directories: Sequence[Document] = ()) -> bytes:
     """With a sheet for each list of an item, one for the forms, and in each a last column for what no other shows."""
     named, forms = named_forms(contents)
-    above = [write_directories(directories)] if directories else []
-    return write_workbook(_tables([*write_items(named), *above], forms))
+    above = [write_directories(directories, seen=workbook.seen_again)] if directories else []
+    return workbook.write_workbook(_tables([*write_items(named, seen=workbook.seen_again), *above], forms))
 
 
 def _tables(written: Sequence[RowsWritten], forms: dict[str, Any]) -> Iterator[Table]:
@@ -98,7 +98,7 @@ def _tables(written: Sequence[RowsWritten], forms: dict[str, Any]) -> Iterator[T
     pieces: list[list[str | int]] = [
         [name, n, piece]
         for name, form in forms.items()
-        for n, piece in enumerate(_pieces(json.dumps(form, ensure_ascii=False)), start=1)
+        for n, piece in enumerate(_pieces(writable(json.dumps(form, ensure_ascii=False))), start=1)
     ]
     yield FORMS_SHEET, FORMS_TITLES, pieces, [24, 6, 80]
 
@@ -111,7 +111,7 @@ def _pieces(text: str) -> list[str]:
 def to_csv(contents: Iterable[Document], _directories: Sequence[Document] = ()) -> bytes:
     """In UTF-8 with the mark that spreadsheets need; what has a sheet of its own elsewhere is not in it."""
     named, _ = named_forms(contents)
-    (sheet,) = write_items(named, seen=seen_again, lists=False)
+    (sheet,) = write_items(named, seen=delimited.seen_again, lists=False)
     titles = [*(column.title for column in sheet.plan.columns), REST]
     rows = ([*map(str, row), rest] for row, rest in zip(sheet.rows, sheet.rests, strict=True))
     return "".join(csv_lines(titles, rows)).encode()

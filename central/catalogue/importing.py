@@ -35,7 +35,7 @@ def bring_in(county: County, said: Any, *, approve: bool, by: str, dry: bool = F
     if above:
         if not isinstance(above, list) or not all(isinstance(one, dict) for one in above):
             raise CatalogueRefused("directories 要是一列目录。")
-        tree = libraries.import_libraries(county, {"directory": above}, by=by, dry=True)
+        tree, _ = libraries.library_changes(county, {"directory": above}, by=by)
         if tree["refused"]:
             wrong = [located_directory(one["id"], one["path"], one["sentence"], said) for one in tree["refused"]]
             return _refused(approve, changed, wrong, notes)
@@ -52,10 +52,11 @@ def bring_in(county: County, said: Any, *, approve: bool, by: str, dry: bool = F
         contents, report = read_records(county.register().county, whole)
         report.added.extend(content["code"] for _, content in contents if not report.refused)
     else:
-        if above and not dry and not import_items(county, whole, approve=approve, by=by, dry=True).refused:
-            # First what items hang on: whoever breaks off between the two brings the file in again.
-            libraries.import_libraries(county, {"directory": above}, by=by)
-        report = import_items(county, whole, approve=approve, by=by, dry=dry)
+
+        def along() -> list[Document]:
+            return libraries.library_changes(county, {"directory": above}, by=by)[1] if above else []
+
+        report = import_items(county, whole, approve=approve, by=by, dry=dry, along=along)
     report.warnings[:] = [*changed, *(located(one, said) for one in report.warnings)]
     report.refused[:] = [located(one, said) for one in report.refused]
     return {**asdict(report), "imported": report.imported and not dry, "notes": notes}

@@ -366,10 +366,20 @@ def _says(document: Document) -> Document:
 def import_libraries(county: County, said: Any, *, by: str, dry: bool = False) -> dict[str, Any]:
     """Bring a file's entries in: `{library: [{id, …}]}`; those of the same id are replaced. All or none:
     `{added, changed, unchanged, refused: [{library, id, path, sentence}]}`. With `dry` nothing is written."""
+    report, written = library_changes(county, said, by=by)
+    if written and not dry:
+        with logged(county, Actor(by, "", "admin"), "catalogue_library", f"导入 {len(written)} 条"):
+            county.databases.open(DRAFTING).save(written)
+    return report
+
+
+def library_changes(county: County, said: Any, *, by: str) -> tuple[dict[str, Any], list[Document]]:
+    """What a file's entries would change, as `import_libraries` reports it, and the documents to save for that: none
+    when anything is refused."""
     report: dict[str, Any] = {"added": [], "changed": [], "unchanged": [], "refused": []}
     if not isinstance(said, dict):
         report["refused"].append({"library": "", "id": "", "path": "", "sentence": "文件写成 {库: [条目]}。"})
-        return report
+        return report, []
     now = load(county)
     entries: dict[str, dict[str, Document]] = {}
     for library, rows in said.items():
@@ -400,7 +410,4 @@ def import_libraries(county: County, said: Any, *, by: str, dry: bool = False) -
             report["added" if known is None else "changed"].append(identifier)
             body = {**row, "_id": f"{library}:{identifier}", "id": identifier, "by": by, "at": rfc3339(county.now())}
             written.append(following(known, body))
-    if written and not report["refused"] and not dry:
-        with logged(county, Actor(by, "", "admin"), "catalogue_library", f"导入 {len(written)} 条"):
-            drafting.save(written)
-    return report
+    return report, [] if report["refused"] else written

@@ -27,7 +27,7 @@ from central.catalogue.sheets import (
     Column,
     Plan,
 )
-from central.catalogue.workbook import Cell, Row, Workbook, last_row
+from central.catalogue.workbook import Cell, Row, Workbook
 
 LARGEST_FILE: Final = 20 << 20
 MOST_ITEMS: Final = 5_000
@@ -179,7 +179,7 @@ class _Reading:
         if len(self.refused) >= MOST_REFUSED:
             raise _TooMuchError
 
-    def take(self, plan: Plan, name: str, rows: Iterable[Row], merged: Sequence[str]) -> None:
+    def take(self, plan: Plan, name: str, rows: Iterable[Row], merged: Sequence[tuple[str, int]]) -> None:
         """All rows of one sheet, and its merged cells, which are known at their end."""
         self._names[plan.path] = name
         try:
@@ -191,10 +191,10 @@ class _Reading:
                 if number % _TOLD_EVERY == 0:
                     self.told(number)
                 self._take_row(plan, name, titles, number, cells)
-            for area in merged:
-                if last_row(area) > titles.row:
+            for area, last_row in merged:
+                if last_row > titles.row:
                     said = f"有合并的单元格 {area}，看不出每一行是什么：取消合并，每一格都填上。"
-                    self.refuse(Finding(last_row(area), "", said, sheet=name))
+                    self.refuse(Finding(last_row, "", said, sheet=name))
         except _TooMuchError:
             pass
 

@@ -456,7 +456,7 @@ _READERS: Final[dict[str, Callable[[Column, Cell, str, Told], Any]]] = {
 }
 
 
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 """No cell has these; where a text has them, it stands to the letter in the last column."""
 
 
@@ -482,7 +482,12 @@ def write_cell(column: Column, value: Any) -> str | int:
 
 
 def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return writable(json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True))
+
+
+def writable(said: str) -> str:
+    """The same JSON without the two characters that JSON leaves as they are, and a workbook cannot hold."""
+    return said.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
 # -- rows ------------------------------------------------------------------------------------------------------------
@@ -726,11 +731,11 @@ def list_mark(plan: Plan, rows: Iterable[Sequence[str | int]]) -> str:
     return _mark([plan.path, *row] for row in rows)
 
 
-def write_directories(entries: Iterable[Document]) -> RowsWritten:
+def write_directories(entries: Iterable[Document], *, seen: Seen = str) -> RowsWritten:
     """The directories as rows."""
     sheet = RowsWritten(DIRECTORIES)
     for entry in entries:
-        cells, said = _write_row(DIRECTORIES, entry, str, (), {})
+        cells, said = _write_row(DIRECTORIES, entry, seen, (), {})
         sheet.rows.append(cells)
         sheet.rests.append(_compact(said) if said else "")
     return sheet

@@ -35,6 +35,7 @@ from central.catalogue.reading import MOST_ITEMS, completed, read
 from central.catalogue.staging import KEPT_FOR, MOST_WAITING, Staging
 from provisioning import sample_county
 from provisioning.county import county_opened
+from sync.peer import StorageFull
 from tests.central.county import MORNING, SUBSISTENCE, SmallCentre, some_items
 
 SAMPLE = sample_county.load("items")
@@ -138,6 +139,32 @@ def test_directories_that_go_round_in_a_circle_are_refused_where_they_stand(coun
     if ending == ".xlsx":
         assert told.startswith("目录 第 2 行“上级目录”")
     assert directories_of(county.centre) == []
+
+
+def test_an_import_that_breaks_off_leaves_neither_directories_nor_items(
+    county: SmallCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drafting = county.centre.databases.open(DRAFTING)
+    before = drafting.last_seq
+    apply, times = type(drafting)._apply, 0
+
+    def breaks_off(self: Any, *arguments: Any, **named: Any) -> Any:
+        nonlocal times
+        written = apply(self, *arguments, **named)
+        times += 1
+        if times == 1:
+            raise StorageFull  # some of the documents are written, the rest is not
+        return written
+
+    changed = [{**content, "note": "改"} for content in contents_of(county.centre, drafts=True)]
+    said = read("x.json", to_json(changed, TREE))
+    monkeypatch.setattr(type(drafting), "_apply", breaks_off)
+    with pytest.raises(StorageFull):
+        bring_in(county.centre, said, approve=True, by="sun")
+    monkeypatch.undo()
+    assert (drafting.last_seq, directories_of(county.centre)) == (before, [])
+    assert bring_in(county.centre, said, approve=True, by="sun")["imported"]
+    assert len(directories_of(county.centre)) == 2
 
 
 # Texts that spreadsheets, csv or XML make something else of.
