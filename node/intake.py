@@ -133,7 +133,8 @@ class Intake:
             number = intake.get("number") or self._next_number()
             acts, chunks = [Act("received", received)], []
             if accepted_at_the_counter(item["terms"]):
-                acts.append(Act("accepted"))
+                # What was taken in and accepted on paper was accepted then, not when it was entered.
+                acts.append(Act("accepted", {name: received[name] for name in ("happened_at",) if name in received}))
             for file in files:
                 pieces, manifest = chunk.cut(number, file.content)
                 entry = {"name": file.name, "type": file.content_type, **manifest}

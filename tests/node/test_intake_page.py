@@ -329,6 +329,7 @@ def test_numbers_are_reserved_printed_and_used_once(village: SmallNode, agent: D
     assert number_in(answer.location) == numbers[1]
     case = village.api().get(f"cases/{numbers[1]}")
     assert case["current"]["deadlines"]["received_at"] == "2026-09-15T08:40:00.000Z"
+    assert case["accepted_at"] == "2026-09-15T08:40:00.000Z", "accepted at once, on paper"
     body = {**intake(village.item(PROOF)), "number": numbers[1]}
     assert "number" in village.api().post("cases", body, expect=422, Idempotency_Key="again")["fields"]
     agent.get(answer.location)
