@@ -328,7 +328,7 @@ class Case(TypedDict):
 
     `fields` holds `applicant`, `people`, `form`, `situation` and `channel`. `handler` is the township that handles it,
     `department` the county department that it was forwarded to, `papers_at` who has the papers. `ended` is how it ended
-    other than by a decision. Ids in `heads` and `order` are events'.
+    other than by a decision. `named_proxy_ended` is who ended what the proxy named at intake may do. Ids in `heads` and `order` are events'.
     """
 
     number: str
@@ -350,6 +350,7 @@ class Case(TypedDict):
     fees: list[Fee]
     papers: list[Paper]
     proxies: list[Proxy]
+    named_proxy_ended: Act | None
     forwards: list[Forward]
     handovers: list[Handover]
     papers_at: str | None
@@ -408,6 +409,7 @@ def empty_case(number: str) -> Case:
         fees=[],
         papers=[],
         proxies=[],
+        named_proxy_ended=None,
         forwards=[],
         handovers=[],
         papers_at=None,

@@ -238,7 +238,7 @@ def _dated(case: Case, ordered: list[Document]) -> Iterator[tuple[str, str]]:
     acts += [*case["corrections"], *case["suspensions"], *case["extensions"], *case["fees"], *case["proxies"]]
     acts += [*case["handovers"], *(mark for step in case["steps"] for mark in step["marks"])]
     acts += [case["decision"]["revoked"]] if case["decision"] is not None else []
-    acts += [proxy["ended"] for proxy in case["proxies"]]
+    acts += [proxy["ended"] for proxy in case["proxies"]] + [case["named_proxy_ended"]]
     for act in acts:
         if act is not None:
             yield act["event"], act["on"]
@@ -464,7 +464,9 @@ def proxy_of(case: Case, event: Document) -> Mapping[str, Any]:
     if event["kind"] == "received":
         return at_intake
     appointed = [proxy["proxy"] for proxy in case["proxies"] if proxy["ended"] is None]
-    return appointed[-1] if appointed else at_intake
+    if appointed:
+        return appointed[-1]
+    return at_intake if case["named_proxy_ended"] is None or event["kind"] == "proxy_ended" else {}
 
 
 def _people(case: Case) -> Mapping[str, Any]:

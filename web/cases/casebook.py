@@ -51,7 +51,7 @@ from web.cases.lists import (
 __all__ = ["CaseRow", "Casebook", "Page", "Preview", "Scope", "Wanted"]
 
 # Another number, and the tables are dropped and built anew from the feeds.
-LAYOUT = 5
+LAYOUT = 6
 # So many documents are read, and then committed, at a time: the most that lie in memory, and that an act waits for.
 BATCH = 200
 # So many cases are folded anew at a time.

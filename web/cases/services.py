@@ -131,6 +131,7 @@ _TOLD = (
         "fees",
         "papers",
         "proxies",
+        "named_proxy_ended",
         "forwards",
     ),
     *("handovers", "papers_at", "handler", "parts", "filing"),

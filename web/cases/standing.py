@@ -191,8 +191,11 @@ def _whose_step(who: Mapping[str, Any], case: Mapping[str, Any], station_name: C
 
 
 def proxies_told(case: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Who was appointed after intake to act for the applicant: each as (what they are, in words)."""
+    """Who was appointed after intake to act for the applicant, each as (what they are, in words); and when what the one
+    named at intake may do came to its end."""
     told = []
+    if case["named_proxy_ended"]:
+        told.append(("收件时的委托", f"{day(case['named_proxy_ended']['on'])}终止"))
     for one in case["proxies"]:
         ended = f"（{day(one['ended']['on'])}终止）" if one["ended"] else ""
         told.append(("受托人", _proxy(one["proxy"]) + ended))

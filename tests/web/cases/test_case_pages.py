@@ -417,7 +417,7 @@ def test_the_api_describes_every_kind_and_tells_the_whole_case(land: Land) -> No
     assert case["handler"] == TOWNSHIP
     for name in ("corrections", "suspensions", "extensions", "fees", "papers", "proxies", "forwards", "handovers"):
         assert case[name] == []
-    for name in ("ended", "delivery", "rating", "papers_at", "filing"):
+    for name in ("ended", "named_proxy_ended", "delivery", "rating", "papers_at", "filing"):
         assert case[name] is None
     answer = land.he.client.post(
         f"/api/v1/cases/{number}/events", json={"kind": "decided", "data": {}}, headers=headers
