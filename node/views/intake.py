@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
 from casework.canonical import Document
+from casework.channels import CHANNELS
 from casework.conditions import Condition, applies
 from casework.documents.register import TOWNSHIP, Key
 from casework.forms import that_applies
@@ -352,6 +353,7 @@ def _page(
         sections=_sections(problems, item, facts, content),
         doubt=station.clock.doubt(),
         reserved=station.reserved.open_ones(),
+        channels=CHANNELS,
         townships=_other_townships(station, item),
         read_aloud=bool(content.get("read_aloud")),
     )
@@ -395,7 +397,7 @@ def _sections(
         ("s1", "办事人", *told(filled(bool(content["applicant"]["name"])), "applicant", "people")),
         ("s2", form, *told(filled(bool(content["form"])), "form", "situation")),
         ("s3", "材料清单", *told((materials, tone), "paper", "photo")),
-        ("s4", "核对签字", *told(("念一遍再保存", "is-still"), "number", "happened_on", "handled_by")),
+        ("s4", "核对签字", *told(("念一遍再保存", "is-still"), "number", "happened_on", "channel", "handled_by")),
     ]
 
 

@@ -56,6 +56,22 @@ def hidden(page: str, name: str) -> bool:
     return " hidden" in last
 
 
+def test_how_people_were_served_is_asked_quietly(village: SmallNode, agent: Desk) -> None:
+    draft = agent.begin(PROOF)
+    page = agent.get(draft)
+    assert re.search(r'name="channel"[^>]*><option value="counter" selected>窗口', page)
+    assert fields_of(village, number_in(agent.submit(draft, typed(village.item(PROOF))).location))["channel"] == "counter"
+    draft = agent.begin(PROOF)
+    at_home = typed(village.item(PROOF)) | {"channel": "home_visit"}
+    agent.submit(draft, at_home, do="park")
+    assert re.search(r'<option value="home_visit" selected', agent.get(draft)), "a draft keeps it"
+    answer = agent.submit(draft, at_home)
+    assert fields_of(village, number_in(answer.location))["channel"] == "home_visit"
+    assert "服务方式 上门" in plain(agent.get(answer.location))
+    wrong = agent.submit(agent.begin(PROOF), at_home | {"channel": "by_magic"}, expect=422).text
+    assert "请选服务方式" in errors_of(wrong)["f-channel"]
+
+
 # -- situations -----------------------------------------------------------------------------------------------------
 
 
