@@ -119,7 +119,10 @@ def test_from_intake_to_the_archive_in_three_places(land: Land) -> None:
     assert main_of(wang.get(page)) == ""
     assert {"accepted", "not_accepted", "forwarded"} <= he.offered(number)
     assert "accepted" not in wang.offered(number)
-    assert "答复受理不受理 2026年9月22日（星期二）前 还有 6 天" in words(he.get(page))
+    told = words(he.get(page))
+    assert "答复受理不受理 2026年9月22日（星期二）前 还有 6 天" in told
+    assert "承诺办结 受理后 20 个工作日 从受理那天起算" in told, "no day of it has passed"
+    assert "法定办结 受理后" in told
 
     # Everything that is missing is asked for at once; the village sees it in words.
     assert "至少写一项要补什么" in he.do(number, "correction_requested", expect=422)
@@ -146,6 +149,7 @@ def test_from_intake_to_the_archive_in_three_places(land: Land) -> None:
     # Accepted; the inspection stops the clock, then two steps run side by side, one of them at the county.
     he.do(number, "accepted")
     land.carry()
+    assert "承诺办结 2026年" in words(he.get(page))
     assert main_of(he.get(page)) == "step_started"
     he.do(number, "step_started", "?step=visit", planned_on="20260918", text="上午到")
     told = words(he.get(page))
