@@ -146,7 +146,7 @@ def add_papers(pages: Blueprint, services: CaseServices) -> None:
         services.ready_to_print()
         why_not = _why_not(services, user, case, offer)
         if why_not is not None:
-            raise Problem(409 if offer.obstacle else 403, "not_to_be_issued", why_not)
+            raise Problem(409 if offer.obstacle or offer.blank else 403, "not_to_be_issued", why_not)
         services.desk.write(number, [Act("paper_issued", offer.act())], services.person_of(user))
         return redirect(url_for("cases.paper", number=number, paper=paper, about=offer.about, print=1), 303)
 
@@ -220,6 +220,8 @@ def _offer(services: CaseServices, case: Case, code: str, about: str | None) -> 
 def _why_not(services: CaseServices, user: User, case: Case, offer: Offer) -> str | None:
     if offer.obstacle is not None:
         return offer.obstacle
+    if offer.blank:
+        return str(_("空白的不用出具，送达登记以后再出具填好的"))
     person, desk = services.person_of(user), services.desk
     actor = Actor(person.role, desk.station, desk.kind, person.department)
     refusal = may_issue(offer, actor, case, desk.register())
@@ -232,7 +234,8 @@ def _guide(services: CaseServices, case: Case) -> Document:
 
 def _title(services: CaseServices, case: Case, offer: Offer, guide: Document) -> str:
     words = services.paper_words(offer.kind.code) or default_words()[offer.kind.code]
-    return fill(words["title"], values(case, offer, guide, services.station_name)) or offer.kind.title
+    title = fill(words["title"], values(case, offer, guide, services.station_name)) or offer.kind.title
+    return f"{title}（{_('空白，带去填')}）" if offer.blank else title
 
 
 def _pairs(
@@ -297,7 +300,9 @@ def _more(services: CaseServices, user: User, case: Case, offer: Offer, guide: D
                 ]
                 more["to"] = named(data["to"], services.station_name)
             case "delivered":
-                more[part] = data.get("papers") or [guide.get("result", {}).get("name") or _("决定书")]
+                refused = offer.blank and data["outcome"] == "refused"
+                result = "" if refused else guide.get("result", {}).get("name")
+                more[part] = data.get("papers") or [result or _("决定书")]
             case _:
                 pass
     return more
