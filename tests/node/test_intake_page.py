@@ -60,7 +60,9 @@ def test_how_people_were_served_is_asked_quietly(village: SmallNode, agent: Desk
     draft = agent.begin(PROOF)
     page = agent.get(draft)
     assert re.search(r'name="channel"[^>]*><option value="counter" selected>窗口', page)
-    assert fields_of(village, number_in(agent.submit(draft, typed(village.item(PROOF))).location))["channel"] == "counter"
+    assert (
+        fields_of(village, number_in(agent.submit(draft, typed(village.item(PROOF))).location))["channel"] == "counter"
+    )
     draft = agent.begin(PROOF)
     at_home = typed(village.item(PROOF)) | {"channel": "home_visit"}
     agent.submit(draft, at_home, do="park")

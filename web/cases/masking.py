@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from casework.canonical import Document
@@ -56,8 +56,30 @@ def masked_point(point: Any, schema: Mapping[str, Any]) -> Any:
     """A contested point; only one that is about a field has values to mask."""
     if not point["topic"].startswith("fields."):
         return point
-    path = point["topic"].removeprefix("fields.")
-    return {**point, "sides": [{**side, "value": masked_at(path, side["value"], schema)} for side in point["sides"]]}
+    path, sides = point["topic"].removeprefix("fields."), point["sides"]
+    values = told_apart([side["value"] for side in sides], [masked_at(path, side["value"], schema) for side in sides])
+    return {**point, "sides": [{**side, "value": value} for side, value in zip(sides, values, strict=True)]}
+
+
+def told_apart(values: Sequence[Any], shown: Sequence[Any]) -> list[Any]:
+    """The masked values, and where two of them look alike although they are not, also the signs in which they differ:
+    whoever has to choose between two numbers must see that they are two."""
+    if all(isinstance(value, dict) for value in values):
+        parts = {key: told_apart([value.get(key) for value in values], [value.get(key) for value in shown])
+                 for key in {key for value in values for key in value}}  # fmt: skip
+        return [{key: parts[key][at] for key in value} for at, value in enumerate(values)]
+    alike = {text for text in map(str, shown) if [str(other) for other in shown].count(text) > 1}
+    found = list(shown)
+    for text in alike:
+        here = [at for at, other in enumerate(shown) if str(other) == text]
+        whole = [str(values[at]) for at in here]
+        if len(set(whole)) > 1 and len({len(text), *map(len, whole)}) == 1:
+            for at in here:
+                found[at] = "".join(
+                    sign if len({one[place] for one in whole}) > 1 else text[place]
+                    for place, sign in enumerate(str(values[at]))
+                )
+    return found
 
 
 def _masked_settlement(settled: Any, schema: Mapping[str, Any]) -> Any:

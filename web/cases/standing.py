@@ -8,7 +8,17 @@ from datetime import date
 from typing import Any
 
 from casework.canonical import Document
-from casework.flow import DONE, NOT_APPLICABLE, READY, RUNNING, SKIPPED, STEP_STATES, WAITING, accepted_at_the_counter, step_of
+from casework.flow import (
+    DONE,
+    NOT_APPLICABLE,
+    READY,
+    RUNNING,
+    SKIPPED,
+    STEP_STATES,
+    WAITING,
+    accepted_at_the_counter,
+    step_of,
+)
 from casework.kinds.step_done import RESULTS
 from casework.rights import ROLE_NAMES
 from casework.transitions import OPEN_STATES, TRANSITIONS, UNACCEPTED_STATES
