@@ -85,9 +85,12 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         typed = read_typed(item, request.form, draft.content)
         problems, _warnings = _checked(station, item, typed)
         touched = {name for name in request.form.getlist("touched") if request.form.get(name, "").strip()}
+        wrong = {path: sentence for path, sentence in problems.items() if path in touched}
+        content = shown(item, typed, today=civil_date(station.now()))
         return render_template(
             "station/intake_check.html",
-            problems={path: sentence for path, sentence in problems.items() if path in touched},
+            problems=wrong,
+            sections=_sections(wrong, problems, item, facts_on_page(content, agent=current_user().name), content),
             before=_before(station, services, item, typed),
             draft=draft,
         )
@@ -326,6 +329,7 @@ def _page(
     applicant = content["applicant"]
     facts = facts_on_page(content, agent=current_user().name)
     files = station.drafts.files(draft)
+    lacking, _warnings = _checked(station, item, content)
     return render_template(
         "station/intake.html",
         draft=draft,
@@ -350,7 +354,7 @@ def _page(
         add_to=add_to,
         id_types=list(ID_TYPES),
         born=describe_id(applicant["id_number"]) if applicant["id_type"] == RESIDENT_CARD else None,
-        sections=_sections(problems, item, facts, content),
+        sections=_sections(problems, lacking, item, facts, content),
         doubt=station.clock.doubt(),
         reserved=station.reserved.open_ones(),
         channels=CHANNELS,
@@ -377,16 +381,18 @@ def _when(condition: Condition | None, facts: Mapping[str, Any]) -> Markup:
 
 
 def _sections(
-    problems: Mapping[str, str], item: Document, facts: Mapping[str, Any], content: Mapping[str, Any]
+    wrong: Mapping[str, str],
+    lacking: Mapping[str, str],
+    item: Document,
+    facts: Mapping[str, Any],
+    content: Mapping[str, Any],
 ) -> list[tuple[str, str, str, str]]:
-    """The list on the left: id, title, what is open there, tone."""
+    """The list on the left: id, title, what is open there, tone. `wrong` is what the page says at its fields, `lacking`
+    all that keeps it from being saved."""
 
-    def told(open_yet: tuple[str, str], *prefixes: str) -> tuple[str, str]:
-        count = sum(1 for path in problems if path.split(".")[0] in prefixes)
-        return (f"{count} 处要改", "is-bad") if count else open_yet
-
-    def filled(anything: bool) -> tuple[str, str]:
-        return ("填了", "is-ok") if anything else ("还没填", "is-still")
+    def told(*prefixes: str, done: tuple[str, str] = ("填了", "is-ok")) -> tuple[str, str]:
+        bad, open_yet = (sum(1 for path in problems if path.split(".")[0] in prefixes) for problems in (wrong, lacking))
+        return (f"{bad} 处要改", "is-bad") if bad else (f"还差 {open_yet} 项", "is-still") if open_yet else done
 
     asked = [content["materials"][m["id"]] for m in item["materials"] if applies(m.get("when"), facts)]
     counted = {state: asked.count(state) for state in MATERIAL_STATES}
@@ -394,10 +400,10 @@ def _sections(
     tone = "is-warn" if counted["missing"] or counted["later"] else "is-ok"
     form = "情形和表单" if item.get("situations") else "表单"
     return [
-        ("s1", "办事人", *told(filled(bool(content["applicant"]["name"])), "applicant", "people")),
-        ("s2", form, *told(filled(bool(content["form"])), "form", "situation")),
-        ("s3", "材料清单", *told((materials, tone), "paper", "photo")),
-        ("s4", "核对签字", *told(("念一遍再保存", "is-still"), "number", "happened_on", "channel", "handled_by")),
+        ("s1", "办事人", *told("applicant", "people")),
+        ("s2", form, *told("form", "situation")),
+        ("s3", "材料清单", *told("materials", "paper", "photo", done=(materials, tone))),
+        ("s4", "核对签字", *told("number", "happened_on", "channel", "handled_by", done=("念一遍再保存", "is-still"))),
     ]
 
 

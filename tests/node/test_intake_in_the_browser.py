@@ -200,6 +200,23 @@ def test_faults_are_said_at_their_field_and_go_when_they_are_mended(village: Sma
     expect(number).not_to_have_attribute("aria-invalid", "true")
 
 
+def test_the_list_on_the_left_counts_while_one_types(village: SmallNode, page: Page) -> None:
+    begin(page, village, OLD_AGE)
+    person = page.locator(".sections [data-told=s1]")
+    said = person.inner_text()
+    assert re.fullmatch("还差 [0-9] 项", said)
+    page.get_by_label("姓名", exact=True).press_sequentially("张秀英")
+    expect(person).not_to_have_text(said)
+    page.get_by_label("证件号码", exact=True).press_sequentially("600000196001010016")
+    page.get_by_label("联系电话", exact=True).press_sequentially("13000000001")
+    expect(person).to_have_text("填了")
+    expect(person).to_have_class("is-ok")
+    page.locator("[name='materials.m01'][value=received]").check()
+    for place in page.locator("[data-told=s3]").all():
+        expect(place).to_contain_text("已收 1")
+    assert page.locator(".why").count() == 0, "nothing is said of what was not filled in yet"
+
+
 def test_who_was_here_before_is_offered_when_the_number_is_typed(village: SmallNode, page: Page) -> None:
     village.agent().take_in(OLD_AGE, address="柳树湾村三组 7 号")
     begin(page, village, OLD_AGE)

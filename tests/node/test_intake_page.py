@@ -74,6 +74,24 @@ def test_how_people_were_served_is_asked_quietly(village: SmallNode, agent: Desk
     assert "请选服务方式" in errors_of(wrong)["f-channel"]
 
 
+def test_each_section_says_how_much_is_still_open(village: SmallNode, agent: Desk) -> None:
+    def left(page: str) -> list[str]:
+        return re.findall(r'<small class="[^"]*" data-told="s[0-9]">([^<]*)<', page)
+
+    draft = agent.begin(PROOF)
+    person, form, materials, last = left(agent.get(draft))
+    assert re.fullmatch("还差 [0-9] 项", person)
+    assert re.fullmatch("还差 [0-9] 项", form)
+    assert (materials, last) == ("已收 0，缺 2，后补 0", "念一遍再保存")
+    agent.submit(draft, typed(village.item(PROOF)), do="park")
+    assert left(agent.get(draft)) == ["填了", "填了", "已收 1，缺 1，后补 0", "念一遍再保存"]
+    page = agent.submit(
+        draft, {"applicant.phone": "12", "materials.m01": "later", "paper.m01.later_on": "20200101"}, expect=422
+    ).text
+    assert left(page)[0] == "1 处要改"
+    assert left(page)[2] == "1 处要改"
+
+
 # -- situations -----------------------------------------------------------------------------------------------------
 
 
