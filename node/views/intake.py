@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
@@ -18,8 +19,10 @@ from casework.identifiers import ID_TYPES, RESIDENT_CARD, describe_id
 from casework.people import PRESENT_ROLES
 from casework.times import civil_date
 from node.carrying import Earlier, carried, earlier, of_case
-from node.drafts import Draft
+from node.drafts import Draft, DraftFile
+from node.intake import Opened
 from node.station import Station
+from node.together import JOINT, Part, Together, lay_together
 from node.views.typed import MOST_NEXT, UNSIGNED, as_intake, facts_on_page, on_the_page, read_typed, shown
 from web.cases.files import checked_file, file_answer_of
 from web.cases.services import CaseServices
@@ -81,19 +84,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @allow("agent", "township", "head")
     def check(draft_id: str) -> str:
         """What is wrong with the fields that were filled in so far; nothing is kept, nothing depends on it."""
-        draft, item = _opened(station, draft_id)
-        typed = read_typed(item, request.form, draft.content)
-        problems, _warnings = _checked(station, item, typed)
-        touched = {name for name in request.form.getlist("touched") if request.form.get(name, "").strip()}
-        wrong = {path: sentence for path, sentence in problems.items() if path in touched}
-        content = shown(item, typed, today=civil_date(station.now()))
-        return render_template(
-            "station/intake_check.html",
-            problems=wrong,
-            sections=_sections(wrong, problems, item, facts_on_page(content, agent=current_user().name), content),
-            before=_before(station, services, item, typed),
-            draft=draft,
-        )
+        return _check_answer(station, services, *_opened(station, draft_id))
 
     @intake.post("/intake/<draft_id>")
     @allow("agent", "township", "head")
@@ -180,69 +171,128 @@ def _items_asked(station: Station) -> tuple[list[str], dict[str, str]]:
 
 
 def _begin(station: Station, services: CaseServices, codes: list[str], of: str) -> Draft:
-    """The draft for the first of these items; the others come after it. `of`: a case whose person it is."""
-    item = station.catalogue.item(codes[0])
-    assert item is not None
-    content: dict[str, Any] = {"next": codes[1:]} if codes[1:] else {}
+    """The draft for these items: one page for all of them. `of`: a case whose person it is."""
+    laid = _laid(station, JOINT.join(codes))
+    assert laid is not None
+    content: dict[str, Any] = {}
     if of:
         _row, case = services.read(of, current_user(), what="带到新草稿")
-        before = of_case(case, station.catalogue.item, item)
+        before = of_case(case, station.catalogue.item, laid.item)
         content = carried(content, before) if before is not None else content
-    return station.drafts.begin(current_user().username, item["code"], item["name"], content)
+    return station.drafts.begin(current_user().username, laid.item["code"], laid.item["name"], content)
 
 
-def _go_on(station: Station, services: CaseServices, draft: Draft, number: str) -> None:
-    """After a case: the next of the items that were chosen together, or another one for the same person."""
-    waiting = [code for code in draft.content.get("next", []) if station.catalogue.item(code) is not None]
-    if waiting:
-        following = _begin(station, services, waiting, number)
-        words = _("这位办事人还有 %(n)s 件。接着办：%(name)s", n=len(waiting), name=following.item_name)
-        address = url_for("intake.form", draft_id=following.id)
-    else:
-        words, address = _("同一个人再办一件"), f"{url_for('intake.choose')}?from={number}"
-    flash(Markup('<a href="{}" data-key="n">{} <kbd>N</kbd></a>').format(address, words), "told")
+def _laid(station: Station, codes: str) -> Together | None:
+    """What a draft's page shows and becomes; None when one of its items is not in the catalogue any more."""
+    items = [station.catalogue.item(code) for code in codes.split(JOINT)]
+    known = [item for item in items if item is not None]
+    return lay_together(known) if len(known) == len(items) else None
 
 
 # -- a draft ----------------------------------------------------------------------------------------------------------
 
 
+def _parts(station: Station, item: Document) -> Sequence[Part]:
+    laid = _laid(station, item["code"])
+    return laid.parts if laid is not None else []
+
+
+def _as_intake(
+    station: Station,
+    parts: Sequence[Part],
+    place: int,
+    typed: Mapping[str, Any],
+    came_with: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """What was typed for one of the items, as the API would be sent it. `came_with` says with which case a paper that
+    several ask for was handed in."""
+    part = parts[place]
+    mine = part.typed(typed)
+    for here, there in part.materials.items():
+        number = mine["papers"][here]["from_case"] or (came_with or {}).get(there, "")
+        mine["papers"][here] = {**mine["papers"][here], "from_case": number}
+    if place:
+        # A number that was written on paper is that of one case.
+        mine["on_paper"] = {**mine["on_paper"], "number": ""}
+    if len(parts) > 1 and not _other_townships(station, part.item):
+        mine["handled_by"] = ""
+    return as_intake(part.item, mine, agent=current_user().name)
+
+
 def _checked(station: Station, item: Document, typed: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """(problems, warnings) of what was typed, at the fields of the page."""
-    said = as_intake(item, typed, agent=current_user().name)
-    problems, warnings = station.intake.check(said)
+    problems: dict[str, str] = {}
+    warnings: dict[str, str] = {}
+    parts = _parts(station, item)
+    for place, part in enumerate(parts):
+        wrong, doubtful = station.intake.check(_as_intake(station, parts, place, typed))
+        problems |= part.on_the_page(on_the_page(part.item, wrong))
+        warnings |= doubtful
     schema, value = that_applies(item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
-    return on_the_page(item, {**problems, **unreadable(schema, value)}), warnings
+    return {**problems, **unreadable(schema, value)}, warnings
 
 
 def _save(station: Station, services: CaseServices, draft: Draft, item: Document, typed: Mapping[str, Any]) -> Response:
-    said = as_intake(item, typed, agent=current_user().name)
+    """The draft becomes a case, or one for each of its items: all of them, or none if anything is wrong with one."""
+    parts = _parts(station, item)
     schema, value = that_applies(item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
-    if unreadable(schema, value):
-        problems, _warnings = _checked(station, item, typed)
+    problems = _checked(station, item, typed)[0] if len(parts) > 1 or unreadable(schema, value) else {}
+    if problems:
         raise Problem(422, "not_complete", f"有 {len(problems)} 处要改，改好就能保存。", fields=problems)
+    opened: list[Opened] = []
+    came_with: dict[str, str] = {}
+    for place, part in enumerate(parts):
+        opened.append(_open_one(station, services, draft, parts, place, typed, came_with))
+        if typed["applicant"]["id_number"].strip():
+            # Known by the number, like whatever this person brought before.
+            case = station.casebook.case(opened[-1].number)
+            assert case is not None
+            for paper in case["materials"]:
+                if paper["state"] == "received":
+                    came_with.setdefault(part.materials[paper["id"]], paper.get("from_case", case["number"]))
+    station.drafts.became(draft, opened[0].number)
+    for sentence in dict.fromkeys(sentence for one in opened for sentence in one.warnings.values()):
+        flash(sentence, "told")
+    if len(opened) > 1:
+        return _to("cases.together", number=opened[0].number, others=[one.number for one in opened[1:]], saved=1)
+    if opened[0].created:
+        address = f"{url_for('intake.choose')}?from={opened[0].number}"
+        link = Markup('<a href="{}" data-key="n">{} <kbd>N</kbd></a>')
+        flash(link.format(address, _("同一个人再办一件")), "told")
+    return _to("cases.show", number=opened[0].number, saved=1)
+
+
+def _open_one(
+    station: Station,
+    services: CaseServices,
+    draft: Draft,
+    parts: Sequence[Part],
+    place: int,
+    typed: Mapping[str, Any],
+    came_with: Mapping[str, str],
+) -> Opened:
+    """The case of one of the draft's items; each has a key of its own, so that a second try makes no second case."""
+    part = parts[place]
     try:
-        opened = station.intake.open_case(
-            said,
+        return station.intake.open_case(
+            _as_intake(station, parts, place, typed, came_with),
             services.person_of(current_user()),
-            idempotency_key=draft.id,
-            files=_files_that_apply(station, draft, item, typed),
+            idempotency_key=draft.id if place == 0 else f"{draft.id}.{place}",
+            files=_files_that_apply(station, draft, part, typed),
         )
     except Problem as problem:
-        fields = problem.fields if problem.status == 409 else on_the_page(item, problem.fields)
+        fields = problem.fields if problem.status == 409 else part.on_the_page(on_the_page(part.item, problem.fields))
         raise Problem(problem.status, problem.code, problem.message, fields=fields) from problem
-    station.drafts.became(draft, opened.number)
-    for sentence in opened.warnings.values():
-        flash(sentence, "told")
-    if opened.created:
-        _go_on(station, services, draft, opened.number)
-    return _to("cases.show", number=opened.number, saved=1)
 
 
-def _files_that_apply(station: Station, draft: Draft, item: Document, typed: Mapping[str, Any]) -> list[Any]:
-    """Photos of a material that this situation does not ask for stay out, as the material does."""
-    facts = facts_on_page(typed, agent=current_user().name)
-    asked = {material["id"] for material in item["materials"] if applies(material.get("when"), facts)}
-    return [file for file in station.drafts.files(draft) if file.material in asked]
+def _files_that_apply(station: Station, draft: Draft, part: Part, typed: Mapping[str, Any]) -> list[DraftFile]:
+    """The photos of this item's papers. Those of one that this situation does not ask for stay out, as it does."""
+    facts = facts_on_page(part.typed(typed), agent=current_user().name)
+    asked = {part.materials[material["id"]]: material["id"] for material in part.item["materials"]
+             if applies(material.get("when"), facts)}  # fmt: skip
+    return [
+        replace(file, material=asked[file.material]) for file in station.drafts.files(draft) if file.material in asked
+    ]
 
 
 def _papers(station: Station, services: CaseServices, draft: Draft, item: Document, do: str) -> None:
@@ -305,10 +355,26 @@ def _opened(station: Station, draft_id: str) -> tuple[Draft, Document]:
     draft = station.drafts.get(draft_id, current_user().username)
     if draft is None:
         raise Problem(404, "no_such_draft", "没有这份草稿，可能已经删掉了。")
-    item = station.catalogue.item(draft.item)
-    if item is None:
+    laid = _laid(station, draft.item)
+    if laid is None:
         raise Problem(404, "no_such_guide", "这个事项已经不在指南里。请在指南里重新选；草稿还留着。")
-    return draft, item
+    return draft, laid.item
+
+
+def _check_answer(station: Station, services: CaseServices, draft: Draft, item: Document) -> str:
+    typed = read_typed(item, request.form, draft.content)
+    problems, _warnings = _checked(station, item, typed)
+    touched = {name for name in request.form.getlist("touched") if request.form.get(name, "").strip()}
+    wrong = {path: sentence for path, sentence in problems.items() if path in touched}
+    content = shown(item, typed, today=civil_date(station.now()))
+    facts = facts_on_page(content, agent=current_user().name)
+    return render_template(
+        "station/intake_check.html",
+        problems=wrong,
+        sections=_sections(wrong, problems, item, facts, content),
+        before=_before(station, services, item, typed),
+        draft=draft,
+    )
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
@@ -330,6 +396,8 @@ def _page(
     facts = facts_on_page(content, agent=current_user().name)
     files = station.drafts.files(draft)
     lacking, _warnings = _checked(station, item, content)
+    laid = _laid(station, item["code"])
+    assert laid is not None
     return render_template(
         "station/intake.html",
         draft=draft,
@@ -340,6 +408,8 @@ def _page(
         roles=list(PRESENT_ROLES.items()),
         powers=POWERS,
         form=content["form"],
+        groups=laid.groups,
+        several=[part.item for part in laid.parts] if len(laid.parts) > 1 else [],
         facts=facts,
         when=lambda condition: _when(condition, facts),
         pairs=lambda options: [(option["id"], option["title"]) for option in options],
@@ -348,7 +418,6 @@ def _page(
         files={material["id"]: [f for f in files if f.material == material["id"]] for material in item["materials"]},
         before=_before(station, services, item, content),
         carried=content.get("carried"),
-        following=[found["name"] for code in content.get("next", []) if (found := station.catalogue.item(code))],
         problems=dict(problems),
         clash=clash,
         add_to=add_to,
@@ -358,7 +427,7 @@ def _page(
         doubt=station.clock.doubt(),
         reserved=station.reserved.open_ones(),
         channels=CHANNELS,
-        townships=_other_townships(station, item),
+        townships=next(filter(None, (_other_townships(station, part.item) for part in laid.parts)), []),
         read_aloud=bool(content.get("read_aloud")),
     )
 

@@ -39,7 +39,7 @@ _MATERIAL_PATH = re.compile(r"materials\.(\d+)(?:\.(\w+))?")
 def read_typed(item: Document, form: MultiDict[str, str], before: Mapping[str, Any]) -> dict[str, Any]:
     """What the page's fields hold. `before` is the draft's content: what no field of the page holds stays."""
     return {
-        **{name: before[name] for name in ("carried", "next") if name in before},
+        **{name: before[name] for name in ("carried",) if name in before},
         "applicant": {name: form.get(f"applicant.{name}", "") for name in APPLICANT},
         "people": {name: form.getlist(f"people.{name}")[-1:] == ["yes"] if name == "proxy.agent"
                    else form.get(f"people.{name}", "") for name in PEOPLE},

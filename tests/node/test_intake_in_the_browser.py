@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.node.station import HOMESTEAD, OLD_AGE, PASSWORD, PROOF, SmallNode
+from tests.node.station import HOMESTEAD, OLD_AGE, PASSWORD, PROOF, SmallNode, typed
 from tests.sync.served import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -279,3 +279,31 @@ def test_the_pages_of_numbers_and_of_several_matters(village: SmallNode, page: P
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
         picture(page, f"phone{re.sub(r'[^a-z]+', '-', path)}")
+
+
+def test_two_matters_on_one_page_and_their_receipts_in_one_print(village: SmallNode, page: Page) -> None:
+    page.goto("/intake")
+    page.get_by_label("第 1 件").fill(OLD_AGE)
+    page.get_by_label("第 2 件").fill(PROOF)
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(re.compile(r"/intake/[0-9a-f]+$"))
+    expect(page.get_by_label("姓名", exact=True)).to_have_count(1)
+    filled = typed(village.item(OLD_AGE)) | typed(village.item(PROOF))
+    for name, value in filled.items():
+        place = page.locator(f"[name='{name}']")
+        if place.count() and place.first.is_visible():
+            if place.first.get_attribute("type") == "radio":
+                page.locator(f"[name='{name}'][value='{value}']").check()
+            elif place.first.evaluate("one => one.tagName") == "SELECT":
+                place.select_option(value)
+            else:
+                place.fill(value)
+    picture(page, "together")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/together**")
+    expect(page.locator("main")).to_contain_text("已保存 2 件")
+    expect(page.locator("article.sheet")).to_have_count(2)
+    picture(page, "together-receipts")
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True))) == 2, "a receipt a page"
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

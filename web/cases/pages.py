@@ -25,7 +25,7 @@ from web.cases.contests import Contest, contests, kept_aside, settleable
 from web.cases.files import checked_upload, file_answer
 from web.cases.flowchart import flowchart
 from web.cases.masking import masked_case, masked_event, masked_point
-from web.cases.paper_pages import add_papers
+from web.cases.paper_pages import COUNTERS, add_papers, add_together, handed_in_together
 from web.cases.road import tell
 from web.cases.roles import paper_in_words, people_rows, situation_rows
 from web.cases.services import CaseServices, event_time
@@ -119,6 +119,7 @@ def case_pages(services: CaseServices) -> Blueprint:
             return _to(number)
 
     add_papers(pages, services)
+    add_together(pages, services)
     return pages
 
 
@@ -215,6 +216,7 @@ def _page(
         people=[*people_rows(case["fields"]), *proxies_told(case)],
         situation=situation_rows(item, case["fields"]),
         paper_in_words=paper_in_words,
+        together=len(handed_in_together(services, user, row, whole)) if set(COUNTERS) & set(user.roles) else 1,
         again=services.again(number) if services.again is not None else None,
         material_names={material["id"]: material["name"] for material in case["materials"]},
         steps=steps_told(case, _today(services), services.station_name),

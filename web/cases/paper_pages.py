@@ -30,6 +30,7 @@ from casework.papers import (
     who_does,
 )
 from casework.rights import Actor
+from casework.times import civil_date, parse_rfc3339
 from web.cases.api import EVERYBODY
 from web.cases.casebook import CaseRow
 from web.cases.desk import Act
@@ -149,6 +150,80 @@ def add_papers(pages: Blueprint, services: CaseServices) -> None:
             raise Problem(409 if offer.obstacle or offer.blank else 403, "not_to_be_issued", why_not)
         services.desk.write(number, [Act("paper_issued", offer.act())], services.person_of(user))
         return redirect(url_for("cases.paper", number=number, paper=paper, about=offer.about, print=1), 303)
+
+
+def add_together(pages: Blueprint, services: CaseServices) -> None:
+    """Hang in the receipts of several cases as one thing to print: those that were taken in together, else those that
+    this person handed in here on the same day."""
+
+    @pages.get("/cases/<number>/together")
+    @allow(*COUNTERS)
+    def together(number: str) -> str:
+        user = current_user()
+        services.ready_to_print()
+        found = _receipts(services, user, number)
+        for _row, case, offer in found:
+            services.note(user, "printed", case["number"], offer.kind.title)
+        return render_template(
+            "cases/together.html",
+            number=number,
+            others=[case["number"] for _row, case, _offer in found if case["number"] != number],
+            sheets=[
+                {"row": row, "case": case, "offer": offer, "sheet": sheet_of(services, user, row, case, offer),
+                 "qr": qr_svg(f"{request.host_url}cases/{case['number']}")}
+                for row, case, offer in found
+            ],
+            print_now=request.args.get("print") == "1",
+            printed_at=services.now(),
+            material_states=MATERIAL_STATES,
+        )  # fmt: skip
+
+    @pages.post("/cases/<number>/together")
+    @allow(*COUNTERS)
+    def issue_together(number: str) -> Response:
+        user = current_user()
+        services.ready_to_print()
+        found = _receipts(services, user, number)
+        for _row, case, offer in found:
+            if _why_not(services, user, case, offer) is None:
+                services.desk.write(case["number"], [Act("paper_issued", offer.act())], services.person_of(user))
+        others = [case["number"] for _row, case, _offer in found if case["number"] != number]
+        return redirect(url_for("cases.together", number=number, others=others, print=1), 303)
+
+
+COUNTERS = ("agent", "township", "head")
+RECEIPTS = ("receipt", "taken_in")
+"""What somebody is handed who has just brought their papers: that it was accepted, or only that it was taken in."""
+MOST_TOGETHER = 20
+
+
+def handed_in_together(services: CaseServices, user: User, row: CaseRow, case: Case) -> list[str]:
+    """The numbers of this person's cases that were received at the same station on the same day, this one first."""
+    id_number = case["fields"].get("applicant", {}).get("id_number")
+    if not id_number:
+        return [row.number]
+    on, scope = case["deadlines"]["received_on"], services.scope_of(user)
+    others = [
+        other.number
+        for other in services.casebook.cases_of(id_number, limit=MOST_TOGETHER)
+        if other.number != row.number and other.station == row.station and scope.contains(other)
+        and other.received_at and civil_date(parse_rfc3339(other.received_at)).isoformat() == on
+    ]  # fmt: skip
+    return [row.number, *sorted(others)]
+
+
+def _receipts(services: CaseServices, user: User, number: str) -> list[tuple[CaseRow, Case, Offer]]:
+    named = [number, *(request.values.getlist("others"))][:MOST_TOGETHER]
+    if len(named) == 1:
+        named = handed_in_together(services, user, *services.visible(number, user))
+    found = []
+    for one in dict.fromkeys(named):
+        row, case = services.visible(one, user)
+        offers = {offer.kind.code: offer for offer in papers_of(case, services.casebook.events(one))}
+        receipt = next((offers[code] for code in RECEIPTS if code in offers), None)
+        if receipt is not None:
+            found.append((row, case, receipt))
+    return found
 
 
 @dataclass(frozen=True)
