@@ -44,7 +44,7 @@ from sync.remote import RemotePeer
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from web.audit import USUAL_MONTHS, AuditLog
-from web.cases.casebook import Casebook
+from web.cases.casebook import Casebook, Progress
 from web.cases.desk import Desk, Person
 from web.cases.enquiries import Enquiries
 from web.localfile import LocalFile
@@ -74,9 +74,11 @@ class Station:
         random: Random,
         county_url: str | None = None,
         log_months: int = USUAL_MONTHS,
+        progress: Progress = lambda _done, _of: None,
     ) -> None:
         """`county_url` overrides the one written at enrolment (a relay, a new address). Entries of the log of acts that
-        the county holds stay here for `log_months`.
+        the county holds stay here for `log_months`. `progress` is told how far the cases are read, which takes minutes
+        after a change of their tables.
         """
         self.log_months = log_months
         self.folder = folder
@@ -116,7 +118,7 @@ class Station:
             calendar=lambda: self._calendar,
             own_station=self.code,
         )
-        self.casebook.follow()
+        self.casebook.follow(progress=progress)
         writer = Writer(self.code, frozenset({f"station:{self.key.id}"}))
         self.audit = AuditLog(folder.path / AUDIT, now=self.now, random=random)
         self.batches = Batches(

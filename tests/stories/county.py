@@ -150,9 +150,10 @@ def until(true: Callable[[], Any], within_s: float, what: str, every_s: float = 
 
 
 def alive(url: str) -> bool:
-    """Whether a service answers there."""
+    """Whether a service answers there, and is no longer being opened."""
     try:
-        return HTTP.request("GET", f"{url}/healthz", timeout=1).status == 200
+        answer = HTTP.request("GET", f"{url}/healthz", timeout=1)
+        return answer.status == 200 and answer.json()["status"] == "ok"
     except urllib3.exceptions.HTTPError:
         # Refused, or the connection of the process that was killed.
         return False
