@@ -11,12 +11,11 @@ from casework.documents import item as items
 from casework.documents import paper as papers
 from casework.documents import release as releases
 from casework.holidays import known_calendars
-from casework.papers import PAPERS
 from casework.signing import sign_document
 from casework.times import rfc3339
 from central.catalogue.drafts import APPROVED, DRAFTING, following
 from central.catalogue.findings import CatalogueRefused
-from central.catalogue.wordings import paper_drafts
+from central.catalogue.wordings import WORDED, paper_drafts
 from provisioning.county import County
 from provisioning.register import CATALOGUE
 from sync.store import Store
@@ -105,7 +104,7 @@ def pending(county: County) -> Pending:
         fate.append((item["code"], item["name"]))
     worded = {document["code"] for document in _new_papers(county, published)}
     dropped = {id_.partition(":")[2] for id_ in _papers_to_drop(county, published)}
-    found.papers.extend((code, PAPERS[code].title) for code in PAPERS if code in worded | dropped)
+    found.papers.extend((code, title) for code, title in WORDED.items() if code in worded | dropped)
     return found
 
 

@@ -34,6 +34,7 @@ ADMINS_PAGES = [
     "/catalogue/publish",
     "/catalogue/papers",
     "/catalogue/papers/receipt",
+    "/catalogue/enquiries",
     "/accounts",
     "/accounts/new",
     "/log",
@@ -452,3 +453,19 @@ def test_unknown_placeholders_are_refused_with_the_known_ones_and_keep_what_was_
     browser.send(page, {"do": "save", **typed_words(title="")}, expect=422)
     assert "受理通知书" not in browser.get(page)
     browser.get("/catalogue/papers/nothing", expect=404)
+
+
+def test_what_people_come_to_the_desk_for_is_the_countys_to_say(county: SmallCentre) -> None:
+    browser = county.sign_in("sun")
+    page = "/catalogue/enquiries"
+    assert "问政策" in browser.get(page)
+    assert "写了两遍" in browser.send(page, {"kinds": "医保激活\n医保激活", "do": "save"}, expect=422).text
+    browser.send(page, {"kinds": "查进度\r\n医保激活\r\n", "do": "save"})
+    assert "有改动，还没发布" in browser.get(page)
+    assert "咨询台的事由" in browser.get("/catalogue/publish")
+    browser.send("/catalogue/publish", {})
+    assert "还没发布" not in browser.get(page)
+    assert browser.get("/catalogue/papers").count("默认的") > 1
+    browser.send(page, {"kinds": "", "do": "default"})
+    browser.send("/catalogue/publish", {})
+    assert "问政策" in browser.get(page)

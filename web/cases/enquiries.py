@@ -48,11 +48,12 @@ class Enquiry:
 
 @dataclass(frozen=True)
 class Count:
-    """How many of a kind a station had in a month."""
+    """How many of a kind a station had in a month; `words` are those of 其他."""
 
     station: str
     month: str
     kind: str
+    words: str
     n: int
 
 
@@ -108,11 +109,11 @@ class Enquiries:
             values = sorted(stations)
             condition = f"station IN ({', '.join('?' * len(values))})"
         rows = self._file.rows(
-            f"SELECT station, kind, count(*) AS n FROM enquiries WHERE {condition} AND on_day BETWEEN ? AND ? "  # noqa: S608
-            "GROUP BY station, kind ORDER BY station, kind",
+            f"SELECT station, kind, words, count(*) AS n FROM enquiries WHERE {condition} AND on_day BETWEEN ? AND ? "  # noqa: S608
+            "GROUP BY station, kind, words ORDER BY station, kind, words",
             (*values, f"{month}-01", f"{month}-31"),
         )
-        return [Count(row["station"], month, row["kind"], row["n"]) for row in rows]
+        return [Count(row["station"], month, row["kind"], row["words"], row["n"]) for row in rows]
 
     def last_stamp(self, station: str) -> str | None:
         """The greatest logical time of this station's records."""
