@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
 from casework.canonical import Document
-from casework.case import Case
+from casework.case import Case, Point
 from casework.flow import NOT_APPLICABLE
 from casework.kinds.admitted import ADMISSIBLE
 from casework.times import CHINA
@@ -24,7 +24,7 @@ from web.cases.casebook import CaseRow
 from web.cases.contests import Contest, contests, kept_aside, settleable
 from web.cases.files import checked_upload, file_answer
 from web.cases.flowchart import flowchart
-from web.cases.masking import masked_case, masked_event, masked_point
+from web.cases.masking import masked_case, masked_event, masked_point, shows_more
 from web.cases.paper_pages import COUNTERS, add_papers, add_together, handed_in_together
 from web.cases.road import tell
 from web.cases.roles import paper_in_words, people_rows, situation_rows
@@ -191,8 +191,10 @@ def _page(
     item = services.item(row.item) or {}
     schema = item.get("form", {})
     events = services.events_in_order(whole)
-    case = whole if revealed else masked_case(whole, schema)
+    mine = settleable(services, user, whole)
+    case = whole if revealed else masked_case(whole, schema, mine)
     services.note(user, "revealed" if revealed else "opened", number, durable=revealed)
+    _note_contested(services, number, [point for point in whole["contested"] if point["id"] in mine], schema)
     sight = Sight(services, user, whole)
     offered = acts.offers(sight)
     main = acts.next_act(whole, offered)
@@ -231,7 +233,7 @@ def _page(
         button_of=acts.button_of,
         checked=acts.CHECKED,
         groups=acts.grouped(offered, main),
-        settleable=settleable(services, user, case),
+        settleable=mine,
         points={point["id"]: tell_point(point, schema) for point in case["contested"]},
         correctable=acts.correctable(case, schema),
         field_title=lambda path: field_in_words(path, schema),
@@ -381,7 +383,15 @@ def _today(services: CaseServices) -> date:
 
 def _in_words(services: CaseServices, contest: Contest) -> PointTold:
     schema = (services.item(contest.row.item) or {}).get("form", {})
-    return tell_point(masked_point(contest.point, schema), schema)
+    if contest.settleable:
+        _note_contested(services, contest.row.number, [contest.point], schema)
+    return tell_point(masked_point(contest.point, schema, apart=contest.settleable), schema)
+
+
+def _note_contested(services: CaseServices, number: str, mine: Iterable[Point], schema: Mapping[str, Any]) -> None:
+    """Whoever may settle a point sees where its numbers differ; that is a recorded act, as showing one whole is."""
+    if any(shows_more(point, schema) for point in mine):
+        services.note(current_user(), "revealed", number, "争议号码不同的几位", durable=True)
 
 
 def _photos(services: CaseServices, case: Case) -> tuple[int, int]:

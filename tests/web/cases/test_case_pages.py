@@ -293,6 +293,30 @@ def test_two_who_changed_the_phone_see_one_another_and_the_settlement(land: Land
     assert "联系电话有过两个说法，已经定了" in told
 
 
+def test_only_who_may_settle_sees_where_two_numbers_differ_and_that_is_recorded(land: Land) -> None:
+    number = land.take_in(accepted=False)
+    land.he.do(number, "accepted")
+    land.carry()
+    page = f"/cases/{number}"
+    for somebody, phone in ((land.wang, "13000000001"), (land.he, "13012340001")):
+        somebody.do(number, "field_corrected", path="applicant.phone", value=phone, reason="来电话说的")
+    land.carry()
+
+    def revealed(place: str) -> list[str]:
+        rows = land.places[place].desk.audit.rows(0, 1000)
+        return [str(row.entry["what"]) for row in rows if row.entry["act"] == "revealed"]
+
+    settler, other = (land.he, land.qian) if "请定一个" in words(land.he.get(page)) else (land.qian, land.he)
+    assert "请定一个" not in words(other.get(page))
+    assert "13012340001" not in other.get(page)
+    before = revealed("township")
+    for address in (page, "/contested"):
+        assert "13012340001" in settler.get(address), "all that the mask hid is what differs"
+    assert len(revealed("township")) >= len(before) + 2
+    assert set(revealed("township")) == {"争议号码不同的几位"}
+    assert revealed("county") == []
+
+
 def aside_acceptance(land: Land, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A village that should not have, says that the case is accepted: its record is kept aside everywhere."""
     with monkeypatch.context() as unguarded:

@@ -58,7 +58,7 @@ def test_a_folded_case_has_no_whole_number_left() -> None:
 def test_numbers_that_differ_only_behind_the_mask_are_told_apart_by_what_differs() -> None:
     def shown(*values: object) -> list[object]:
         sides = [{"event": str(at), "value": value} for at, value in enumerate(values)]
-        point = masked_point({"topic": "fields.applicant.phone", "sides": sides}, {})
+        point = masked_point({"topic": "fields.applicant.phone", "sides": sides}, {}, apart=True)
         return [side["value"] for side in point["sides"]]
 
     assert shown("13000000001", "13000000002") == ["130****0001", "130****0002"]
@@ -68,7 +68,7 @@ def test_numbers_that_differ_only_behind_the_mask_are_told_apart_by_what_differs
     assert shown("13000000001", None, {"a": 1}) == ["130****0001", None, {"a": 1}]
     whole = [{"name": "李某某", "phone": phone} for phone in ("13000000001", "13100000001", "13010000001")]
     sides = [{"event": str(at), "value": value} for at, value in enumerate(whole)]
-    told = masked_point({"topic": "fields.people.proxy", "sides": sides}, {})["sides"]
+    told = masked_point({"topic": "fields.people.proxy", "sides": sides}, {}, apart=True)["sides"]
     assert [side["value"]["phone"] for side in told] == ["1300***0001", "131****0001", "1301***0001"]
 
 
