@@ -160,6 +160,22 @@ def test_radios_are_one_stop_and_chosen_by_the_arrows(village: SmallNode, page: 
     assert page.evaluate("document.activeElement.name") == "form.household_size", "one stop, whatever is chosen"
 
 
+def test_enter_goes_past_what_is_folded_away(village: SmallNode, page: Page) -> None:
+    begin(page, village, HOMESTEAD)
+    page.locator("[name='people.present.role'][value=applicant]").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.name") == "situation.how"
+    page.locator("[name='applicant.signed'][value='']").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.matches('[data-save]')"), (
+        "the paper's number and the channel are folded"
+    )
+    page.locator("summary", has_text="服务方式").click()
+    page.locator("[name='applicant.signed'][value='']").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.name") == "channel"
+
+
 def test_what_applies_is_shown_while_one_chooses(village: SmallNode, page: Page) -> None:
     begin(page, village, HOMESTEAD)
     old, material = page.locator("[name='form.old_land_area']"), page.get_by_text("原宅基地权属证明")
