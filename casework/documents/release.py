@@ -114,7 +114,7 @@ def build(
     if back_to is not None:
         said["back_to"] = back_to
     if base is None:
-        return {**said, **dict.fromkeys(sorted(_FIRST_SECTIONS), {}), **_by_section(entries)}
+        return {**said, "items": {}, "calendars": {}, **_by_section(entries)}
     earlier, before = base
     return {
         **said,
@@ -148,9 +148,7 @@ def refusal(release: Document, register: Register) -> ReleaseProblem | None:
     return _misshapen(release) or _unsigned(name, release, register, "版本文件的县中心签名对不上，不能使用。")
 
 
-def whole_list(
-    release: Document, manifest_of: ManifestOf, *, remembered: tuple[int, Listing] | None = None
-) -> Listing:
+def whole_list(release: Document, manifest_of: ManifestOf, *, remembered: tuple[int, Listing] | None = None) -> Listing:
     """Every document of a release whose manifest holds by itself. Raises ReleaseRefused.
 
     `remembered` is the number and list of a release that is known already, so that nobody walks the whole chain each
@@ -248,7 +246,9 @@ def _road(
         if remembered is not None and remembered[0] == base:
             return remembered[1], differences
         if len(differences) > LONGEST_CHAIN:
-            raise ReleaseRefused(ReleaseProblem(here["_id"], "base", f"版本改了 {LONGEST_CHAIN} 次还没有整单，不能使用。"))
+            raise ReleaseRefused(
+                ReleaseProblem(here["_id"], "base", f"版本改了 {LONGEST_CHAIN} 次还没有整单，不能使用。")
+            )
         before = manifest_of(base)
         if before is None:
             raise ReleaseRefused(missing(release_id(base)))

@@ -59,7 +59,9 @@ def check_command(file: Path, folder: Path) -> None:
 
 @catalogue.command("publish")
 @FOLDER
-@click.option("--back-to", type=click.IntRange(1, 999_999), help="a newer release with the content of release N instead")
+@click.option(
+    "--back-to", type=click.IntRange(1, 999_999), help="a newer release with the content of release N instead"
+)
 @click.option("--held", is_flag=True, help="also what was taken back since it was approved")
 def publish_command(folder: Path, back_to: int | None, held: bool) -> None:
     """Make the next release from what is approved; the stations switch to it when they have it whole."""

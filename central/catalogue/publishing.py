@@ -304,10 +304,7 @@ def _states_whole(county: County, last: Document, touched: int, size: int) -> bo
             return True
         here = county.catalogue.get(releases.release_id(here["base"]))
     return (
-        here is None
-        or here["key"] != county.key.id
-        or differences > MOST_DIFFERENCES
-        or touched * _WHOLE_AGAIN >= size
+        here is None or here["key"] != county.key.id or differences > MOST_DIFFERENCES or touched * _WHOLE_AGAIN >= size
     )
 
 
@@ -343,9 +340,7 @@ def _again(county: County, before: Document | None, document: Document, number: 
     if document["_id"].startswith("item:"):
         body = {name: value for name, value in document.items() if not name.startswith("_")}
         return following(before, items.build(body, release=number, key=county.key.id, sign=county.key.sign))
-    return following(
-        before, sign_document({"_id": document["_id"], **_says(document)}, county.key.id, county.key.sign)
-    )
+    return following(before, sign_document({"_id": document["_id"], **_says(document)}, county.key.id, county.key.sign))
 
 
 # Taking back.
