@@ -198,10 +198,15 @@ def newest_release(catalogue: Store) -> Document | None:
     return found[0] if found else None
 
 
+def newest_listing(catalogue: Store) -> releases.Listing:
+    """What the newest release lists; nothing before the first."""
+    last = newest_release(catalogue)
+    return (_listing(catalogue, last) or {}) if last is not None else {}
+
+
 def published_paper(catalogue: Store, code: str) -> Document | None:
     """The county's own words for a paper in the newest release; None where the default ones stand."""
-    last = newest_release(catalogue)
-    entry = (_listing(catalogue, last) or {}).get(papers.paper_id(code)) if last is not None else None
+    entry = newest_listing(catalogue).get(papers.paper_id(code))
     return catalogue.get(papers.paper_id(code), entry["rev"]) if entry is not None else None
 
 
