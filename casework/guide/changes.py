@@ -113,9 +113,9 @@ def _limits(then: Document, now: Document) -> Iterator[Change]:
         better = None
         if before is not None and after is not None and before["unit"] == after["unit"]:
             better = after["n"] < before["n"]
-        yield Change("limit", f"{title} {_days(before)} → {_days(after)}。", better)
+        yield Change("limit", f"{title}：{_days(before)} → {_days(after)}。", better)
     if then["case_type"] != now["case_type"]:
-        yield Change("limit", f"办件类型 {then['case_type']} → {now['case_type']}。")
+        yield Change("limit", f"办件类型：{then['case_type']} → {now['case_type']}。")
 
 
 def _days(limit: Mapping[str, Any] | None) -> str:
@@ -129,7 +129,7 @@ def _fees(then: Document, now: Document) -> Iterator[Change]:
     if before != after:
         charged = then["fee"]["charged"], now["fee"]["charged"]
         better = charged[0] if charged[0] != charged[1] else None
-        yield Change("fee", f"收费 {before} → {after}。", better)
+        yield Change("fee", f"费用：{before} → {after}。", better)
 
 
 def _fee(item: Document) -> str:
@@ -144,7 +144,7 @@ def _fee(item: Document) -> str:
 
 def _deciders(then: Document, now: Document) -> Iterator[Change]:
     if then["decides"] != now["decides"]:
-        yield Change("decides", f"决定机关 {_decider(then)} → {_decider(now)}。")
+        yield Change("decides", f"决定机关：{_decider(then)} → {_decider(now)}。")
 
 
 def _decider(item: Document) -> str:
@@ -193,9 +193,9 @@ def _fields(item: Document, facts: Facts) -> dict[str, Document]:
 
 def _rest(then: Document, now: Document) -> Iterator[Change]:
     if then["name"] != now["name"]:
-        yield Change("name", f"事项名称 {then['name']} → {now['name']}。")
+        yield Change("name", f"事项名称：{then['name']} → {now['name']}。")
     if then["withdraw_until"] != now["withdraw_until"]:
         before, after = (WITHDRAW_UNTIL.get(item["withdraw_until"], "到某一步为止可以撤回") for item in (then, now))
-        yield Change("withdrawal", f"撤回 {before} → {after}。")
+        yield Change("withdrawal", f"撤回：{before} → {after}。")
     if (then.get("flow") or None) != (now.get("flow") or None):
         yield Change("flow", "办理环节变了。")
