@@ -154,6 +154,7 @@ class Station:
             audit=self.audit,
             item=lambda code, release: self.item_as_of(code, release) or self.catalogue.item(code),
         )
+        self.desk.complete_log()
         self.enquiries = Enquiries(
             folder.path / "enquiries.sqlite3",
             stores=self.case_stores,
