@@ -265,7 +265,7 @@ def test_the_page_names_what_would_change_before_it_takes_back(tmp_path: Path) -
         centre.change_draft(name, conditions=["错了"])
         publish(centre.centre)
         admin = centre.sign_in("sun")
-        assert "退回到这一版…" in admin.get("/catalogue")
+        assert "退回…" in admin.get("/catalogue")
         page = admin.get("/catalogue/back/1")
         assert "退回到第 000001 版" in page
         assert name in page
