@@ -63,26 +63,26 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
             flash(_("和第 %(n)s 版一样，没有要发布的。", n=f"{release.number:06d}"), "told")
         return redirect(url_for("catalogue.releases"), 303)
 
-    @catalogue.get("/back/<int:number>")
+    @catalogue.get("/back/<int:to>")
     @allow("admin")
-    def ask_back(number: int) -> str:
+    def ask_back(to: int) -> str:
         try:
-            back = way_back(centre, number)
+            back = way_back(centre, to)
         except CatalogueRefused as refused:
             raise Problem(409, "cannot_take_back", str(refused)) from refused
         return render_template("catalogue/back.html", back=back)
 
-    @catalogue.post("/back/<int:number>")
+    @catalogue.post("/back/<int:to>")
     @allow("admin")
-    def go_back(number: int) -> Response:
+    def go_back(to: int) -> Response:
         if request.form.get("from") != str((newest_release(centre.catalogue) or {}).get("number")):
             raise Problem(409, "published_meanwhile", "这期间又发布了一版。回目录重新看一遍会变什么，再退。")
         try:
-            release = take_back(centre, number, by=current_user().username)
+            release = take_back(centre, to, by=current_user().username)
         except CatalogueRefused as refused:
             raise Problem(409, "cannot_take_back", str(refused)) from refused
         flash(
-            _("第 %(n)s 版已发布，内容和第 %(to)s 版一样。", n=f"{release.number:06d}", to=f"{number:06d}"),
+            _("第 %(n)s 版已发布，内容和第 %(to)s 版一样。", n=f"{release.number:06d}", to=f"{to:06d}"),
             "saved",
         )
         return redirect(url_for("catalogue.releases"), 303)
