@@ -25,6 +25,7 @@ from node.station import Station
 from node.together import JOINT, Part, Together, lay_together
 from node.views.typed import MOST_NEXT, UNSIGNED, as_intake, facts_on_page, on_the_page, read_typed, shown
 from web.cases.files import checked_file, file_answer_of
+from web.cases.guide_news import GuideNews, guide_news
 from web.cases.services import CaseServices
 from web.cases.telling import MATERIAL_STATES
 from web.errors import Problem
@@ -66,18 +67,18 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @intake.get("/intake/<draft_id>")
     @allow("agent", "township", "head")
     def form(draft_id: str) -> Response | str:
-        draft, item = _opened(station, draft_id)
+        draft, laid = _opened(station, draft_id)
         if draft.case is not None:
             return _to("cases.show", number=draft.case)
-        return _page(station, services, draft, item, {})
+        return _page(station, services, draft, laid, {})
 
     @intake.post("/intake/<draft_id>/keep")
     @allow("agent", "township", "head")
     def keep(draft_id: str) -> str:
-        draft, item = _opened(station, draft_id)
+        draft, laid = _opened(station, draft_id)
         if draft.case is not None:
             return str(_("这份草稿已经保存成办件"))
-        kept = station.drafts.keep(draft, read_typed(item, request.form, draft.content))
+        kept = station.drafts.keep(draft, read_typed(laid.item, request.form, draft.content))
         return str(_("草稿 %(at)s 已存在本站，关机也不会丢", at=moment(kept.touched_at, kept.touched_at)[3:]))
 
     @intake.post("/intake/<draft_id>/check")
@@ -89,37 +90,39 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @intake.post("/intake/<draft_id>")
     @allow("agent", "township", "head")
     def act(draft_id: str) -> Response | str | tuple[str, int]:
-        draft, item = _opened(station, draft_id)
-        typed = read_typed(item, request.form, draft.content)
+        draft, laid = _opened(station, draft_id)
+        typed = read_typed(laid.item, request.form, draft.content)
         if draft.case is None:
             draft = station.drafts.keep(draft, typed)
         do = request.form.get("do", "")
         try:
             if row_asked(request.form):
-                return _page(station, services, draft, item, {}, add_to=row_to_add(request.form))
+                return _page(station, services, draft, laid, {}, add_to=row_to_add(request.form))
             if do == "save":
-                return _save(station, services, draft, item, typed)
+                return _save(station, services, draft, laid, typed)
             if do == "park":
                 flash(_("草稿已存在本站，关机也不会丢"), "saved")
                 return _to("home.workbench")
+            if do == "renew":
+                _renew(station, draft)
+                return _to("intake.form", draft_id=draft.id)
             if do == "refresh":
                 return _to("intake.form", draft_id=draft.id, _anchor="s2")
             if do == "carry":
-                _carry(station, services, draft, item, typed)
+                _carry(station, services, draft, laid.item, typed)
                 return _to("intake.form", draft_id=draft.id, _anchor="carried")
-            _papers(station, services, draft, item, do)
+            _papers(station, services, draft, laid.item, do)
             return _to("intake.form", draft_id=draft.id, _anchor="s3")
         except Problem as problem:
             if problem.status not in (409, 413, 415, 422):
                 raise
             fields = {} if problem.status == 409 else _at_its_photo(problem, do)
-            return _page(station, services, draft, item, fields, typed=typed, clash=_clash(problem)), problem.status
+            return _page(station, services, draft, laid, fields, typed=typed, clash=_clash(problem)), problem.status
 
     @intake.get("/intake/<draft_id>/files/<file_id>")
     @allow("agent", "township", "head")
     def file(draft_id: str, file_id: str) -> Response:
-        draft, _item = _opened(station, draft_id)
-        found = station.drafts.file(draft, file_id)
+        found = station.drafts.file(_draft(station, draft_id), file_id)
         if found is None:
             raise Problem(404, "no_such_file", "这份草稿里没有这张照片。")
         return file_answer_of(found.content_type, found.id, found.content)
@@ -127,8 +130,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @intake.post("/intake/<draft_id>/discard")
     @allow("agent", "township", "head")
     def discard(draft_id: str) -> Response:
-        draft, _item = _opened(station, draft_id)
-        station.drafts.discard(draft)
+        station.drafts.discard(_draft(station, draft_id))
         flash(_("草稿删掉了"), "saved")
         return _to("home.workbench")
 
@@ -179,7 +181,10 @@ def _begin(station: Station, services: CaseServices, codes: list[str], of: str) 
         _row, case = services.read(of, current_user(), what="带到新草稿")
         before = of_case(case, station.catalogue.item, laid.item)
         content = carried(content, before) if before is not None else content
-    return station.drafts.begin(current_user().username, laid.item["code"], laid.item["name"], content)
+    releases = [part.item["release"] for part in laid.parts]
+    return station.drafts.begin(
+        current_user().username, laid.item["code"], laid.item["name"], content, releases=releases
+    )
 
 
 def _laid(station: Station, codes: str) -> Together | None:
@@ -190,11 +195,6 @@ def _laid(station: Station, codes: str) -> Together | None:
 
 
 # -- a draft ----------------------------------------------------------------------------------------------------------
-
-
-def _parts(station: Station, item: Document) -> Sequence[Part]:
-    laid = _laid(station, item["code"])
-    return laid.parts if laid is not None else []
 
 
 def _as_intake(
@@ -219,24 +219,23 @@ def _as_intake(
     return as_intake(part.item, mine, agent=current_user().name)
 
 
-def _checked(station: Station, item: Document, typed: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+def _checked(station: Station, laid: Together, typed: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """(problems, warnings) of what was typed, at the fields of the page."""
     problems: dict[str, str] = {}
     warnings: dict[str, str] = {}
-    parts = _parts(station, item)
-    for place, part in enumerate(parts):
-        wrong, doubtful = station.intake.check(_as_intake(station, parts, place, typed))
+    for place, part in enumerate(laid.parts):
+        wrong, doubtful = station.intake.check(_as_intake(station, laid.parts, place, typed), part.item)
         problems |= part.on_the_page(on_the_page(part.item, wrong))
         warnings |= doubtful
-    schema, value = that_applies(item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
+    schema, value = that_applies(laid.item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
     return {**problems, **unreadable(schema, value)}, warnings
 
 
-def _save(station: Station, services: CaseServices, draft: Draft, item: Document, typed: Mapping[str, Any]) -> Response:
+def _save(station: Station, services: CaseServices, draft: Draft, laid: Together, typed: Mapping[str, Any]) -> Response:
     """The draft becomes a case, or one for each of its items: all of them, or none if anything is wrong with one."""
-    parts = _parts(station, item)
-    schema, value = that_applies(item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
-    problems = _checked(station, item, typed)[0] if len(parts) > 1 or unreadable(schema, value) else {}
+    parts = laid.parts
+    schema, value = that_applies(laid.item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
+    problems = _checked(station, laid, typed)[0] if len(parts) > 1 or unreadable(schema, value) else {}
     if problems:
         raise Problem(422, "not_complete", f"有 {len(problems)} 处要改，改好就能保存。", fields=problems)
     opened: list[Opened] = []
@@ -253,6 +252,9 @@ def _save(station: Station, services: CaseServices, draft: Draft, item: Document
     station.drafts.became(draft, opened[0].number)
     for sentence in dict.fromkeys(sentence for one in opened for sentence in one.warnings.values()):
         flash(sentence, "told")
+    news = _news(station, laid, {})
+    if opened[0].created and news is not None:
+        flash(_("这一件按收件开始时的指南办。") + news.title, "told")
     if len(opened) > 1:
         return _to("cases.together", number=opened[0].number, others=[one.number for one in opened[1:]], saved=1)
     if opened[0].created:
@@ -279,6 +281,7 @@ def _open_one(
             services.person_of(current_user()),
             idempotency_key=draft.id if place == 0 else f"{draft.id}.{place}",
             files=_files_that_apply(station, draft, part, typed),
+            item=part.item,
         )
     except Problem as problem:
         fields = problem.fields if problem.status == 409 else part.on_the_page(on_the_page(part.item, problem.fields))
@@ -351,19 +354,32 @@ def _at_its_photo(problem: Problem, do: str) -> dict[str, str]:
     return {f"photo.{material}": problem.fields.get("file", problem.message)}
 
 
-def _opened(station: Station, draft_id: str) -> tuple[Draft, Document]:
+def _draft(station: Station, draft_id: str) -> Draft:
     draft = station.drafts.get(draft_id, current_user().username)
     if draft is None:
         raise Problem(404, "no_such_draft", "没有这份草稿，可能已经删掉了。")
-    laid = _laid(station, draft.item)
-    if laid is None:
+    return draft
+
+
+def _opened(station: Station, draft_id: str) -> tuple[Draft, Together]:
+    """The draft, and its items as it was begun with them: a release that is switched to meanwhile disturbs nobody."""
+    draft = _draft(station, draft_id)
+    codes = draft.item.split(JOINT)
+    begun_with = draft.releases or (None,) * len(codes)
+    then = [
+        (station.item_as_of(code, release) if release is not None else None) or station.catalogue.item(code)
+        for code, release in zip(codes, begun_with, strict=True)
+    ]
+    items = [item for item in then if item is not None]
+    if len(items) < len(codes):
         raise Problem(404, "no_such_guide", "这个事项已经不在指南里。请在指南里重新选；草稿还留着。")
-    return draft, laid.item
+    return draft, lay_together(items)
 
 
-def _check_answer(station: Station, services: CaseServices, draft: Draft, item: Document) -> str:
+def _check_answer(station: Station, services: CaseServices, draft: Draft, laid: Together) -> str:
+    item = laid.item
     typed = read_typed(item, request.form, draft.content)
-    problems, _warnings = _checked(station, item, typed)
+    problems, _warnings = _checked(station, laid, typed)
     touched = {name for name in request.form.getlist("touched") if request.form.get(name, "").strip()}
     wrong = {path: sentence for path, sentence in problems.items() if path in touched}
     content = shown(item, typed, today=civil_date(station.now()))
@@ -377,6 +393,29 @@ def _check_answer(station: Station, services: CaseServices, draft: Draft, item: 
     )
 
 
+def _renew(station: Station, draft: Draft) -> None:
+    """Go on with the items as the release in use has them, because somebody chose to."""
+    now = _laid(station, draft.item)
+    if now is None:
+        raise Problem(409, "withdrawn", "这个事项已从指南里撤下，没有新的可以换；这一份还可以照开始时的指南保存。")
+    releases = [part.item["release"] for part in now.parts]
+    station.drafts.renew(draft, now.item["name"], releases)
+    flash(_("换成第 %(n)s 版指南了，填过的都在；多出来的栏目和材料请补上。", n=f"{max(releases):06d}"), "saved")
+
+
+def _news(station: Station, laid: Together, facts: Mapping[str, Any]) -> GuideNews | None:
+    """What the guide in use says otherwise than the items that the draft was begun with, of several by their names."""
+    found = {
+        part.item["name"]: news
+        for part in laid.parts
+        if (news := guide_news(part.item, station.catalogue.item(part.item["code"]), facts)) is not None
+    }
+    if not found or len(laid.parts) == 1:
+        return next(iter(found.values()), None)
+    told = [f"{name}：{line}" for name, news in found.items() for line in (news.lines or [news.title])]
+    return GuideNews("、".join(found), told, [], withdrawn=any(news.withdrawn for news in found.values()))
+
+
 # -- the page ---------------------------------------------------------------------------------------------------------
 
 
@@ -384,24 +423,24 @@ def _page(
     station: Station,
     services: CaseServices,
     draft: Draft,
-    item: Document,
+    laid: Together,
     problems: Mapping[str, str],
     *,
     typed: Mapping[str, Any] | None = None,
     add_to: str | None = None,
     clash: Markup | None = None,
 ) -> str:
+    item = laid.item
     content = shown(item, typed or draft.content, today=civil_date(station.now()))
     applicant = content["applicant"]
     facts = facts_on_page(content, agent=current_user().name)
     files = station.drafts.files(draft)
-    lacking, _warnings = _checked(station, item, content)
-    laid = _laid(station, item["code"])
-    assert laid is not None
+    lacking, _warnings = _checked(station, laid, content)
     return render_template(
         "station/intake.html",
         draft=draft,
         item=item,
+        news=_news(station, laid, facts),
         content=content,
         applicant=applicant,
         people=content["people"],

@@ -695,6 +695,12 @@ class Casebook:
         )
         return found[0] if found else None
 
+    def items_of_open_cases(self, *, closed: Sequence[str]) -> set[str]:
+        """The codes of the items of which a case is still open."""
+        marks = ", ".join("?" for _ in closed)
+        rows = self._all(f"SELECT DISTINCT item FROM cases WHERE state NOT IN ({marks})", tuple(closed))  # noqa: S608
+        return {row["item"] for row in rows if row["item"]}
+
     def cases_of(self, id_number: str, *, limit: int) -> list[CaseRow]:
         """This person's cases that are here, the last taken in first."""
         return self._rows("person = ? ORDER BY received_at DESC, number DESC LIMIT ?", (id_number, limit))
@@ -727,6 +733,17 @@ class Casebook:
         return ledgers[::-1]
 
     # -- the file ----------------------------------------------------------------------------------------------
+
+    def written(self, station: str, incarnation: str, home: str, *, after: int) -> list[Document]:
+        """The events of one incarnation of a station in one database beyond this serial, in their order."""
+        found = self._all(
+            "SELECT id, db FROM events "
+            "WHERE station = ? AND incarnation = ? AND home = ? AND serial > ? ORDER BY serial",
+            (station, incarnation, home, after),
+        )
+        stores = {name: self._store(name) for name in {row["db"] for row in found}}
+        documents = [store.get(row["id"]) for row in found if (store := stores[row["db"]]) is not None]
+        return [document for document in documents if document is not None and is_event_shaped(document)]
 
     def close(self) -> None:
         with self._lock, self._read_lock:
