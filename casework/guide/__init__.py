@@ -1,1 +1,1 @@
-"""Finding a guide and reading it: pure functions over items."""
+"""Finding a guide, reading it, and what changed in it: pure functions over items."""
