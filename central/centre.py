@@ -14,6 +14,7 @@ from casework.documents.release import Listing
 from central.audit import AUDIT, TRAIL, Trail
 from central.carrying import Carrier
 from central.catalogue.publishing import item_of_release, newest_listing
+from central.misses import MissedQuestions
 from central.monitor import Monitor
 from central.receipts import Receipts
 from provisioning.county import County, county_rule
@@ -94,6 +95,12 @@ class Centre(County):
         )
         self.enquiries = Enquiries(
             folder.path / "enquiries.sqlite3",
+            stores=self.case_stores,
+            store=self.databases.existing,
+            register=self.register,
+        )
+        self.misses = MissedQuestions(
+            folder.path / "misses.sqlite3",
             stores=self.case_stores,
             store=self.databases.existing,
             register=self.register,
@@ -214,6 +221,7 @@ class Centre(County):
             self._settle()
             self.trail.follow(here)
             self.enquiries.follow(here)
+            self.misses.follow(here)
         self._settle()
 
     def _settle(self) -> None:
@@ -323,6 +331,7 @@ class Centre(County):
         self.casebook.close()
         self.trail.close()
         self.enquiries.close()
+        self.misses.close()
         self.audit.close()
         self.databases.close()
         self.local.close()

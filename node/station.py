@@ -24,12 +24,16 @@ from node.county_link import CountyLink
 from node.drafts import Drafts
 from node.enquiries import EnquiryDesk
 from node.freshness import Freshness, freshness
+from node.guide_groups import Groups, Often
+from node.guide_index import simplified
 from node.guides import Catalogue
 from node.intake import Intake
 from node.kept_items import KeptItems
 from node.line import Line, Road
+from node.misses import Misses
 from node.refused import RefusedList
 from node.reserved import ReservedNumbers
+from node.touch import TouchScreens
 from provisioning.contact import LONGEST_TEXT, Contact, Ledger, StationReport
 from provisioning.folder import StationFolder
 from provisioning.line import poster
@@ -172,6 +176,22 @@ class Station:
             key=lambda: self.key,
             now=self.now,
         )
+        self.groups = Groups(self.catalogue)
+        self.often = Often(self.local, casebook=self.casebook, station=self.code, now=self.now)
+        self.misses = Misses(
+            self.local,
+            station=self.code,
+            home=lambda: self.store(station_database(self.code)),
+            writer=writer,
+            key=lambda: self.key,
+            simplified=simplified,
+            blocked=lambda _said: False,
+            names_somebody=self.casebook.names_somebody,
+            now=self.now,
+        )
+        self.touch_screens = TouchScreens(
+            self.local, now=self.now, random=random, gone=lambda visit: self.misses.forget(f"visitor:{visit}")
+        )
         self.reserved = ReservedNumbers(
             self.local,
             station=self.code,
@@ -261,6 +281,11 @@ class Station:
             self.batches.cut_when_due()
         except StorageFull:
             log.warning("no room for a batch of the log of acts; it waits")
+        self.touch_screens.forget_old()
+        try:
+            self.misses.tell_when_due()
+        except StorageFull:
+            log.warning("no room for what was not found; it waits")
         contact = self._link.contact(self._report())
         self.clock.learn(contact.offset_ms)
         if CATALOGUE not in contact.changed:

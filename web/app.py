@@ -18,6 +18,7 @@ from jinja2 import ChoiceLoader, PackageLoader, StrictUndefined
 from web import api, errors, forms, wording
 from web.audit import AuditLog
 from web.errors import Problem
+from web.guides import telling
 from web.localfile import LocalFile
 from web.log import log_requests
 from web.signin import SignIn, public, signed_in
@@ -96,6 +97,7 @@ def create_app(import_name: str, *, furniture: Furniture) -> Flask:
     errors.handle_errors(app)
     wording.install(app, furniture.now)
     forms.install(app)
+    telling.install(app)
     SignIn(
         furniture.database,
         site=furniture.site,

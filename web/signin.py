@@ -26,6 +26,7 @@ from flask import (
     request,
     url_for,
 )
+from werkzeug.wrappers import Response as BaseResponse
 
 from casework.times import parse_rfc3339, rfc3339
 from web.access import allow, public
@@ -159,6 +160,11 @@ class SignIn:
     def end(self, token: str) -> None:
         with self._database.writing() as db:
             db.execute("DELETE FROM sessions WHERE token = ?", (_hashed(token),))
+
+    def set_cookie(self, answer: BaseResponse, token: str) -> None:
+        """Give the browser its session."""
+        # An age, not a date: by the browser's clock, a station's that says 1970 would end every session at once.
+        answer.set_cookie(self.cookie, token, httponly=True, samesite="Lax", secure=request.is_secure, max_age=LIFETIME)
 
     def leave(self, session: Session, token: str) -> None:
         """Somebody signs out."""
@@ -307,10 +313,7 @@ def _pages(signin: SignIn) -> Blueprint:
             answer.headers.update(problem.headers)
             return answer
         answer = make_response(redirect(wanted))
-        # An age, not a date: by the browser's clock, a station's that says 1970 would end every session at once.
-        answer.set_cookie(
-            signin.cookie, token, httponly=True, samesite="Lax", secure=request.is_secure, max_age=LIFETIME
-        )
+        signin.set_cookie(answer, token)
         return answer
 
     @pages.post("/signout")

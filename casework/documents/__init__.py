@@ -11,6 +11,7 @@ from casework.documents import (
     enquiry,
     event,
     item,
+    misses,
     paper,
     receipt,
     register,
@@ -34,6 +35,7 @@ TYPES: dict[str, DocumentType] = {
         audit.TYPE,
         paper.TYPE,
         enquiry.TYPE,
+        misses.TYPE,
     )
 }
 

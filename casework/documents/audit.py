@@ -33,6 +33,8 @@ ACTS = {
     "file_opened": "打开照片或文件",
     "signed_in": "登录",
     "signed_out": "退出",
+    "touch_opened": "把机器交给来访者自助查询",
+    "touch_closed": "收回来访者用的机器",
     "refused": "被拒绝",
     "not_saved": "没有存上",
     "log_read": "查操作日志",

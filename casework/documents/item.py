@@ -97,6 +97,9 @@ _CONTENT_FIELDS: dict[str, Any] = {
     "name": _LINE,
     "also_called": {"type": "array", "items": _LINE},
     "category": _LINE,
+    # Whom it is for (老人, 农民 …) and what in life it goes with (生小孩, 建房 …), as people look it up.
+    "audiences": {"type": "array", "items": _LINE},
+    "life_events": {"type": "array", "items": _LINE},
     "type": _LINE,
     "type_code": text(r"\d{2}"),
     "department": _LINE,
@@ -161,6 +164,8 @@ _OPTIONAL_CONTENT = frozenset(
         "provenance",
         "hints",
         "also_called",
+        "audiences",
+        "life_events",
         "faq",
         "where",
         "situations",

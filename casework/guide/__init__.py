@@ -1,1 +1,1 @@
-"""Finding the guide, purely: how a question and a phrase become the same thing, and how answers are ranked."""
+"""Finding a guide, reading it, and what changed in it: pure functions over items."""

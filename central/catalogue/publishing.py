@@ -16,6 +16,7 @@ from casework.signing import sign_document
 from casework.times import rfc3339
 from central.catalogue.drafts import APPROVED, DRAFTING, following
 from central.catalogue.findings import CatalogueRefused
+from central.catalogue.groups import grouped
 from central.catalogue.wordings import WORDED, paper_drafts
 from provisioning.county import County
 from sync.store import Store
@@ -108,7 +109,7 @@ def pending(county: County) -> Pending:
     waiting = _held(county)
     found = Pending([], [], [], [])
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
-        item = draft["item"]
+        item = grouped(draft["item"])
         id_ = items.item_id(item["code"])
         before = published.get(id_)
         if before is not None and items.is_same_content(before, item):
@@ -422,13 +423,14 @@ def _new_items(county: County, published: Mapping[str, Document], number: int) -
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
         if draft["state"] != APPROVED:
             continue
-        before = published.get(items.item_id(draft["item"]["code"]))
+        item = grouped(draft["item"])
+        before = published.get(items.item_id(item["code"]))
         # An item that an older key of the county signed is signed anew: that key may not count for ever.
-        if before is not None and before["key"] == county.key.id and items.is_same_content(before, draft["item"]):
+        if before is not None and before["key"] == county.key.id and items.is_same_content(before, item):
             continue
         # It may have been published before, and taken out since.
-        before = before or county.catalogue.get(items.item_id(draft["item"]["code"]))
-        yield following(before, items.build(draft["item"], release=number, key=county.key.id, sign=county.key.sign))
+        before = before or county.catalogue.get(items.item_id(item["code"]))
+        yield following(before, items.build(item, release=number, key=county.key.id, sign=county.key.sign))
 
 
 def _new_calendars(

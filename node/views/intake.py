@@ -15,6 +15,7 @@ from casework.channels import CHANNELS
 from casework.conditions import Condition, applies
 from casework.documents.register import TOWNSHIP, Key
 from casework.forms import that_applies
+from casework.guide.short_list import as_draft
 from casework.identifiers import ID_TYPES, RESIDENT_CARD, describe_id
 from casework.people import PRESENT_ROLES
 from casework.times import civil_date
@@ -61,7 +62,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             if not request.form.getlist("what"):
                 raise Problem(404, "no_such_guide", "没有这个事项。请从指南里重新选。")
             return _choice(station, services, unknown or {"what.0": _("先写要办什么事。")}), 422
-        draft = _begin(station, services, codes, request.form.get("from", ""))
+        draft = _begin(station, services, codes, request.form.get("from", ""), request.form.to_dict())
         return _to("intake.form", draft_id=draft.id)
 
     @intake.get("/intake/<draft_id>")
@@ -172,11 +173,16 @@ def _items_asked(station: Station) -> tuple[list[str], dict[str, str]]:
     return list(dict.fromkeys(codes)), unknown
 
 
-def _begin(station: Station, services: CaseServices, codes: list[str], of: str) -> Draft:
-    """The draft for these items: one page for all of them. `of`: a case whose person it is."""
+def _begin(
+    station: Station, services: CaseServices, codes: list[str], of: str, answers: Mapping[str, str] | None = None
+) -> Draft:
+    """The draft for these items: one page for all of them. `of`: a case whose person it is. `answers`: what was
+    answered for the list of materials of the first.
+    """
     laid = _laid(station, JOINT.join(codes))
     assert laid is not None
-    content: dict[str, Any] = {}
+    # What it asks stands on the page under its own names: it is the first one that is laid there.
+    content: dict[str, Any] = as_draft(laid.parts[0].item, answers or {})
     if of:
         _row, case = services.read(of, current_user(), what="带到新草稿")
         before = of_case(case, station.catalogue.item, laid.item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casework.canonical import Document
-from casework.documents import account, audit, chunk, enquiry, paper, receipt, release, station
+from casework.documents import account, audit, chunk, enquiry, misses, paper, receipt, release, station
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import Hlc, milliseconds, rfc3339
@@ -88,6 +88,16 @@ def documents() -> dict[str, Document]:
             done="answered",
             channel="market_day",
             by={"account": "wang", "name": "王某某", "role": "agent", "department": None},
+            key=f"{VILLAGE}:1",
+            sign=sign_as(f"{VILLAGE}:1"),
+        ),
+        "misses": misses.compose(
+            station=VILLAGE,
+            at=Hlc(milliseconds(MORNING), 0, VILLAGE),
+            asked=[
+                {"text": "老汉钱", "times": 3, "item": "60010100MZ-JF-0007"},
+                {"text": "养猪的补助", "times": 1, "item": None},
+            ],
             key=f"{VILLAGE}:1",
             sign=sign_as(f"{VILLAGE}:1"),
         ),

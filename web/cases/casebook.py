@@ -34,6 +34,7 @@ from web.cases.lists import (
     LATEST,
     OLDEST,
     SOONEST_DUE,
+    WORD,
     CaseRow,
     Order,
     Page,
@@ -42,9 +43,11 @@ from web.cases.lists import (
     columns_of,
     found_by,
     listing,
+    name_word,
     parts_of,
     road_word,
     slip_word,
+    tidy,
     words_of,
     words_of_papers,
 )
@@ -59,6 +62,8 @@ BATCH = 200
 REFOLDED = 50
 # So many cases of one slip, or on the road to one place, are read at most.
 MOST_OF_A_WORD = 500
+LONGEST_NAME = 12
+MOST_PIECES = 900
 # How many documents go by between two words of progress.
 TOLD_EVERY = 10_000
 
@@ -594,6 +599,24 @@ class Casebook:
         """The cases with papers that were handed over to this place and not taken in yet, by number."""
         return list(self._with_word(scope, road_word(to)))
 
+    def names_somebody(self, text: str) -> bool:
+        """Whether a person of the cases here is named in it: anybody's whole name, two characters of an applicant's."""
+        said = tidy(text)
+        starts = range(len(said))
+        wanted = {name_word(said[start:end]) for start in starts for end in range(start + 2, start + LONGEST_NAME + 1)}
+        wanted |= {said[start:end] for start in starts for end in range(start + 2, start + WORD + 1)}
+        asked = sorted(wanted)[:MOST_PIECES]
+        marks = ", ".join("?" * len(asked))
+        return bool(asked) and bool(self._all(f"SELECT 1 FROM words WHERE word IN ({marks}) LIMIT 1", asked))  # noqa: S608
+
+    def taken_in(self, station: str, since: str) -> dict[str, int]:
+        """How many cases of each item this station has received since then (RFC 3339)."""
+        rows = self._all(
+            "SELECT item, count(*) AS n FROM cases WHERE station = ? AND received_at >= ? GROUP BY item",
+            (station, since),
+        )
+        return {row["item"]: row["n"] for row in rows if row["item"]}
+
     def last_slip(self, beginning: str) -> str | None:
         """The greatest slip that begins so."""
         first = slip_word(beginning)
@@ -852,4 +875,6 @@ def _next_touch(db: sqlite3.Connection) -> int:
 def _words(number: str, case: Case) -> set[str]:
     applicant = case["fields"].get("applicant") or {}
     words = words_of(number, str(applicant.get("name") or ""), str(applicant.get("phone") or ""))
-    return words | words_of_papers(case)
+    people = [applicant, *(case["fields"].get("people") or {}).values()]
+    names = {str(person.get("name") or "") for person in people if isinstance(person, dict)}
+    return words | {name_word(name) for name in names if name} | words_of_papers(case)

@@ -251,6 +251,11 @@ def slip_word(slip: str) -> str:
     return f"slip:{slip}"
 
 
+def name_word(name: str) -> str:
+    """Somebody of this name has to do with a case, in whatever role."""
+    return f"name:{tidy(name)}"
+
+
 def road_word(to: str) -> str:
     """Papers of a case are on the road to this place."""
     return f"road:{to}"
