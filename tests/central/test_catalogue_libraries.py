@@ -176,5 +176,5 @@ def test_a_title_is_changed_and_the_file_stays(county: SmallCentre) -> None:
 
 def test_every_change_is_in_the_log_of_acts(county: SmallCentre) -> None:
     keep(county.centre, "law", "law", LAW, by=Actor("sun", "孙某某", "admin"), expected_rev=None)
-    logged = [row for row in county.centre.audit.rows(0, 100) if row["act"] == "catalogue_library"]
-    assert [row["what"] for row in logged] == [f"{libraries.LIBRARIES['law'].title} law"]
+    logged = [row for row in county.centre.audit.rows(0, 100) if row.entry["act"] == "catalogue_library"]
+    assert [row.entry["what"] for row in logged] == [f"{libraries.LIBRARIES['law'].title} law"]
