@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template, request
 
+from casework.documents.item import LEVELS
 from node.station import Station
 from web.cases.services import CaseServices
 from web.errors import Problem
+from web.papers import qr_svg
 from web.signin import allow
 
 MATCHED = {
@@ -38,6 +40,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             matched=MATCHED,
             categories=station.catalogue.categories(),
             release=station.catalogue.release,
+            fresh=station.freshness(),
         )
 
     @guides.get("/guides/<code>")
@@ -46,6 +49,12 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         item = station.catalogue.item(code)
         if item is None:
             raise Problem(404, "no_such_guide", "没有这个事项的指南。换个说法再查一次。")
-        return render_template("station/guide.html", item=item)
+        return render_template(
+            "station/guide.html",
+            item=item,
+            levels=LEVELS,
+            fresh=station.freshness(),
+            qr=qr_svg(f"{request.host_url}guides/{code}"),
+        )
 
     return guides

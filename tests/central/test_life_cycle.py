@@ -604,6 +604,7 @@ class AnyWay(RuleBasedStateMachine):
                 self.submit(None)
             elif state_at(self.county) in _WAITS:
                 self.approve(None, None, None)
+            self.the_state_moves_along_the_way()
 
     @rule(person=st.sampled_from(PEOPLE))
     def submit(self, person: User | None) -> None:

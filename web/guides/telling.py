@@ -26,7 +26,7 @@ def install(app: Flask) -> None:
 
 
 def village(item: Mapping[str, Any]) -> tuple[str, str]:
-    """What the village does for this item (直办、代办、协办、公开告知), and in a sentence what that means for a person."""
+    """What the village does for this item (直办、代办、协办、公开告知), and in a sentence what that means."""
     role = str(item.get("village_role", ""))
     words = {
         "直办": _("村里就能办：材料交到村便民服务站，不用去别处。"),
@@ -41,11 +41,13 @@ def limit(said: Mapping[str, Any] | None) -> str:
     """当场办好, 20 个工作日; nothing where there is no limit."""
     if not said:
         return ""
-    return _("%(n)s 个%(unit)s", n=said["n"], unit=said["unit"]) if said["n"] else _("当场办好")
+    return str(_("%(n)s 个%(unit)s", n=said["n"], unit=said["unit"]) if said["n"] else _("当场办好"))
 
 
 def facts(item: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """What everybody asks first, each `(question, answer, more)`: how long, what it costs, how often to come, who decides."""
+    """What everybody asks first, each `(question, answer, more)`: how long, what it costs, how often to come, and who
+    decides.
+    """
     legal, fee = limit(item.get("legal")), item.get("fee") or {}
     cost = _("不收费")
     if fee.get("charged"):
@@ -75,30 +77,34 @@ def material_note(material: Mapping[str, Any]) -> str:
     parts = (
         " ".join(filter(None, (str(material.get("type", "")), copies))),
         "" if necessity == "必要" else str(necessity),
-        str(material.get("source", "")),
+        str(material.get("source_note") or material.get("source", "")),
     )
     return " · ".join(filter(None, parts))
 
 
 def more(item: Document) -> list[tuple[str, str]]:
-    """The other guide elements that an item may have, each `(title, words)`, in the order in which they are asked for."""
+    """The other guide elements that an item may have, each `(title, words)`, in the order in which they are asked for.
+
+    `note` is the county's own, and nobody else's.
+    """
     titles = {
-        "limit_basis": _("期限说明"),
-        "note": _("说明"),
-        "quota": _("数量限制"),
-        "quantity_limit": _("数量限制"),
-        "scope": _("通办范围"),
-        "ways": _("怎么办都行"),
-        "channels": _("怎么办都行"),
-        "joint": _("一起办的部门"),
-        "intermediary": _("中介服务"),
+        "promised_note": _("承诺时限"),
+        "legal_note": _("法定时限"),
+        "limit_basis": _("时限依据"),
         "special_procedures": _("特别程序"),
-        "appointment": _("预约"),
-        "payment": _("怎么缴费"),
-        "delivery": _("送到家"),
+        "quantity_limit": _("数量限制"),
+        "intermediary": _("中介服务"),
+        "ways": _("可以怎么办"),
+        "booking": _("预约"),
         "online": _("网上办"),
+        "payment": _("网上缴费"),
+        "delivery": _("快递送达"),
+        "scope": _("通办范围"),
+        "joint_bodies": _("一起办的部门"),
+        "body": _("实施主体"),
         "power_source": _("权力来源"),
-        "body": _("办事机构"),
+        "enquiry_ways": _("还可以这样问"),
+        "complaint_ways": _("还可以这样投诉"),
     }
     found = [(title, words) for name, title in titles.items() if (words := _in_words(item.get(name)))]
     if item.get("withdraw_until") in WITHDRAW_UNTIL:
@@ -109,15 +115,15 @@ def more(item: Document) -> list[tuple[str, str]]:
 
 
 def _in_words(said: Any) -> str:
-    """Text, a list of texts, or an object's texts, in one line."""
+    """Text, a list of texts, or an object's texts, in one line; what is offered or not is said in a word."""
     if isinstance(said, bool):
-        return _("可以") if said else ""
+        return str(_("可以") if said else _("不可以"))
     if isinstance(said, Mapping):
-        return _joined(said.values())
+        return _joined("：", said.values())
     if isinstance(said, list):
-        return _joined(said)
+        return _joined("；", said)
     return str(said) if said is not None else ""
 
 
-def _joined(values: Iterable[Any]) -> str:
-    return "；".join(filter(None, map(_in_words, values)))
+def _joined(between: str, values: Iterable[Any]) -> str:
+    return between.join(filter(None, map(_in_words, values)))
