@@ -64,8 +64,7 @@ class House:
 
 
 def draw_up(county: SmallCentre) -> None:
-    """Items at every step of their life cycle: two changes to settle, one that nobody submitted, and something that waits
-    for each body."""
+    """Items at every step of their life cycle: two changes to settle, one not submitted, something for each body."""
     more = {**sample_county.load("items")}
     more["items"] = [item for item in more["items"] if item["department"] == "民政"][3:8]
     assert import_items(county.centre, more, approve=False, by="sun").imported
@@ -351,6 +350,7 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
         "username": "sun",
         "code": VILLAGE,
         "on": "2026-09-16",
+        "to": "1",
         "slip": next(handover["slip"] for case in cases if case for handover in case["handovers"]),
     }
     if app == "county":

@@ -1,1 +1,1 @@
-"""The guide: what it is made of, and finding and reading it. Pure functions over items."""
+"""Finding the guide, purely: how a question and a phrase become the same thing, and how answers are ranked."""

@@ -39,7 +39,7 @@ from web.cases.services import CaseServices
 from web.errors import Problem
 from web.signin import User, allow, current_user
 
-MOST_LISTED = 100
+MOST_LISTED = 50
 MOST_WITH_CHANGES = 30
 """So many waiting items show what changed in the list itself; the others on their own page."""
 

@@ -52,6 +52,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             often=often(station, OFTEN),
             groups=group_lists(station),
             release=station.catalogue.release,
+            fresh=station.freshness(),
         )
 
     @guides.get("/guides/<code>")
@@ -60,7 +61,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         item = known_item(station, code)
         station.misses.opened(_who(), code)
         station.often.opened(code)
-        return render_template("station/guide.html", item=item)
+        return render_template("station/guide.html", item=item, fresh=station.freshness())
 
     @guides.get("/guides/<code>/sheet")
     @allow("agent", "township", "head")

@@ -13,6 +13,7 @@ import click
 from tests.bench.many_cases import CASES as MANY_CASES
 from tests.bench.many_cases import many_cases
 from tests.bench.node import Node, county_account, quantile, row, timed
+from tests.bench.releases import releases
 from tests.bench.replication import replication
 from tests.bench.small_traffic import small_traffic
 from tests.stories.county import Account, DemoCounty
@@ -25,7 +26,7 @@ GOAL_MEMORY_MIB = 96
 GOAL_START_S = 2.0
 
 
-PARTS = ("node", "many", "replication", "small")
+PARTS = ("node", "many", "replication", "small", "releases")
 # Of their own, because they take long: `python -m tests.bench.outage`, `python -m tests.bench.worst_line`.
 
 
@@ -45,6 +46,8 @@ def bench(cases: int, many: int, docs: int, rounds: int, only: str | None) -> No
         replication(docs, rounds)
     if only in (None, "small"):
         small_traffic()
+    if only in (None, "releases"):
+        releases()
 
 
 def node_alone(cases: int) -> None:

@@ -240,6 +240,11 @@ def test_a_manifest_with_an_extra_item_waits_for_it_for_ever(station: Station) -
     extra = {**manifest, "_id": "release:000002", "number": 2, "items": {**manifest["items"], "X-1": entry}}
     station.write(station.county_signs({**extra, "_rev": "1-" + "a" * 32}))
     station.catalogue.refresh()
+    assert (station.number(), station.problems()) == (1, {("release:000002", "listing")})
+    # As a county of before would write it.
+    del extra["listing"]
+    station.write(station.county_signs({**extra, "_rev": "2-" + "a" * 32}))
+    station.catalogue.refresh()
     assert (station.number(), station.problems()) == (1, {("item:X-1", "missing")})
 
 
