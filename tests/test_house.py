@@ -25,6 +25,7 @@ from casework.kinds import KINDS
 from casework.rights import RIGHTS
 from central.catalogue.approvals import approve, submit
 from central.catalogue.drafts import import_items, save_draft
+from central.catalogue.libraries import keep
 from central.catalogue.standings import state_of
 from provisioning import sample_county
 from provisioning.register import station_database
@@ -69,6 +70,8 @@ def draw_up(county: SmallCentre) -> None:
     more["items"] = [item for item in more["items"] if item["department"] == "民政"][3:8]
     assert import_items(county.centre, more, approve=False, by="sun").imported
     drafter = User("zhao", "赵某某", ("reviewer",), "民政")
+    entry, file = {"title": "申请表", "kind": "blank"}, ("申请表.pdf", b"%PDF-1.7 a form")
+    assert keep(county.centre, "blank", "form", entry, by=drafter, expected_rev=None, file=file).saved
     codes = [item["code"] for item in more["items"]]
     for note, rev in (("一", None), ("二", "1-0123456789abcdef0123456789abcdef")):
         standing = state_of(county.centre, codes[0])
@@ -345,6 +348,8 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
         "number": case["number"],
         "wanted": material["files"][0]["id"],
         "paper": "application",
+        "library": "law",
+        "id": "form",
         "kind": "withdrawn",
         "station": COUNTY,
         "username": "sun",
