@@ -129,6 +129,9 @@ ROLE_NAMES = {
     "township": "乡镇窗口",
     HEAD: "中心负责人",
     "reviewer": "县部门审批人员",
+    "approver": "部门审核人",
+    "staffing": "编办审核人",
+    "service": "政务办审核人",
     "admin": "县管理员",
     STATION_ITSELF: "站点",
 }

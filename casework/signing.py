@@ -19,8 +19,9 @@ Sign = Callable[[bytes], str]
 
 PublicKey = ec.EllipticCurvePublicKey
 
-UNSIGNED = frozenset({"_id", "_rev", "sig"})
-"""What a signature does not cover: the database's envelope and itself."""
+UNSIGNED = frozenset({"_id", "_rev", "_attachments", "sig"})
+"""What a signature does not cover: the database's envelope and itself. Of an attachment it covers the hash that the
+document states (`casework.documents.blank`)."""
 
 _SIGNATURE = re.compile(r"^[A-Za-z0-9_-]{86}$")
 _ALGORITHM = ec.ECDSA(SHA256())

@@ -16,7 +16,11 @@ from web.cases.desk import Key
 from web.signin import hash_password
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 200
-ROLES_AT = {"county": ("reviewer", "admin"), "township": ("head", "township", "agent"), "village": ("agent",)}
+ROLES_AT = {
+    "county": ("reviewer", "approver", "staffing", "service", "admin"),
+    "township": ("head", "township", "agent"),
+    "village": ("agent",),
+}
 """The roles that have work to do at each kind of station."""
 
 FIELDS = ("username", "name", "roles", "station", "department", "title", "password", "active")
@@ -130,8 +134,8 @@ def _problems(county: Keeper, record: Any) -> dict[str, str]:
         found["roles"] = f"选一个角色：{'、'.join(account.ROLES)}"
     elif kind is not None and not set(roles) <= set(ROLES_AT[kind]):
         found["roles"] = f"这里的账号只能是{'、'.join(account.ROLES[role] for role in ROLES_AT[kind])}"
-    elif "reviewer" in roles and not record.get("department"):
-        found["department"] = "审批人员要写明部门，办件按部门分到人"
+    elif account.OF_A_DEPARTMENT & set(roles) and not record.get("department"):
+        found["department"] = "审批人员和部门审核人要写明部门，办件和事项按部门分到人"
     if record.get("department") is not None and not _text(record["department"], 40):
         found["department"] = "部门名称不超过 40 个字"
     if record.get("title") is not None and not _text(record["title"], 60):

@@ -8,6 +8,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from casework.documents.account import ROLES
 from central import views
 from central.api import county_api
+from central.catalogue.api import catalogue_api
+from central.catalogue.lifecycle import CATALOGUE_ROLES
 from central.catalogue.publishing import item_of_release, published_paper
 from central.centre import Centre
 from central.monitor import disk
@@ -35,7 +37,9 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
             NavEntry("handover.whereabouts", "交接", ("reviewer", "admin")),
             NavEntry("proxies.register", "代办", ("reviewer", "admin")),
             NavEntry("enquiries.counts", "咨询", ("reviewer", "admin")),
-            NavEntry("catalogue.releases", "目录", ("admin",)),
+            NavEntry("editor.listing", "事项", CATALOGUE_ROLES),
+            NavEntry("approvals.waiting", "事项审核", CATALOGUE_ROLES),
+            NavEntry("catalogue.releases", "目录", ("admin", "service")),
             NavEntry("accounts.listing", "账号", ("admin",)),
             NavEntry("log.entries", "操作日志", ("admin",)),
         ],
@@ -65,6 +69,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
         departments=lambda: departments_of(centre.catalogue.range("item:", "item;")),
     )
     app.register_blueprint(county_api(centre, secret=secret))
+    app.register_blueprint(catalogue_api(centre))
     app.register_blueprint(case_api(services))
     app.register_blueprint(case_pages(services))
     views.register(app, centre, services)

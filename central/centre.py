@@ -14,6 +14,7 @@ from casework.documents.release import Listing
 from central.audit import AUDIT, TRAIL, Trail
 from central.carrying import Carrier
 from central.catalogue.publishing import item_of_release, newest_listing
+from central.catalogue.standings import Board
 from central.misses import MissedQuestions
 from central.monitor import Monitor
 from central.receipts import Receipts
@@ -113,6 +114,7 @@ class Centre(County):
             clock=self.clock,
         )
         self.carrier = Carrier(casebook=self.casebook, store=self.database_of, register=self.register)
+        self.board = Board(self)
         self.monitor = Monitor(fleet=lambda: self.fleet, register=self.register, now=now)
         self._stop = threading.Event()
         self._news = threading.Event()

@@ -14,6 +14,7 @@ import urllib3
 
 from casework.calendar import Calendar
 from casework.canonical import canonical
+from casework.documents.blank import carries_its_file_alone
 from casework.documents.register import Register, RegisterRefused
 from casework.signing import document_holds
 from casework.times import parse_rfc3339, rfc3339
@@ -375,6 +376,7 @@ class Station:
             and key.kind == "county"
             and key.revoked is None
             and document_holds(document, key.public_key)
+            and carries_its_file_alone(document)
         )
 
     def _report(self) -> StationReport:

@@ -208,7 +208,8 @@ class Demo:
                 )
         if not self._published():
             with self._step("Import and publish the sample county's items"):
-                file = sample_county.ITEMS_FILE
+                libraries, file = sample_county.LIBRARIES_FILE, sample_county.ITEMS_FILE
+                self._yizhan("central", "catalogue", "libraries", libraries, "--dir", county.folder)
                 self._yizhan("central", "catalogue", "import", file, "--dir", county.folder, "--approve")
                 self._yizhan("central", "catalogue", "publish", "--dir", county.folder)
         codes = self._codes()

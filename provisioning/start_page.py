@@ -16,7 +16,16 @@ from provisioning.relay import MODES, Relay
 StartResponse = Callable[..., Any]
 
 HOSTS = ("127.0.0.1", "localhost")
-ROLES = {"agent": "代办员", "township": "乡镇窗口", "head": "中心负责人", "reviewer": "县部门审批", "admin": "县管理员"}
+ROLES = {
+    "agent": "代办员",
+    "township": "乡镇窗口",
+    "head": "中心负责人",
+    "reviewer": "县部门审批",
+    "approver": "部门审核",
+    "staffing": "编办审核",
+    "service": "政务办审核",
+    "admin": "县管理员",
+}
 KINDS = {"county": "县中心", "township": "乡镇站", "village": "村站"}
 
 

@@ -23,6 +23,11 @@ from casework.documents import TYPES
 from casework.documents.account import ROLES
 from casework.kinds import KINDS
 from casework.rights import RIGHTS
+from central.catalogue.approvals import approve, submit
+from central.catalogue.drafts import import_items, save_draft
+from central.catalogue.libraries import keep
+from central.catalogue.standings import state_of
+from provisioning import sample_county
 from provisioning.register import station_database
 from sync.peer import Unreachable, Writer
 from sync.replicator import replicate
@@ -34,6 +39,7 @@ from tests.node.station import OLD_AGE, PROOF, SmallNode, make_stations, photo, 
 from tests.sync.faulty import FaultyPeer
 from web.cases.casebook import Scope
 from web.cases.desk import Act, Person
+from web.signin import User
 
 # -- a house that is lived in --------------------------------------------------------------------------------------
 
@@ -56,6 +62,35 @@ class House:
         if name == "county":
             return self.county.sign_in(username).client
         return {"township": self.township, "village": self.village}[name].agent(username).client
+
+
+def draw_up(county: SmallCentre) -> None:
+    """Items at every step of their life cycle: two changes to settle, one not submitted, something for each body."""
+    more = {**sample_county.load("items")}
+    more["items"] = [item for item in more["items"] if item["department"] == "民政"][3:8]
+    assert import_items(county.centre, more, approve=False, by="sun").imported
+    drafter = User("zhao", "赵某某", ("reviewer",), "民政")
+    entry, file = {"title": "申请表", "kind": "blank"}, ("申请表.pdf", b"%PDF-1.7 a form")
+    assert keep(county.centre, "blank", "form", entry, by=drafter, expected_rev=None, file=file).saved
+    codes = [item["code"] for item in more["items"]]
+    for note, rev in (("一", None), ("二", "1-0123456789abcdef0123456789abcdef")):
+        standing = state_of(county.centre, codes[0])
+        assert standing is not None
+        saved = save_draft(
+            county.centre, codes[0], {**standing.item, "note": note}, by=drafter, expected_rev=rev or standing.rev
+        )
+        assert saved.saved is (rev is None)
+    assert all(outcome.done for outcome in submit(county.centre, codes[1:4], by=drafter))
+    people = {
+        "department": User("li", "李某某", ("approver",), "民政"),
+        "staffing": User("x", "某某", ("staffing",), None),
+    }
+    for place, (body, user) in enumerate(people.items(), start=2):
+        for code in codes[place:4]:
+            standing = state_of(county.centre, code)
+            assert standing is not None
+            seen = {code: standing.hash}
+            assert approve(county.centre, [code], as_body=body, by=user, seen=seen)[0].done
 
 
 def carry(node: SmallNode, county: SmallCentre, code: str) -> None:
@@ -97,6 +132,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     for ahead in (agent, clerk, township.agent("wu")):
         ahead.send("/takeover", {"number": f"LZ-{VILLAGE}-20260901-0001-AAAAA", "do": "note"})
     county.change_draft(SUBSISTENCE, note="下一版")
+    draw_up(county)
     carry(village, county, VILLAGE)
     handover = (county.centre.casebook.case(brought) or {})["handovers"][0]["event"]
     county.centre.desk.write(brought, [Act("taken_over", {"handover": handover, "at": "民政"})], reviewer)
@@ -205,6 +241,9 @@ WHO = [
     ("township", "wu"),
     ("township", "lin"),
     ("county", "zhao"),
+    ("county", "li"),
+    ("county", "bian"),
+    ("county", "zheng"),
     ("county", "sun"),
 ]
 
@@ -309,6 +348,8 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
         "number": case["number"],
         "wanted": material["files"][0]["id"],
         "paper": "application",
+        "library": "law",
+        "id": "form",
         "kind": "withdrawn",
         "station": COUNTY,
         "username": "sun",

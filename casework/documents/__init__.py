@@ -6,8 +6,10 @@ from casework.canonical import Document
 from casework.documents import (
     account,
     audit,
+    blank,
     calendar,
     chunk,
+    directory,
     enquiry,
     event,
     item,
@@ -35,6 +37,8 @@ TYPES: dict[str, DocumentType] = {
         audit.TYPE,
         paper.TYPE,
         enquiry.TYPE,
+        directory.TYPE,
+        blank.TYPE,
         misses.TYPE,
     )
 }

@@ -12,9 +12,16 @@ ROLES = {
     "township": "乡镇窗口人员",
     "head": "中心负责人",
     "reviewer": "县部门审批人员",
+    "approver": "部门审核人",
+    "staffing": "编办审核人",
+    "service": "政务办审核人",
     "admin": "县管理员",
 }
-"""Roles by their identifiers; what each may do is `casework.rights`."""
+"""Roles by their identifiers; what each may do to a case is `casework.rights`, and to an item of the catalogue
+`central.catalogue.lifecycle`."""
+
+OF_A_DEPARTMENT = frozenset({"reviewer", "approver"})
+"""Roles whose work is one department's: an account that has one says which."""
 
 USERNAME = r"[a-z0-9][a-z0-9._-]{1,39}"
 
@@ -54,15 +61,15 @@ def build(
     """An unsigned account; the county signs it (`sign_document`). `password_hash` is an argon2 string, made
     elsewhere.
 
-    Raises ValueError for a user name that cannot be an id, for an unknown role, and for a reviewer without a
-    department: whose decisions would these be?
+    Raises ValueError for a user name that cannot be an id, for an unknown role, and for a reviewer or an approver
+    without a department: whose decisions would these be?
     """
     if not re.fullmatch(USERNAME, username):
         raise ValueError(f"a user name is 2 to 40 of a-z 0-9 . _ -, beginning with a letter or digit: {username!r}")
     if not roles or not set(roles) <= set(ROLES):
         raise ValueError(f"roles are some of {', '.join(ROLES)}: {roles!r}")
-    if "reviewer" in roles and not department:
-        raise ValueError("a reviewer belongs to a department")
+    if OF_A_DEPARTMENT & set(roles) and not department:
+        raise ValueError("a reviewer and an approver belong to a department")
     return {
         "_id": f"account:{username}",
         "username": username,

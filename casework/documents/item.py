@@ -5,82 +5,31 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 from casework.canonical import Document, NotCanonical, canonical
-from casework.conditions import CONDITION_SCHEMA
-from casework.documents.document_type import (
-    KEY_ID,
-    SIGNATURE,
-    SIGNED,
-    DocumentType,
-    nullable,
-    shape,
-    text,
-)
+from casework.documents.document_type import KEY_ID, SIGNATURE, SIGNED, DocumentType, nullable, shape, text
 from casework.flow import FLOW_SCHEMA
+from casework.guide import elements
+from casework.guide.elements import CODE, DECIDES, DECIDING_LEVELS, ENUMERATIONS, ID, UNITS, WITHDRAW_UNTIL
 from casework.signing import Sign, sign_document
 
-LEVELS = {"village": "村（社区）级", "township": "镇（乡、街道）级", "county": "县级"}
-"""Who can decide (行使层级): GB/T 39046-2020 A.2 codes 6, 5 and 4, which `handling_level` uses as they
-are.
-"""
+__all__ = ["CODE", "UNITS", "WITHDRAW_UNTIL"]
 
-CASE_TYPES = ("即办件", "承诺件", "其他")  # GB/T 39046-2020 A.5
-VILLAGE_ROLES = ("直办", "代办", "协办", "公开告知")
-SERVICE_OBJECTS = ("自然人", "企业法人", "事业法人", "社会组织法人", "行政机关", "其他组织")
-NECESSITIES = ("必要", "非必要", "容缺后补")  # GB/T 39046-2020, material's necessity 1, 2, 3
-UNITS = ("工作日", "自然日")
-WITHDRAW_UNTIL = {
-    "never": "收件后不能撤回",
-    "accepted": "受理前可以撤回",
-    "decided": "作出决定前可以撤回",
-}
-"""Until which step a withdrawal is accepted at the counter: one rule of the item (domain.md, 2); `step:ID` is until
-that step of its flow begins."""
+LEVELS = {name: ENUMERATIONS["level"].word(name) for name in DECIDING_LEVELS}
+"""Who can decide. `handling_level` (行使层级) may be higher: what a county decides by delegation."""
 
-_WITHDRAW_UNTIL = {"type": "string", "pattern": f"^({'|'.join(WITHDRAW_UNTIL)}|step:[a-z0-9][a-z0-9_-]{{0,39}})$"}
+CASE_TYPES = tuple(ENUMERATIONS["case_type"].codes)
+VILLAGE_ROLES = tuple(ENUMERATIONS["village_role"].codes)
+SERVICE_OBJECTS = tuple(ENUMERATIONS["service_object"].codes)
+NECESSITIES = tuple(ENUMERATIONS["necessity"].codes)
 
-CODE = r"[0-9A-Za-z][0-9A-Za-z.-]{0,63}"
-
-_TEXT = {"type": "string", "maxLength": 4000}
 _LINE = {"type": "string", "minLength": 1, "maxLength": 200}
 _LIMIT = nullable(shape({"n": {"type": "integer", "minimum": 0, "maximum": 3660}, "unit": {"enum": list(UNITS)}}))
-_DECIDES = shape(
-    {
-        "level": {"enum": list(LEVELS)},
-        "department": _LINE,
-        "office": _LINE,
-    }
-)
-_SHORT = {"type": "string", "maxLength": 40}
-_MATERIAL = shape(
-    {
-        "id": text(r"[a-z0-9][a-z0-9_-]{0,39}"),
-        "name": _LINE,
-        "type": _SHORT,
-        "form": _SHORT,
-        "copies": {"type": "integer", "minimum": 0, "maximum": 99},
-        "necessity": {"enum": list(NECESSITIES)},
-        "source": _SHORT,
-        "source_code": _SHORT,
-        "note": _TEXT,
-        "when": CONDITION_SCHEMA,
-    },
-    optional=frozenset({"source_code", "note", "when"}),
-)
-_ID = text(r"[a-z0-9][a-z0-9_-]{0,39}")
-_SITUATION = shape(
-    {
-        "id": _ID,
-        "title": _LINE,
-        "options": {"type": "array", "minItems": 2, "maxItems": 12, "items": shape({"id": _ID, "title": _LINE})},
-    }
-)
-"""A question about the case (情形) whose answer says which materials, fields and steps apply."""
+_WITHDRAW_UNTIL = {"type": "string", "pattern": f"^({'|'.join(WITHDRAW_UNTIL)}|step:{ID})$"}
 
 _TERMS_FIELDS = {
     "item": text(CODE),
     "name": _LINE,
     "release": {"type": "integer", "minimum": 1},
-    "decides": _DECIDES,
+    "decides": DECIDES,
     "case_type": {"enum": list(CASE_TYPES)},
     "promised": _LIMIT,
     "legal": _LIMIT,
@@ -92,85 +41,8 @@ _TERMS_FIELDS = {
 TERMS_SCHEMA = shape(_TERMS_FIELDS, optional=frozenset({"flow"}))
 """The shape of `terms`."""
 
-_CONTENT_FIELDS: dict[str, Any] = {
-    "code": text(CODE),
-    "name": _LINE,
-    "also_called": {"type": "array", "items": _LINE},
-    "category": _LINE,
-    # Whom it is for (老人, 农民 …) and what in life it goes with (生小孩, 建房 …), as people look it up.
-    "audiences": {"type": "array", "items": _LINE},
-    "life_events": {"type": "array", "items": _LINE},
-    "type": _LINE,
-    "type_code": text(r"\d{2}"),
-    "department": _LINE,
-    "decides": _DECIDES,
-    "handling_level": {"enum": list(LEVELS)},
-    "village_role": {"enum": list(VILLAGE_ROLES)},
-    "service_objects": {"type": "array", "items": {"enum": list(SERVICE_OBJECTS)}, "minItems": 1},
-    "case_type": {"enum": list(CASE_TYPES)},
-    "conditions": {"type": "array", "items": _TEXT},
-    "situations": {"type": "array", "items": _SITUATION, "maxItems": 8},
-    "materials": {"type": "array", "items": _MATERIAL},
-    "legal": _LIMIT,
-    "promised": _LIMIT,
-    "limit_basis": _TEXT,
-    "fee": shape(
-        {
-            "charged": {"type": "boolean"},
-            "amount": nullable({"type": "integer", "minimum": 0}),
-            "basis": _TEXT,
-        }
-    ),
-    "visits": shape({"count": {"type": "integer", "minimum": 0}, "reason": _TEXT}),
-    "steps": {
-        "type": "array",
-        "items": shape({"title": _LINE, "who": _LINE, "text": _TEXT}, optional=frozenset({"text"})),
-    },
-    "result": shape({"name": {"type": "string", "maxLength": 200}, "kind": _SHORT}),
-    "where": {
-        "type": "array",
-        "items": shape(
-            {"place": _LINE, "address": _TEXT, "hours": _TEXT, "phone": _SHORT},
-            optional=frozenset({"address", "hours", "phone"}),
-        ),
-    },
-    "phones": shape({"enquiry": _SHORT, "complaint": _SHORT}),
-    # Where one turns against a decision (救济途径): who reviews it (复议机关), which court (管辖法院).
-    "remedy": shape({"review": _LINE, "court": _LINE}, optional=frozenset({"review", "court"})),
-    "basis": {
-        "type": "array",
-        "items": shape({"title": _LINE, "article": _TEXT, "text": _TEXT}, optional=frozenset({"article", "text"})),
-    },
-    "faq": {"type": "array", "items": shape({"question": _LINE, "answer": _TEXT})},
-    "form": {"type": "object", "required": ["type"], "properties": {"type": {"const": "object"}}},
-    "hints": {"type": "object"},
-    "form_version": {"type": "integer", "minimum": 1},
-    "proxy_allowed": {"type": "boolean"},
-    "proxy_reason": _TEXT,
-    "withdraw_until": _WITHDRAW_UNTIL,
-    "flow": nullable(FLOW_SCHEMA),
-    "note": _TEXT,
-    "provenance": {"type": "string", "maxLength": 200},
-}
-
-_OPTIONAL_CONTENT = frozenset(
-    {
-        "flow",
-        "remedy",
-        "type_code",
-        "limit_basis",
-        "proxy_reason",
-        "note",
-        "provenance",
-        "hints",
-        "also_called",
-        "audiences",
-        "life_events",
-        "faq",
-        "where",
-        "situations",
-    }
-)
+_CONTENT_FIELDS: dict[str, Any] = elements.content_fields()
+_OPTIONAL_CONTENT = elements.OPTIONAL
 
 CONTENT_SCHEMA = shape(_CONTENT_FIELDS, optional=_OPTIONAL_CONTENT)
 """What an editor or an import gives to `build`: everything but what publishing adds (house.md,

@@ -11,13 +11,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from casework.canonical import Document, NotCanonical, canonical, content_hash
+from casework.canonical import Document, NotCanonical, canonical, content_hash, without
 from casework.documents import item as item_type
 from casework.documents.document_type import HASH64, SIGNED, DocumentType, shape, text
 from casework.documents.register import COUNTY, Register
 from casework.signing import document_holds, signature_holds
 
-SECTIONS: Final = {"items": "item", "calendars": "calendar", "papers": "paper"}
+SECTIONS: Final = {
+    "items": "item",
+    "calendars": "calendar",
+    "papers": "paper",
+    "directories": "directory",
+    "blanks": "blank",
+}
 """The sections of a release, and the id prefix of the documents in each: what a release can carry."""
 
 _FIRST_SECTIONS: Final = frozenset({"items", "calendars"})
@@ -175,7 +181,7 @@ def document_problem(
     if document is None:
         return missing(identifier)
     try:
-        holds = content_hash(document) == entry["sha256"]
+        holds = hash_of(document) == entry["sha256"]
     except NotCanonical:
         holds = False
     if not holds or (identifier.startswith("item:") and identifier != item_type.item_id(str(document.get("code")))):
@@ -294,7 +300,13 @@ def _is_listed(release: Document, entries: Listing) -> bool:
 
 
 def _entry(document: Document) -> dict[str, str]:
-    return {"rev": document["_rev"], "sha256": content_hash(document)}
+    return {"rev": document["_rev"], "sha256": hash_of(document)}
+
+
+def hash_of(document: Document) -> str:
+    """The SHA-256 that a release states of a document: of what it says, which names the hash of its file if it has
+    one. How a database keeps that file is another thing at the county and at a station."""
+    return content_hash(without(document, frozenset({"_attachments"})))
 
 
 def _unsigned(name: str, document: Document, register: Register, sentence: str) -> ReleaseProblem | None:

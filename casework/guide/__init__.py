@@ -1,1 +1,1 @@
-"""Finding a guide, reading it, and what changed in it: pure functions over items."""
+"""The guide, purely: finding it, reading it, and what changed in it."""

@@ -45,6 +45,20 @@ def import_command(file: Path, folder: Path, approve: bool) -> None:
         click.echo(f"Next: yizhan central catalogue publish --dir {folder}")
 
 
+@catalogue.command("libraries")
+@FILE
+@FOLDER
+def libraries_command(file: Path, folder: Path) -> None:
+    """Bring directories, types, laws, departments and systems of FILE (.json) in, all of them or none."""
+    report = _perform(folder, "catalogue_libraries", {"libraries": _records(file), "by": "command"})
+    for refused in report["refused"]:
+        click.echo("refused: {library} {id} {path}：{sentence}".format(**refused), err=True)
+    if report["refused"]:
+        raise click.ClickException("Nothing was brought in. Put these entries right, then import the file again.")
+    counts = {name: len(report[name]) for name in ("added", "changed", "unchanged")}
+    click.echo("{added} added, {changed} changed, {unchanged} unchanged".format(**counts))
+
+
 @catalogue.command("check")
 @FILE
 @FOLDER

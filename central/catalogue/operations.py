@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from central.catalogue.drafts import import_items
 from central.catalogue.findings import CatalogueRefused
+from central.catalogue.libraries import import_libraries
 from central.catalogue.publishing import publish, take_back
 from central.catalogue.records import read_records
 from provisioning.county import County
@@ -22,6 +23,11 @@ def catalogue_import(county: County, arguments: Mapping[str, Any]) -> dict[str, 
         by=str(arguments.get("by") or "command"),
     )
     return {**asdict(report), "imported": report.imported}
+
+
+def catalogue_libraries(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """`import_libraries` with {libraries, by}; answers with its report."""
+    return import_libraries(county, arguments.get("libraries"), by=str(arguments.get("by") or "command"))
 
 
 def catalogue_check(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +48,7 @@ def catalogue_publish(county: County, arguments: Mapping[str, Any]) -> dict[str,
 
 OPERATIONS: Final = {
     "catalogue_import": catalogue_import,
+    "catalogue_libraries": catalogue_libraries,
     "catalogue_check": catalogue_check,
     "catalogue_publish": catalogue_publish,
 }

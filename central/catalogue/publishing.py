@@ -14,9 +14,12 @@ from casework.documents import release as releases
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import rfc3339
-from central.catalogue.drafts import APPROVED, DRAFTING, following
+from central.catalogue import libraries
+from central.catalogue.directories import Libraries, resolved
+from central.catalogue.drafts import DRAFTING, following, version_id
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.groups import grouped
+from central.catalogue.lifecycle import WORKED_ON, in_library, is_withdrawn
 from central.catalogue.wordings import WORDED, paper_drafts
 from provisioning.county import County
 from sync.store import Store
@@ -93,7 +96,8 @@ def take_back(county: County, to: int, *, by: str) -> Publication:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """What the next release would bring, and what waits for approval: (code, name) each; `papers` are worded anew,
-    `held` was taken back and stays out.
+    `held` was taken back and stays out, `withdrawn` goes out, `kept` are
+    directories, blank forms and samples.
     """
 
     new: list[tuple[str, str]]
@@ -101,6 +105,8 @@ class Pending:
     unapproved: list[tuple[str, str]]
     papers: list[tuple[str, str]]
     held: list[tuple[str, str]] = field(default_factory=list)
+    withdrawn: list[tuple[str, str]] = field(default_factory=list)
+    kept: list[tuple[str, str]] = field(default_factory=list)
 
 
 def pending(county: County) -> Pending:
@@ -108,16 +114,19 @@ def pending(county: County) -> Pending:
     published = _published(county.catalogue, newest_release(county.catalogue))
     waiting = _held(county)
     found = Pending([], [], [], [])
+    known = libraries.load(county)
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
-        item = grouped(draft["item"])
-        id_ = items.item_id(item["code"])
+        item, stored = _as_published(draft["item"], known), in_library(draft)
+        approved = _as_published(stored, known) if stored is not None else None
+        code, id_ = item["code"], items.item_id(item["code"])
         before = published.get(id_)
-        if before is not None and items.is_same_content(before, item):
-            continue
-        fate = found.unapproved if draft["state"] != APPROVED else found.new if before is None else found.changed
-        (found.held if draft["state"] == APPROVED and _is_held(waiting, id_, item) else fate).append(
-            (item["code"], item["name"])
-        )
+        if is_withdrawn(draft) and before is not None:
+            (found.held if id_ in waiting and waiting[id_] is None else found.withdrawn).append((code, item["name"]))
+        if approved is not None and (before is None or not items.is_same_content(before, approved)):
+            fate = found.new if before is None else found.changed
+            (found.held if _is_held(waiting, id_, approved) else fate).append((code, approved["name"]))
+        if draft["state"] in WORKED_ON and (before is None or not items.is_same_content(before, item)):
+            found.unapproved.append((code, item["name"]))
     worded = {document["_id"]: document for document in _new_papers(county, published)}
     dropped = _papers_to_drop(county, published)
     for code, title in WORDED.items():
@@ -126,6 +135,10 @@ def pending(county: County) -> Pending:
             (found.held if _is_held(waiting, id_, worded[id_]) else found.papers).append((code, title))
         elif id_ in dropped:
             (found.held if id_ in waiting and waiting[id_] is None else found.papers).append((code, title))
+    for document in libraries.new_kept(county, published):
+        (found.held if _is_held(waiting, document["_id"], document) else found.kept).append(_named(document))
+    for id_ in sorted(libraries.kept_to_drop(county, published)):
+        (found.held if id_ in waiting and waiting[id_] is None else found.kept).append(_named(published[id_]))
     return found
 
 
@@ -192,6 +205,14 @@ def published_items(county: County) -> list[Document]:
     return [document for id_, document in sorted(published.items()) if id_.startswith("item:")]
 
 
+def published_item(county: County, code: str) -> Document | None:
+    """The item as the newest release has it; None where that has none of this code."""
+    last, wanted = newest_release(county.catalogue), items.item_id(code)
+    if last is None or wanted not in (_listing(county.catalogue, last) or {}):
+        return None
+    return county.catalogue.get(wanted)
+
+
 def newest_release(catalogue: Store) -> Document | None:
     """The manifest with the highest number."""
     found = catalogue.range("release:", "release:\uffff", limit=1, descending=True)
@@ -215,7 +236,7 @@ def item_of_release(county: County, code: str, release: int) -> Document | None:
     now = county.catalogue.get(items.item_id(code))
     if now is not None and now.get("release") == release:
         return now
-    kept = county.databases.open(DRAFTING).get(_version_id(code, release))
+    kept = county.databases.open(DRAFTING).get(version_id(code, release))
     return kept["item"] if kept is not None else None
 
 
@@ -258,11 +279,14 @@ def _changes(
     yield from _new_items(county, published, number)
     yield from _new_calendars(county, published, calendars)
     yield from _new_papers(county, published)
+    yield from libraries.new_kept(county, published)
 
 
 def _dropped(county: County, published: Mapping[str, Document]) -> set[str]:
     """The ids that the next release has no more."""
-    return _papers_to_drop(county, published)
+    return (
+        _papers_to_drop(county, published) | _withdrawn(county, published) | libraries.kept_to_drop(county, published)
+    )
 
 
 def _release(
@@ -320,7 +344,7 @@ def _keep_versions(county: County, replaced: Iterable[Document], number: int) ->
         prefix, _, name = document["_id"].partition(":")
         body = {key: value for key, value in document.items() if not key.startswith("_")}
         if prefix == "item":
-            version = {"_id": _version_id(name, document["release"]), "item": body}
+            version = {"_id": version_id(name, document["release"]), "item": body}
         else:
             version = {"_id": f"kept:{document['_id']}:{number:06d}", "document": body}
         kept.append(following(None, {**version, "until": number, "at": rfc3339(county.now())}))
@@ -328,10 +352,6 @@ def _keep_versions(county: County, replaced: Iterable[Document], number: int) ->
     # After a crash between this and the release itself they are here already.
     known = {document["_id"] for document in drafting.read(version["_id"] for version in kept)}
     drafting.save([version for version in kept if version["_id"] not in known])
-
-
-def _version_id(code: str, release: int) -> str:
-    return f"version:{code}:{release:06d}"
 
 
 def _signed_anew(county: County, published: Mapping[str, Document], number: int) -> dict[str, Document]:
@@ -345,7 +365,8 @@ def _again(county: County, before: Document | None, document: Document, number: 
     if document["_id"].startswith("item:"):
         body = {name: value for name, value in document.items() if not name.startswith("_")}
         return following(before, items.build(body, release=number, key=county.key.id, sign=county.key.sign))
-    return following(before, sign_document({"_id": document["_id"], **_says(document)}, county.key.id, county.key.sign))
+    signed = sign_document({"_id": document["_id"], **_says(document)}, county.key.id, county.key.sign)
+    return following(before, libraries.with_its_file(county, signed))
 
 
 # Taking back.
@@ -366,7 +387,7 @@ def _way_back(
         if id_.startswith("calendar:"):
             continue
         there = published.get(id_)
-        if there is not None and content_hash(there) == entry["sha256"]:
+        if there is not None and releases.hash_of(there) == entry["sha256"]:
             continue
         old = _found_again(county, id_, entry)
         if old is None:
@@ -385,7 +406,9 @@ def _found_again(county: County, id_: str, entry: Mapping[str, str]) -> Document
     kept = store.range(start, start + "\uffff")
     bodies = [{"_id": id_, **(version.get("item") or version.get("document") or {})} for version in kept]
     there = [county.catalogue.get(id_), county.catalogue.get(id_, entry["rev"])]
-    return next((one for one in (*there, *bodies) if one is not None and content_hash(one) == entry["sha256"]), None)
+    return next(
+        (one for one in (*there, *bodies) if one is not None and releases.hash_of(one) == entry["sha256"]), None
+    )
 
 
 def _hold(county: County, published: Mapping[str, Document], ids: Iterable[str], by: str) -> None:
@@ -420,17 +443,30 @@ def _named(document: Document) -> tuple[str, str]:
 
 
 def _new_items(county: County, published: Mapping[str, Document], number: int) -> Iterator[Document]:
+    known = libraries.load(county)
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
-        if draft["state"] != APPROVED:
+        stored = in_library(draft)
+        if stored is None:
             continue
-        item = grouped(draft["item"])
-        before = published.get(items.item_id(item["code"]))
+        approved = _as_published(stored, known)
+        before = published.get(items.item_id(approved["code"]))
         # An item that an older key of the county signed is signed anew: that key may not count for ever.
-        if before is not None and before["key"] == county.key.id and items.is_same_content(before, item):
+        if before is not None and before["key"] == county.key.id and items.is_same_content(before, approved):
             continue
         # It may have been published before, and taken out since.
-        before = before or county.catalogue.get(items.item_id(item["code"]))
-        yield following(before, items.build(item, release=number, key=county.key.id, sign=county.key.sign))
+        before = before or county.catalogue.get(items.item_id(approved["code"]))
+        yield following(before, items.build(approved, release=number, key=county.key.id, sign=county.key.sign))
+
+
+def _as_published(content: Document, known: Libraries) -> Document:
+    """A content with all that it inherits and refers to, in the groups that people look it up by."""
+    return grouped(resolved(content, known))
+
+
+def _withdrawn(county: County, published: Mapping[str, Document]) -> set[str]:
+    """The published items that the bodies agreed to withdraw (废置)."""
+    drafts = county.databases.open(DRAFTING).range("draft:", "draft:\uffff")
+    return {items.item_id(draft["item"]["code"]) for draft in drafts if is_withdrawn(draft)} & published.keys()
 
 
 def _new_calendars(

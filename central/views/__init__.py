@@ -5,11 +5,34 @@ from __future__ import annotations
 from flask import Flask
 
 from central.centre import Centre
-from central.views import accounts, catalogue, enquiries, handover, home, log, proxy_register, stations
+from central.views import (
+    accounts,
+    catalogue,
+    catalogue_editor,
+    catalogue_life,
+    enquiries,
+    handover,
+    home,
+    log,
+    proxy_register,
+    stations,
+)
 from web.cases.services import CaseServices
 
 
 def register(app: Flask, centre: Centre, services: CaseServices) -> None:
     """Hang every area's pages into the app."""
-    for area in (home, stations, handover, proxy_register, enquiries, catalogue, accounts, log):
+    areas = (
+        home,
+        stations,
+        handover,
+        proxy_register,
+        enquiries,
+        catalogue_editor,
+        catalogue_life,
+        catalogue,
+        accounts,
+        log,
+    )
+    for area in areas:
         app.register_blueprint(area.pages(centre, services))

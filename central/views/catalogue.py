@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from central.catalogue.drafts import logged
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.publishing import (
     newest_release,
@@ -31,7 +32,7 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
     catalogue = Blueprint("catalogue", __name__, url_prefix="/catalogue")
 
     @catalogue.get("")
-    @allow("admin")
+    @allow("admin", "service")
     def releases() -> str:
         text = request.args.get("q", "").strip()[:60]
         items = published_items(centre)
@@ -46,15 +47,16 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
         )
 
     @catalogue.get("/publish")
-    @allow("admin")
+    @allow("admin", "service")
     def ask_publish() -> str:
         return render_template("catalogue/publish.html", pending=pending(centre))
 
     @catalogue.post("/publish")
-    @allow("admin")
+    @allow("admin", "service")
     def publish_drafts() -> Response:
         try:
-            release = publish(centre, held=request.form.get("held") == "yes")
+            with logged(centre, current_user(), "catalogue_published", _("发布目录")):
+                release = publish(centre, held=request.form.get("held") == "yes")
         except CatalogueRefused as refused:
             raise Problem(409, "nothing_to_publish", str(refused)) from refused
         if release.new:
@@ -64,7 +66,7 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
         return redirect(url_for("catalogue.releases"), 303)
 
     @catalogue.get("/back/<int:to>")
-    @allow("admin")
+    @allow("admin", "service")
     def ask_back(to: int) -> str:
         try:
             back = way_back(centre, to)
@@ -73,7 +75,7 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
         return render_template("catalogue/back.html", back=back)
 
     @catalogue.post("/back/<int:to>")
-    @allow("admin")
+    @allow("admin", "service")
     def go_back(to: int) -> Response:
         if request.form.get("from") != str((newest_release(centre.catalogue) or {}).get("number")):
             raise Problem(409, "published_meanwhile", "这期间又发布了一版。回目录重新看一遍会变什么，再退。")

@@ -16,6 +16,7 @@ from central.centre import Centre
 from central.ledgers import compared
 from central.monitor import StationRow, by_township
 from central.stations import issue_station_code, revoke_station
+from central.views.catalogue_life import waits
 from web.cases.casebook import Scope
 from web.cases.services import CaseServices
 from web.errors import Problem
@@ -88,6 +89,7 @@ def _county(centre: Centre) -> dict[str, Any]:
         "register": centre.register().number,
         "contested": centre.casebook.contested(),
         "county": centre.name,
+        "waits": waits(centre.board, current_user()),
     }
 
 

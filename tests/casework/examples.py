@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from casework.canonical import Document
-from casework.documents import account, audit, chunk, enquiry, misses, paper, receipt, release, station
+from casework.documents import (
+    account,
+    audit,
+    blank,
+    chunk,
+    directory,
+    enquiry,
+    misses,
+    paper,
+    receipt,
+    release,
+    station,
+)
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import Hlc, milliseconds, rfc3339
@@ -75,6 +87,27 @@ def documents() -> dict[str, Document]:
                     "paragraphs": ["{applicant}：您申请办理的{item}已受理。"],
                     "remedy": "",
                     "seal": "公章",
+                },
+            )
+        ),
+        "directory": county_signed(
+            directory.build(
+                "000164213000",
+                {
+                    "title": "社会救助",
+                    "parent": None,
+                    "order": 1,
+                    "gives": {"basis": [{"title": "社会救助暂行办法"}], "power_source": "法定本级行使"},
+                },
+            )
+        ),
+        "blank": county_signed(
+            blank.build(
+                "subsistence",
+                {
+                    "title": "最低生活保障申请表",
+                    "kind": "blank",
+                    "file": blank.about("申请表.pdf", b"%PDF-1.7 a form"),
                 },
             )
         ),

@@ -59,6 +59,10 @@ AGENT = Person("wang", "王某某", "agent")
 STAFF: list[dict[str, Any]] = [
     {"username": "zhao", "name": "赵某某", "roles": ["reviewer"], "station": COUNTY, "department": "民政"},
     {"username": "qian", "name": "钱某某", "roles": ["reviewer"], "station": COUNTY, "department": "残联"},
+    {"username": "li", "name": "李某某", "roles": ["approver"], "station": COUNTY, "department": "民政"},
+    {"username": "zhou", "name": "周某某", "roles": ["approver"], "station": COUNTY, "department": "残联"},
+    {"username": "bian", "name": "卞某某", "roles": ["staffing"], "station": COUNTY},
+    {"username": "zheng", "name": "郑某某", "roles": ["service"], "station": COUNTY},
     {"username": "sun", "name": "孙某某", "roles": ["admin"], "station": COUNTY},
 ]
 

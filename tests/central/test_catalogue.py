@@ -17,8 +17,9 @@ from click.testing import CliRunner
 from casework.documents.release import check_release, release_id
 from central.catalogue.checks import check_items
 from central.catalogue.commands import catalogue
-from central.catalogue.drafts import APPROVED, DRAFTING, import_items
+from central.catalogue.drafts import DRAFTING, import_items
 from central.catalogue.findings import CatalogueRefused
+from central.catalogue.lifecycle import APPROVED
 from central.catalogue.publishing import newest_release, pending, publish, published_paper
 from central.catalogue.records import FORMAT, read_file, read_records
 from central.catalogue.wordings import word_paper

@@ -181,14 +181,20 @@ def test_every_station_has_its_parent_one_level_up() -> None:
 
 
 def test_every_account_works_at_a_station_in_a_role_that_belongs_there() -> None:
-    roles = {"county": {"reviewer", "admin"}, "township": {"township", "agent", "head"}, "village": {"agent"}}
+    county = {"reviewer", "approver", "staffing", "service", "admin"}
+    roles = {"county": county, "township": {"township", "agent", "head"}, "village": {"agent"}}
     assert len({account["username"] for account in ACCOUNTS}) == len(ACCOUNTS)
     for account in ACCOUNTS:
         kind = STATIONS[account["station"]]["kind"]
         assert set(account["roles"]) <= roles[kind]
         assert "password" not in account
-        if "reviewer" in account["roles"]:
+        if {"reviewer", "approver"} & set(account["roles"]):
             assert account["department"] in DEPARTMENTS
+
+
+def test_every_body_that_approves_items_has_somebody_and_the_departments_somebody_besides_the_drafter() -> None:
+    speaking = {(account["roles"][0], account["department"]) for account in ACCOUNTS}
+    assert {("approver", "民政"), ("approver", "残联"), ("staffing", None), ("service", None)} <= speaking
 
 
 def test_every_department_that_decides_at_the_county_has_a_reviewer_civil_affairs_first() -> None:

@@ -35,6 +35,9 @@ class Account:
     def post(self, path: str, body: Any = None, expect: int = 201, **headers: str) -> Any:
         return self._expect("POST", path, body, expect, **headers)
 
+    def put(self, path: str, body: Any, expect: int = 200) -> Any:
+        return self._expect("PUT", path, body, expect)
+
     def upload(self, number: str, material: str, content: bytes, filename: str = "photo.jpg") -> tuple[int, Any]:
         body, content_type = urllib3.encode_multipart_formdata(
             {"name": material, "file": (filename, content, "image/jpeg")}
