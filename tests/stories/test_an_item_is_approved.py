@@ -86,6 +86,11 @@ def test_two_items_are_approved_in_a_batch_one_is_returned_and_the_village_sees_
             expect(page.locator("main")).to_contain_text(words)
         page.get_by_text("后来改了 1 处").click()
         picture(page, "approvals-history", whole=True)
+        page.set_viewport_size({"width": 390, "height": 844})
+        for path in (f"/approvals/{CODES[1]}", "/approvals"):
+            page.goto(f"{county['url']}{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+            picture(page, f"phone-approvals{len(path)}")
 
     village = healed.station("village")
     agent = sign_in(person, village, "agent")
