@@ -1,0 +1,1 @@
+"""What both apps look up and show of the guides."""
