@@ -218,6 +218,7 @@ class Centre(County):
     def _follow(self) -> None:
         self.note_what_is_due()
         databases: Collection[str] | None = None
+        log_is_complete = False
         looked_at = cared_at = self.now()
         # Before the first look: what others write during it is seen by the next.
         self._stood = self.databases.stands()
@@ -231,6 +232,10 @@ class Centre(County):
                     looked_at = self.now()
                     self._note_written_by_others()
                 databases = self._take_changed()
+                if not log_is_complete and databases is not None and not databases:
+                    # All that was written before this start is followed.
+                    self.desk.complete_log()
+                    log_is_complete = True
                 if abs(self.now() - cared_at) >= LOG_CARE_EVERY:
                     cared_at = self.now()
                     self.trail.prune()

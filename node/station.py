@@ -141,6 +141,7 @@ class Station:
             audit=self.audit,
             item=self.catalogue.item,
         )
+        self.desk.complete_log()
         self.enquiries = Enquiries(
             folder.path / "enquiries.sqlite3",
             stores=self.case_stores,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -99,6 +99,10 @@ class AuditLog:
                 db.execute(
                     "INSERT INTO chain (name, hash) VALUES ('incarnation', ?)", (f"{random.getrandbits(64):016x}",)
                 )
+        self.is_new_to_acts = not self.file.rows("SELECT 1 FROM sqlite_master WHERE name = 'entered'")
+        """Whether this log, new or of an older version, has not kept yet which acts are entered."""
+        # How far the acts of each incarnation of a desk are entered, by the database that they went into.
+        self.file.table("entered", {"incarnation": str, "home": str, "serial": int}, pk=("incarnation", "home"))
         self.incarnation: str = self._at("incarnation")["hash"]
 
     def on_written(self, listener: Callable[[Sequence[Entry]], None]) -> None:
@@ -135,17 +139,46 @@ class AuditLog:
         for listener in self._listeners:
             listener(entries)
 
+    def write_acts(self, entries: Sequence[Entry], incarnation: str, home: str, serial: int) -> None:
+        """Enter acts before their events are stored: the last will be number `serial` of this incarnation's in `home`.
+
+        Not durable by itself, for the event is about to be, and says the same: what a power cut takes from here is
+        entered again from the events at the next start (`enter_missing`). So an act costs one wait for the disk, and
+        there is still no event that the log does not know. Raises `StorageFull`.
+        """
+        with self._held_lock:
+            with self.file.writing(durable=False) as db:
+                _chain(db, [*self._held, *entries])
+                _enter(db, incarnation, home, serial)
+            self._held.clear()
+        for listener in self._listeners:
+            listener(entries)
+
+    def entered(self, incarnation: str, home: str) -> int:
+        """The serial of the last act of this incarnation in this database that is entered; 0 for none."""
+        row = self.file.row("SELECT serial FROM entered WHERE incarnation = ? AND home = ?", (incarnation, home))
+        return int(row["serial"]) if row is not None else 0
+
+    def enter_missing(self, entries: Mapping[int, Entry], incarnation: str, home: str) -> int:
+        """Enter those of these acts, by serial, that the log has not; how many. Raises `StorageFull`."""
+        with self.file.writing() as db:
+            known = self.entered(incarnation, home)
+            missing = sorted(serial for serial in entries if serial > known)
+            if missing:
+                _chain(db, [entries[serial] for serial in missing])
+                _enter(db, incarnation, home, missing[-1])
+        return len(missing)
+
+    def take_as_entered(self, ledgers: Iterable[tuple[str, str, int]]) -> None:
+        """(incarnation, home, serial): what a log of before has entered without keeping how far."""
+        with self.file.writing() as db:
+            for incarnation, home, serial in ledgers:
+                _enter(db, incarnation, home, serial)
+        self.is_new_to_acts = False
+
     def _write(self, entries: Sequence[Entry], *, durable: bool) -> None:
         with self.file.writing(durable=durable) as db:
-            head = db.execute("SELECT position, hash FROM chain WHERE name = 'head'").fetchone()
-            position, last = head["position"], head["hash"]
-            for entry in entries:
-                position, last = position + 1, chained(last, entry)
-                db.execute(
-                    f"INSERT INTO entries (position, {_SAID}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                    (position, *as_values(entry), last),
-                )
-            db.execute("UPDATE chain SET position = ?, hash = ? WHERE name = 'head'", (position, last))
+            _chain(db, entries)
 
     def note(self, who: Who, act: str, case: str | None = None, what: str = "", *, durable: bool = False) -> None:
         """One entry of now."""
@@ -227,6 +260,24 @@ class AuditLog:
         row = self.file.row("SELECT position, hash FROM chain WHERE name = ?", (name,))
         assert row is not None
         return row
+
+
+def _chain(db: Any, entries: Sequence[Entry]) -> None:
+    head = db.execute("SELECT position, hash FROM chain WHERE name = 'head'").fetchone()
+    position, last = head["position"], head["hash"]
+    for entry in entries:
+        position, last = position + 1, chained(last, entry)
+        db.execute(
+            f"INSERT INTO entries (position, {_SAID}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            (position, *as_values(entry), last),
+        )
+    db.execute("UPDATE chain SET position = ?, hash = ? WHERE name = 'head'", (position, last))
+
+
+def _enter(db: Any, incarnation: str, home: str, serial: int) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO entered (incarnation, home, serial) VALUES (?, ?, ?)", (incarnation, home, serial)
+    )
 
 
 def pruned_up_to(position: int) -> str:

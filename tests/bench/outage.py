@@ -59,6 +59,7 @@ from tests.stories.county import alive, free_port_block, until
 COUNTY = "600101"
 PROCESSES = 4
 THREADS = 40
+SERVING_THREADS = 16
 GOAL_MEMORY_MIB = 400
 SAMPLE_EVERY_S = 0.1
 
@@ -304,6 +305,8 @@ def come_back(stations: int, events_each: int, scratch: Path, workers: int = 1) 
     )  # fmt: skip
     try:
         until(lambda: alive(url), 60, "the county answers")
+        # A connection stays with the process that took it: all of them are to be there for the first ones.
+        until(lambda: _serving(service) >= workers, 60, "each of its processes serves")
         context = multiprocessing.get_context("spawn")
         ready, go, outcomes = context.Queue(), context.Event(), context.Queue()
         sealed = {
@@ -340,6 +343,12 @@ def come_back(stations: int, events_each: int, scratch: Path, workers: int = 1) 
     finally:
         service.terminate()
         service.wait(30)
+
+
+def _serving(service: subprocess.Popen[bytes]) -> int:
+    """How many of the county's processes have their threads up."""
+    first = psutil.Process(service.pid)
+    return sum(one.num_threads() > SERVING_THREADS for one in (first, *first.children()))
 
 
 def _items(folder: Path) -> list[Document]:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -21,11 +22,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import click
+import urllib3
 
 from sync.sqlite import which_sqlite
 from sync.store import Databases
@@ -84,6 +87,9 @@ class Bench:
             self._bulk(server, clients=CLIENTS, new_edits=False)
             self._bulk(server, clients=CLIENTS, new_edits=True)
             self.figures["workers"].append(server.workers)
+        with pouchdb_served(self.folder / f"served-{number}-p") as url:
+            if url is not None:
+                self._pouchdb_alone(url, number)
         for left in self.folder.glob("served-*"):
             shutil.rmtree(left)
 
@@ -110,6 +116,17 @@ class Bench:
             if (rate := pouchdb(f"{server.url}/docs", self.folder / f"pouch-{number}", batch)) is not None:
                 self.figures[f"PouchDB 9, {batch} a batch"].append(rate)
         shutil.rmtree(self.folder / f"pulled-{number}")
+
+    def _pouchdb_alone(self, url: str, number: int) -> None:
+        """PouchDB's own pair, on the same documents: PouchDB pulls from pouchdb-server."""
+        pool = urllib3.PoolManager(headers={"Content-Type": "application/json"})
+        assert pool.request("PUT", f"{url}/docs").status == HTTPStatus.CREATED
+        for first in range(0, self.count, A_REQUEST):
+            body = _bytes({"docs": self.docs[first : first + A_REQUEST], "new_edits": False})
+            assert pool.request("POST", f"{url}/docs/_bulk_docs", body=body).status == HTTPStatus.CREATED
+        for batch in (POUCHDB_BATCH, POUCHDB_BEST_BATCH):
+            if (rate := pouchdb(f"{url}/docs", self.folder / f"pouch-{number}", batch)) is not None:
+                self.figures[f"PouchDB's own pair, {batch} a batch"].append(rate)
 
     def _read(self, server: Server) -> None:
         _, seconds = timed(lambda: server.request("GET", "/docs/_changes?style=all_docs"))
@@ -178,14 +195,16 @@ class Bench:
             )
             row(f"{name}: memory at its highest", f"{median(f'{name}: memory'):.0f} MiB", "goal 128 MiB")
         for batch, goal in ((POUCHDB_BATCH, 8), (POUCHDB_BEST_BATCH, 5)):
-            if self.figures[name := f"PouchDB 9, {batch} a batch"]:
-                theirs = median(name)
-                pull, push = median("pull") / theirs, median("push") / theirs
-                row(
-                    name,
-                    f"{theirs:,.0f}/s",
-                    f"pulls from us; our pull is {pull:.1f}, our push {push:.1f} times (goal {goal})",
-                )
+            # From us it pulls faster than from its own server: so both stand here, the harder one too.
+            for pair, source in (("PouchDB's own pair", "pouchdb-server"), ("PouchDB 9", "us")):
+                if self.figures[name := f"{pair}, {batch} a batch"]:
+                    theirs = median(name)
+                    pull, push = median("pull") / theirs, median("push") / theirs
+                    row(
+                        name,
+                        f"{theirs:,.0f}/s",
+                        f"pulls from {source}; our pull is {pull:.1f}, our push {push:.1f} times (goal {goal})",
+                    )
         if not self.figures[f"PouchDB 9, {POUCHDB_BATCH} a batch"]:
             row("PouchDB 9", "not here", "no .artifacts/npm/node_modules/pouchdb: nothing to set beside our pull")
         row("our pull", f"{median('pull') / POUCHDB_PULL:.1f} times", f"of the {POUCHDB_PULL:,}/s seen elsewhere of it")
@@ -317,8 +336,33 @@ def served(folder: Path, *, workers: int) -> Iterator[Server]:
         process.wait(20)
 
 
+@contextmanager
+def pouchdb_served(folder: Path) -> Iterator[str | None]:
+    """The URL of a pouchdb-server of its own, in memory (no disk slows it); None where it is not installed."""
+    modules = next((found for found in _npm_folders() if (found / "pouchdb-server").is_dir()), None)
+    node = shutil.which("node")
+    if modules is None or node is None:
+        yield None
+        return
+    folder.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = [node, str(modules / "pouchdb-server" / "bin" / "pouchdb-server")]
+    options = ["--in-memory", "--host", "127.0.0.1", "--port", str(port), "--no-color", "--no-stdout-logs"]
+    process = subprocess.Popen([*command, *options], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        # It takes some seconds to load; connections are refused until it listens.
+        retry = urllib3.Retry(30, backoff_factor=0.1, backoff_max=1.0)
+        assert urllib3.request("GET", url, retries=retry).status == HTTPStatus.OK
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
 def pouchdb(url: str, folder: Path, batch: int) -> float | None:
-    """Documents a second that PouchDB 9 (leveldb) pulls from us, so many a batch; None where it is not installed."""
+    """Documents a second that PouchDB 9 (leveldb) pulls from `url`, so many a batch; None where it is not installed."""
     modules = next((found for found in _npm_folders() if (found / "pouchdb").is_dir()), None)
     node = shutil.which("node")
     if modules is None or node is None:

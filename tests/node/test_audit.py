@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -243,6 +245,42 @@ def test_a_power_cut_between_keeping_and_saving_makes_no_second_batch(
     found = batches(village)
     assert [batch["serial"] for batch in found] == [1]
     assert found[0]["incarnation"] == village.station.audit.incarnation, "a restart begins no other log"
+
+
+def test_what_a_power_cut_takes_from_the_log_is_entered_again_from_the_events(village: SmallNode, agent: Desk) -> None:
+    before = agent.take_in()
+    as_the_disk_had_it = village.folder.parent / "audit-before.sqlite3"
+    with contextlib.closing(sqlite3.connect(as_the_disk_had_it)) as kept:
+        village.station.audit.file._connection.backup(kept)
+    number = agent.take_in()
+    agent.send(f"/cases/{number}", {"path": "applicant.phone", "value": "13000000002"},
+               to=f"/cases/{number}/acts/field_corrected")  # fmt: skip
+    written = [row.entry for row in village.station.audit.rows(0, 10_000) if row.entry["act"].startswith("wrote:")]
+    village.close()
+    for left in village.folder.glob("audit.sqlite3*"):
+        left.unlink()
+    shutil.copy(as_the_disk_had_it, village.folder / "audit.sqlite3")
+    village.start()
+    again = [row.entry for row in village.station.audit.rows(0, 10_000) if row.entry["act"].startswith("wrote:")]
+    assert again == written, "each with its author and its time"
+    assert acts(village, before).count("wrote:received") == 1, "and nothing twice"
+    head = village.station.audit.head
+    village.restart()
+    assert village.station.audit.head == head
+    assert check(village).exit_code == 0
+
+
+def test_a_log_of_a_former_version_is_not_entered_a_second_time(village: SmallNode, agent: Desk) -> None:
+    agent.take_in()
+    village.close()
+    connection: Any = sqlite3.connect(village.folder / "audit.sqlite3")
+    connection.execute("DROP TABLE entered")
+    connection.commit()
+    connection.close()
+    village.start()
+    assert [act for act in acts(village) if act.startswith("wrote:")] == ["wrote:received", "wrote:accepted"]
+    village.restart()
+    assert [act for act in acts(village) if act.startswith("wrote:")] == ["wrote:received", "wrote:accepted"]
 
 
 def test_old_entries_stay_until_the_county_has_them(village: SmallNode, agent: Desk) -> None:

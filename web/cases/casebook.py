@@ -715,6 +715,17 @@ class Casebook:
 
     # -- the file ----------------------------------------------------------------------------------------------
 
+    def written(self, station: str, incarnation: str, home: str, *, after: int) -> list[Document]:
+        """The events of one incarnation of a station in one database beyond this serial, in their order."""
+        found = self._all(
+            "SELECT id, db FROM events "
+            "WHERE station = ? AND incarnation = ? AND home = ? AND serial > ? ORDER BY serial",
+            (station, incarnation, home, after),
+        )
+        stores = {name: self._store(name) for name in {row["db"] for row in found}}
+        documents = [store.get(row["id"]) for row in found if (store := stores[row["db"]]) is not None]
+        return [document for document in documents if document is not None and is_event_shaped(document)]
+
     def close(self) -> None:
         with self._lock, self._read_lock:
             self._read_db.close()

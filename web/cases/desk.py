@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from casework.canonical import Document, NotCanonical, canonical
 from casework.case import Case, CaseFile
 from casework.documents import chunk, event
-from casework.documents.audit import WROTE
+from casework.documents.audit import WROTE, Entry
 from casework.documents.event import By, Clock, is_event_shaped
 from casework.documents.register import Register
 from casework.kinds import KINDS
@@ -180,8 +180,9 @@ class Desk:
                 seen, prev = [document["_id"]], document["_id"]
                 preview = self.casebook.preview([*events, *documents], after=preview)
                 case = preview.case
-            # Written down first, and durably: no road leads to an event that the log of acts does not know.
-            self.audit.write([self.audit.entry(by, WROTE + act.kind, number) for act in acts], durable=True)
+            # Written down first: no road leads to an event that the log of acts does not know.
+            entries = [self.audit.entry(by, WROTE + act.kind, number) for act in acts]
+            self.audit.write_acts(entries, self._incarnation, home.database, serial)
             try:
                 home.save([*beside, *documents], locals=notes or {}, writer=self._writer)
             except BaseException:
@@ -201,6 +202,22 @@ class Desk:
                     "已经存好了，不用再存一次。但本站磁盘满了，暂时显示不出来；请联系技术员清理磁盘，腾出地方就能看到。",
                 ) from full
             return documents
+
+    def complete_log(self) -> int:
+        """Enter in the log of acts what a power cut took from it, from the events themselves; how many entries.
+
+        To be called once at the start, when the casebook has followed the feeds.
+        """
+        ledgers = [(incarnation, home, serial) for incarnation, home, serial, _ in self.casebook.ledgers(self.station)]
+        if self.audit.is_new_to_acts:
+            self.audit.take_as_entered(ledgers)
+        entered = 0
+        for incarnation, home, serial in ledgers:
+            if (known := self.audit.entered(incarnation, home)) < serial:
+                written = self.casebook.written(self.station, incarnation, home, after=known)
+                entries = {event["serial"]: _entry_of(event) for event in written}
+                entered += self.audit.enter_missing(entries, incarnation, home)
+        return entered
 
     def mend_clock(self, by: Person) -> int:
         """Now that the clock is known: date anew what this process wrote before; how many events were wrong.
@@ -309,6 +326,20 @@ def _refuse_what_cannot_be_signed(act: Act) -> None:
             "内容里有不能保存的数字或文字。金额请用分、数量请用整数。",
             fields={"data": "数字要是整数；文字里不能有坏掉的半个字符。"},
         ) from error
+
+
+def _entry_of(written: Document) -> Entry:
+    """What the log of acts says of an event."""
+    by = written["by"]
+    return Entry(
+        at=rfc3339(Hlc.parse(written["at"]).moment),
+        account=by["account"],
+        name=by["name"],
+        role=by["role"],
+        act=WROTE + written["kind"],
+        case=written["case"],
+        what="",
+    )
 
 
 def case_event_of_file(events: Sequence[Document], file_id: str) -> Document:
