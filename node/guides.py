@@ -14,21 +14,22 @@ import orjson
 
 from casework.canonical import Document
 from casework.documents import release as releases
+from casework.documents import words as words_type
 from casework.documents.paper import paper_id
 from casework.documents.register import COUNTY, Register
 from casework.documents.release import ReleaseProblem
 from casework.signing import document_holds
 from casework.times import rfc3339
-from node import guide_index
-from node.guide_index import GuideIndex
 from sync.sqlite import sqlite3
 from sync.store import Store
+from web.guides import index as guide_index
+from web.guides.index import GuideIndex
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
 # Another number, and what an older version has materialised is made anew from the release.
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 _AFTER_RELEASES: Final = "release:\uffff"
 _MOST_PROBLEMS: Final = 20
 
@@ -93,7 +94,9 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An item that answers a question; `matched_on` is the `{field, text}` that spoke for it most."""
+    """An item that answers a question; `matched_on` is the `{field, text, how}` that spoke for it most: `how` is
+    `word`, `said` (another way of saying it), `sound` or `initials`.
+    """
 
     code: str
     name: str
@@ -135,8 +138,10 @@ class Catalogue:
     def _lay_out(self) -> None:
         tables = guide_index.LAYOUT + _TABLES
         self._writer.executescript(tables)
-        if self._writer.execute("SELECT 1 FROM guide_release WHERE layout != ?", (LAYOUT,)).fetchone():
-            self._writer.executescript("".join(f"DROP TABLE {table};" for table in _OWN_TABLES) + tables)
+        if not self._writer.execute("SELECT 1 FROM guide_release WHERE layout = ?", (LAYOUT,)).fetchone():
+            # `guide_gists` is of a version before this one.
+            old = (*_OWN_TABLES, "guide_gists")
+            self._writer.executescript("".join(f"DROP TABLE IF EXISTS {table};" for table in old) + tables)
 
     # Which release.
 
@@ -205,7 +210,8 @@ class Catalogue:
         try:
             self._clear()
             items = [(id_, rev) for id_, rev in listed if id_.startswith("item:")]
-            guide_index.write_index(database, self._materialised(items))
+            words = [self._document(id_, rev) for id_, rev in listed if id_.startswith("words:")]
+            guide_index.write_index(database, self._materialised(items), words_type.merged(words))
             for section, table in (("calendar:", "guide_calendars"), ("paper:", "guide_papers")):
                 for id_, rev in listed:
                     if id_.startswith(section):
@@ -317,7 +323,7 @@ class Catalogue:
         """
         if not q.strip():
             return [
-                Hit(row.code, row.name, row.department, 0.0, {"field": "categories", "text": shown})
+                Hit(row.code, row.name, row.department, 0.0, {"field": "categories", "text": shown, "how": "word"})
                 for row in self.items(category)[:limit]
                 for shown in (category or row.categories[0],)
             ]
@@ -328,7 +334,7 @@ class Catalogue:
                 code, name, department = self._reader.execute(
                     "SELECT code, name, department FROM guide_items WHERE place = ?", (found.item,)
                 ).fetchone()
-                matched_on = {"field": found.field, "text": found.text}
+                matched_on = {"field": found.field, "text": found.text, "how": found.how}
                 hits.append(Hit(code, name, department, found.score, matched_on))
             return hits
 

@@ -16,6 +16,7 @@ from casework.documents import (
     register,
     release,
     station,
+    words,
 )
 from casework.documents.document_type import DocumentType
 
@@ -34,6 +35,7 @@ TYPES: dict[str, DocumentType] = {
         audit.TYPE,
         paper.TYPE,
         enquiry.TYPE,
+        words.TYPE,
     )
 }
 

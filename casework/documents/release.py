@@ -26,16 +26,18 @@ TYPE = DocumentType(
             "calendars": {"type": "object", "additionalProperties": _ENTRY},
             # Only the papers that the county words otherwise than we do; releases of before have no such section.
             "papers": {"type": "object", "additionalProperties": _ENTRY},
+            # The dictionaries of the guide search; a release without them is searched by its plain words.
+            "words": {"type": "object", "additionalProperties": _ENTRY},
             **SIGNED,
         },
-        optional=frozenset({"papers"}),
+        optional=frozenset({"papers", "words"}),
     ),
 )
 
 Lookup = Callable[[str, str], Document | None]
 """(id, rev) → that very revision of the document, or None when it is not here."""
 
-SECTIONS = {"items": "item", "calendars": "calendar", "papers": "paper"}
+SECTIONS = {"items": "item", "calendars": "calendar", "papers": "paper", "words": "words"}
 """The sections of a release, and the id prefix of the documents in each."""
 
 
@@ -59,11 +61,12 @@ def build(
     items: Iterable[Document],
     calendars: Iterable[Document],
     papers: Iterable[Document] = (),
+    words: Iterable[Document] = (),
 ) -> Document:
     """An unsigned release of the given stored documents (with `_rev`); the county signs it. `at` is RFC 3339
     UTC.
     """
-    worded = _entries(papers)
+    worded, dictionaries = _entries(papers), _entries(words)
     return {
         "_id": release_id(number),
         "number": number,
@@ -71,6 +74,7 @@ def build(
         "items": _entries(items),
         "calendars": _entries(calendars),
         **({"papers": worded} if worded else {}),
+        **({"words": dictionaries} if dictionaries else {}),
     }
 
 

@@ -11,8 +11,8 @@ from casework.documents.document_type import SIGNED, DocumentType, shape, text
 DICTIONARIES = (
     "said", "same", "filler", "blocked", "acts", "endings", "simplified", "characters", "readings",
 )  # fmt: skip
-"""Ways of saying an item's name; groups of one meaning; filler; what is not answered; what is to be done; how names end;
-traditional characters; pinyin of characters, and of words whose characters read differently together."""
+"""Ways of saying an item's name; groups of one meaning; filler; what is not answered; what is to be done; how names
+end; traditional characters; pinyin of characters, and of words whose characters read differently together."""
 
 NAME = r"[a-z]{1,20}(-[0-9]{2})?"
 

@@ -1,4 +1,4 @@
-"""How answers are ranked: what a question and a phrase have in common, by characters and by sound, and what that is worth.
+"""How answers are ranked: what a question and a phrase have in common, by characters and by sound.
 
 A gram is a character, two that follow one another (or with one between them), or two syllables; what it says is its
 weight times how rare it is among the items.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from casework.guide.sounds import folded
-from casework.guide.words import Reading
 
 # Weight of a field's phrases, and how much a phrase's own length counts against it: a name asked for in full
 # is worth more than one half asked for, while a long condition may be about more than the question.
@@ -25,24 +25,25 @@ FIELDS: Final[dict[str, tuple[float, float]]] = {
 }
 FIELD_NAMES: Final = tuple(FIELDS)
 
-SINGLE, PAIR, GAP = 0.30, 1.0, 0.45
+SINGLE, PAIR, GAP = 0.30, 1.0, 0.38
 SOUND_PAIR, SOUND_GAP = 0.60, 0.25
 SWAPPED: Final = 0.35
 """What 身证份 gets for each pair that stands the wrong way round."""
 
-UNANSWERED: Final = 0.40
+UNANSWERED: Final = 0.35
 """What a part of the question that a phrase does not have counts against it."""
-COVERAGE: Final = 0.45
+COVERAGE: Final = 1.0
 """Of the score: how much of the question the whole item covers, besides its best phrase."""
-EXACT, CONTAINED, BEGINS = 0.60, 0.30, 0.12
+SELDOM: Final = 0.5
+"""How little a gram says for an item that has it in one phrase only, beside one that has it in many."""
+EXACT, CONTAINED, BEGINS = 0.60, 0.15, 0.12
 BY_SOUND: Final = 0.85
 """What an exact sound is worth beside an exact word."""
-SAME_ACT, OTHER_ACT, NO_ACT, UNASKED_ACT = 0.10, -0.16, -0.04, -0.08
+SAME_ACT, OTHER_ACT, NO_ACT, UNASKED_ACT = 0.30, -0.20, -0.12, -0.10
 GROUP: Final = 0.05
 TOO_COMMON: Final = 0.25
 """A single character in more of the items than this says nothing."""
 FLOOR_OF_BEST, FLOOR = 0.30, 0.12
-ITEM_SHARE: Final = COVERAGE
 
 
 def word_grams(text: str) -> dict[str, float]:
@@ -51,15 +52,22 @@ def word_grams(text: str) -> dict[str, float]:
     found: dict[str, float] = dict.fromkeys(text, SINGLE)
     for first, third in zip(text, text[2:], strict=False):
         found[first + third] = GAP
-    for first, second in zip(text, text[1:], strict=False):
+    for first, second in pairwise(text):
         found[first + second] = PAIR
     return found
+
+
+def gram_weight(gram: str) -> float:
+    """What a gram weighs in the length of a phrase."""
+    if gram[0] == "~":
+        return SOUND_PAIR
+    return SINGLE if len(gram) == 1 else PAIR
 
 
 def swapped_grams(text: str) -> dict[str, float]:
     """Pairs the wrong way round, for a question only."""
     text = text.replace(" ", "")
-    return {second + first: SWAPPED for first, second in zip(text, text[1:], strict=False) if first != second}
+    return {second + first: SWAPPED for first, second in pairwise(text) if first != second}
 
 
 def sound_grams(sounds: Sequence[str]) -> dict[str, float]:
@@ -67,7 +75,7 @@ def sound_grams(sounds: Sequence[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     for first, third in zip(sounds, sounds[2:], strict=False):
         found[f"~{first} {third}"] = SOUND_GAP
-    for first, second in zip(sounds, sounds[1:], strict=False):
+    for first, second in pairwise(sounds):
         found[f"~{first} {second}"] = SOUND_PAIR
     return found
 
@@ -116,8 +124,3 @@ def act_score(asked: int, has: int) -> float:
     if asked:
         return NO_ACT
     return UNASKED_ACT if has else 0.0
-
-
-def rarest(reading: Reading) -> str:
-    """What of a reading is compared by characters."""
-    return reading.meant

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-_INITIALS: Final = ("zh", "ch", "sh", *"bpmfdtnlgkhjqxrzcsyw")
+_INITIALS: Final[tuple[str, ...]] = ("zh", "ch", "sh", *"bpmfdtnlgkhjqxrzcsyw")
 _FOLDED: Final = {"zh": "z", "ch": "c", "sh": "s", "n": "l"}
 _BARE: Final = 1.6  # what a letter that stands for a syllable costs beside a whole one
 _MOST_WAYS: Final = 6
@@ -47,11 +47,10 @@ def folded(syllable: str) -> str:
     """As it sounds where zh is z, n is l, and -ing is -in; `shu` of a letter alone (`zh`) works too."""
     for initial in _INITIALS:
         if syllable.startswith(initial):
-            rest = syllable[len(initial) :]
             break
     else:
-        initial, rest = "", syllable
-    rest = rest.replace("v", "u")
+        initial = ""
+    rest = syllable.removeprefix(initial).replace("v", "u")
     if rest.endswith(("ing", "eng")):
         rest = rest[:-1]
     return _FOLDED.get(initial, initial) + rest

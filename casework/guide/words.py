@@ -251,9 +251,14 @@ class Words:
         return found
 
     @cached_property
-    def filler_initials(self) -> frozenset[str]:
-        """`sq` for 申请: what is left out of letters that stand for words."""
-        return frozenset(self.initials(word) for word in self._filler.words if len(word) > 1) - {""}
+    def letters_beside(self) -> dict[str, str]:
+        """What letters may stand for beside those of a thing: `sq` is filler, and nothing; `bb` is 补办."""
+        found = {self.initials(word): "" for word in self._filler.words if len(word) > 1}
+        for word in self._acts.words:
+            if len(word) == 2:
+                found.setdefault(self.initials(word), word)
+        found.pop("", None)
+        return found
 
     def _key(self, word: str) -> str:
         sounds = self.sounds(word)

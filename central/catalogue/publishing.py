@@ -17,6 +17,7 @@ from casework.times import rfc3339
 from central.catalogue.drafts import APPROVED, DRAFTING, following
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.wordings import paper_drafts
+from central.catalogue.words import EDITABLE, words_documents
 from provisioning.county import County
 from provisioning.register import CATALOGUE
 from sync.store import Store
@@ -26,7 +27,10 @@ _publishing = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """The release that stations are to use now; `new` is False when nothing had changed since it was made."""
+    """The release that stations are to use now; `new` is False when nothing had changed since it was made.
+
+    `changed` names items, calendars and papers; the dictionaries of the guide search are not told one by one.
+    """
 
     number: int
     at: str
@@ -56,7 +60,9 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
             *_new_calendars(county, published, calendars),
             *_new_papers(county, published),
         ]
-        dropped = _papers_to_drop(county, published)
+        words, old_words = _words(county, published, changed)
+        changed += words
+        dropped = _papers_to_drop(county, published) | old_words
         if not changed and not dropped and last is not None:
             return Publication(last["number"], last["at"], len(last["items"]), [], new=False)
         whole = {**published, **{document["_id"]: document for document in changed}}
@@ -66,6 +72,7 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
             raise CatalogueRefused("还没有审核通过的事项，没有可以发布的。")
         release_calendars = [document for id_, document in whole.items() if id_.startswith("calendar:")]
         release_papers = [document for id_, document in whole.items() if id_.startswith("paper:")]
+        release_words = [document for id_, document in whole.items() if id_.startswith("words:")]
         manifest = sign_document(
             releases.build(
                 number,
@@ -73,29 +80,34 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None) -> P
                 map(_bare, release_items),
                 map(_bare, release_calendars),
                 map(_bare, release_papers),
+                map(_bare, release_words),
             ),
             county.key.id,
             county.key.sign,
         )
         catalogue.save([*changed, following(None, manifest)])
-        names = [id_.partition(":")[2] for id_ in (*(document["_id"] for document in changed), *sorted(dropped))]
+        ids = (*(document["_id"] for document in changed), *sorted(dropped))
+        names = [id_.partition(":")[2] for id_ in ids if not id_.startswith("words:")]
         return Publication(number, manifest["at"], len(release_items), names, new=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What the next release would bring, and what waits for approval: (code, name) each; `papers` are worded anew."""
+    """What the next release would bring, and what waits for approval: (code, name) each; `papers` are worded anew, of
+    `words` (the dictionaries of the guide search) something was edited.
+    """
 
     new: list[tuple[str, str]]
     changed: list[tuple[str, str]]
     unapproved: list[tuple[str, str]]
     papers: list[tuple[str, str]]
+    words: list[tuple[str, str]]
 
 
 def pending(county: County) -> Pending:
     """In what the drafts differ from the newest release."""
     published = _published(county.catalogue, newest_release(county.catalogue))
-    found = Pending([], [], [], [])
+    found = Pending([], [], [], [], [])
     for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
         item = draft["item"]
         before = published.get(items.item_id(item["code"]))
@@ -106,6 +118,10 @@ def pending(county: County) -> Pending:
     worded = {document["code"] for document in _new_papers(county, published)}
     dropped = {id_.partition(":")[2] for id_ in _papers_to_drop(county, published)}
     found.papers.extend((code, PAPERS[code].title) for code in PAPERS if code in worded | dropped)
+    edited = {
+        document["dictionary"] for document in _new_words(county, published, words_documents(county)) if published
+    }
+    found.words.extend((name, title) for name, title in EDITABLE.items() if name in edited)
     return found
 
 
@@ -171,6 +187,26 @@ def _papers_to_drop(county: County, published: Mapping[str, Document]) -> set[st
     """The papers that go back to the default words."""
     back = {papers.paper_id(code) for code, words in paper_drafts(county).items() if words is None}
     return back & published.keys()
+
+
+def _words(
+    county: County, published: Mapping[str, Document], changed: Iterable[Document]
+) -> tuple[list[Document], set[str]]:
+    """The dictionaries that say something new, for the items that there will be; and which are no more."""
+    coming = {**published, **{document["_id"]: document for document in changed}}
+    items = [document for id_, document in sorted(coming.items()) if id_.startswith("item:")]
+    wanted = words_documents(county, items)
+    old = {id_ for id_ in published if id_.startswith("words:")} - {document["_id"] for document in wanted}
+    return list(_new_words(county, published, wanted)), old
+
+
+def _new_words(county: County, published: Mapping[str, Document], wanted: Iterable[Document]) -> Iterator[Document]:
+    for words in wanted:
+        before = published.get(words["_id"])
+        if before is not None and before["key"] == county.key.id and _says(before) == _says(words):
+            continue
+        before = before or county.catalogue.get(words["_id"])
+        yield following(before, sign_document(words, county.key.id, county.key.sign))
 
 
 def _says(document: Document) -> Document:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
+from opencc import OpenCC
+from pypinyin import lazy_pinyin
+
 from casework.canonical import Document
 from casework.documents import words as words_type
-from casework.guide.phrases import targets
 from casework.guide.words import MOST_WAYS, Words, expanded
 from casework.times import rfc3339
 from central.catalogue.drafts import DRAFTING, following
@@ -154,7 +157,7 @@ def _problems(county: County, name: str, add: Entries, remove: Entries) -> dict[
         for way in ways:
             if way not in now.get(key, ()):
                 wrong[f"remove.{key}.{way}"] = f"“{key}”下面没有“{way}”，不用删。"
-    words = Words.compiled(compiled_from(county, sounds=False))
+    words = Words.compiled(next_words(county, sounds=False))
     owner = {words.plain(way): key for key, ways in now.items() for one in ways for way in expanded(one)}
     for key, ways in add.items():
         if not words.plain(key) or len(key) > _LONGEST_KEY:
@@ -190,38 +193,34 @@ def _way_problem(name: str, key: str, way: str, words: Words, owner: Mapping[str
 
 
 def _means_something(county: County, words: Words, key: str) -> bool:
-    names = dict(enumerate(item["name"] for item in next_items(county)))
     wanted = words.plain(key)
-    return any(wanted in words.plain(name) for name in names.values())
+    drafts = county.databases.open(DRAFTING).range("draft:", "draft:\uffff")
+    items = county.catalogue.range("item:", "item:\uffff")
+    return any(wanted in words.plain(item["name"]) for item in (*(draft["item"] for draft in drafts), *items))
 
 
-# -- what the next release holds ----------------------------------------------------------------------------------------
+# -- what the next release holds ---------------------------------------------------------------------------------------
 
 
-def next_items(county: County, *, with_drafts: bool = True) -> list[Document]:
-    """The items that the try-it box looks in: the newest release's, with every draft in its place if so wished."""
-    from central.catalogue.publishing import published_items
-
-    found = {item["code"]: item for item in published_items(county)}
-    if with_drafts:
-        for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
-            found[draft["item"]["code"]] = draft["item"]
-    return list(found.values())
-
-
-def compiled_from(
+def next_words(
     county: County, items: Iterable[Mapping[str, Any]] = (), *, with_drafts: bool = True, sounds: bool = True
 ) -> dict[str, dict[str, list[str]]]:
-    """Every dictionary, as `Words.compiled` and the index take them."""
+    """Every dictionary as the next release would hold it, as `Words.compiled` and the index take them."""
     changes = edits(county) if with_drafts else {}
     found = {name: _layered(name, changes.get(name, {})) for name in defaults()}
     return found | made(found, items) if sounds else found
 
 
-def words_documents(county: County, items: Iterable[Mapping[str, Any]]) -> list[Document]:
-    """The unsigned documents of the next release: `items` are its items, whose names need their readings."""
+def words_documents(county: County, items: Iterable[Mapping[str, Any]] | None = None) -> list[Document]:
+    """The unsigned documents of the next release: `items` are its items, whose names need their readings.
+
+    Without items only of what the county edits; that asks for no pinyin, and is quick.
+    """
     found = []
-    for name, entries in compiled_from(county, items).items():
+    entries_of = next_words(county, items or (), sounds=items is not None)
+    for name, entries in entries_of.items():
+        if items is None and name not in EDITABLE:
+            continue
         if name != "said":
             found.append(words_type.build(name, entries))
             continue
@@ -235,18 +234,22 @@ def words_documents(county: County, items: Iterable[Mapping[str, Any]]) -> list[
 # -- pinyin ------------------------------------------------------------------------------------------------------------
 
 
-def made(
-    entries: Mapping[str, Entries], items: Iterable[Mapping[str, Any]] = ()
-) -> dict[str, dict[str, list[str]]]:
-    """`characters` (pinyin → characters) and `readings` (word → its pinyin, where a character reads differently)."""
-    characters = _characters()
-    sound_of = {one: sound for sound, (every,) in characters.items() for one in every}
+def made(entries: Mapping[str, Entries], items: Iterable[Mapping[str, Any]] = ()) -> dict[str, dict[str, list[str]]]:
+    """What libraries know of the language, cut down to tables.
+
+    `simplified` (character → its traditional forms, after OpenCC), `characters` (pinyin → characters) and `readings`
+    (a word → its pinyin, where a character reads differently in it), after pypinyin.
+    """
+    simplified = {plain: list(others) for plain, others in entries.get("simplified", {}).items()}
+    for plain, others in _traditional().items():
+        simplified.setdefault(plain, []).append(others)
     readings: dict[str, list[str]] = {}
-    words = Words.compiled({"simplified": entries.get("simplified", {})})
+    words = Words.compiled({"simplified": simplified})
     for text in sorted({words.plain(text) for text in _read_aloud(entries, items)}):
-        for word, sounds in _differing(text, sound_of):
+        for word, sounds in _differing(text):
             readings.setdefault(word, [sounds])
-    return {"characters": characters, "readings": readings}
+    characters = {sound: [every] for sound, every in _characters().items()}
+    return {"simplified": simplified, "characters": characters, "readings": readings}
 
 
 def _read_aloud(entries: Mapping[str, Entries], items: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -260,52 +263,56 @@ def _read_aloud(entries: Mapping[str, Entries], items: Iterable[Mapping[str, Any
                 yield from expanded(way)
 
 
-@cache
-def _characters() -> dict[str, list[str]]:
-    from pypinyin import lazy_pinyin
+def _written_in(charset: str, high: range, low: range) -> Iterator[str]:
+    """The characters of a double-byte character set."""
+    for first, second in product(high, low):
+        try:
+            yield bytes((first, second)).decode(charset)
+        except UnicodeDecodeError:
+            continue
 
+
+@cache
+def _traditional() -> dict[str, str]:
+    """The common traditional characters (Big5, level 1) by their simplified form."""
+    simple = OpenCC("t2s")
     found: dict[str, str] = {}
-    for high in range(0xB0, 0xF8):
-        for low in range(0xA1, 0xFF):
-            try:
-                character = bytes((high, low)).decode("gb2312")
-            except UnicodeDecodeError:
-                continue
-            sound = lazy_pinyin(character)[0]
-            if sound.isascii() and sound.isalpha():
-                found[sound] = found.get(sound, "") + character
-    return {sound: [every] for sound, every in sorted(found.items())}
+    for character in _written_in("big5", range(0xA4, 0xC7), range(0x40, 0xFF)):
+        plain = simple.convert(character)
+        if plain != character and len(plain) == 1:
+            found[plain] = found.get(plain, "") + character
+    return dict(sorted(found.items()))
 
 
 @cache
-def _sounds(text: str) -> tuple[str, ...]:
-    from pypinyin import lazy_pinyin
+def _characters() -> dict[str, str]:
+    """The characters of GB 2312 by their pinyin; each where it is read most often."""
+    found: dict[str, str] = {}
+    for character in _written_in("gb2312", range(0xB0, 0xF8), range(0xA1, 0xFF)):
+        sound = lazy_pinyin(character)[0]
+        if sound.isascii() and sound.isalpha():
+            found[sound] = found.get(sound, "") + character
+    return dict(sorted(found.items()))
 
-    found = lazy_pinyin(text)
-    return tuple(found) if len(found) == len(text) else ()
+
+@cache
+def _sound_of() -> dict[str, str]:
+    return {character: sound for sound, every in _characters().items() for character in every}
 
 
-def _differing(text: str, sound_of: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    sounds = _sounds(text) if all(one in sound_of for one in text) else ()
+@lru_cache(maxsize=20_000)
+def _differing(text: str) -> tuple[tuple[str, str], ...]:
+    """(two characters, their pinyin) wherever one is read otherwise in this text than it mostly is."""
+    sound_of = _sound_of()
+    found = []
+    sounds = lazy_pinyin(text) if all(one in sound_of for one in text) else ()
     for at, sound in enumerate(sounds):
         if sound_of[text[at]] == sound:
             continue
         for start in (at - 1, at):
             pair = text[start : start + 2] if start >= 0 else ""
-            if len(pair) == 2 and _sounds(pair)[at - start] == sound:
-                yield pair, " ".join(_sounds(pair))
+            read = lazy_pinyin(pair) if len(pair) == 2 else ()
+            if len(read) == 2 and read[at - start] == sound:
+                found.append((pair, " ".join(read)))
                 break
-
-
-__all__ = [
-    "EDITABLE",
-    "compiled_from",
-    "defaults",
-    "dictionary",
-    "edit_dictionary",
-    "edits",
-    "made",
-    "next_items",
-    "targets",
-    "words_documents",
-]
+    return tuple(found)

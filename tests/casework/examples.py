@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casework.canonical import Document
-from casework.documents import account, audit, chunk, enquiry, paper, receipt, release, station
+from casework.documents import account, audit, chunk, enquiry, paper, receipt, release, station, words
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import Hlc, milliseconds, rfc3339
@@ -78,6 +78,7 @@ def documents() -> dict[str, Document]:
                 },
             )
         ),
+        "words": county_signed(words.build("same", {"丢": ["弄丢", "[不见|找不到]了"]})),
         "enquiry": enquiry.compose(
             station=VILLAGE,
             at=Hlc(milliseconds(MORNING), 0, VILLAGE),

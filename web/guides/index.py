@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,12 +25,12 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 LAYOUT: Final = """
-CREATE TABLE IF NOT EXISTS guide_phrases (id INTEGER PRIMARY KEY, text TEXT NOT NULL, plain TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS guide_phrases (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS guide_keys (
   key TEXT NOT NULL, phrase INTEGER NOT NULL, PRIMARY KEY (key, phrase)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS guide_initials (
-  initials TEXT NOT NULL, phrase INTEGER NOT NULL, PRIMARY KEY (initials, phrase)
+  initials TEXT NOT NULL, heard TEXT NOT NULL, PRIMARY KEY (initials, heard)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS guide_grams (gram TEXT PRIMARY KEY, idf REAL NOT NULL, phrases BLOB NOT NULL)
   STRICT, WITHOUT ROWID;
@@ -54,6 +56,10 @@ _MOST_GRAMS: Final = 90
 _MOST_BEGINNING: Final = 40
 _MOST_INITIALS: Final = 600
 _MOST_READINGS: Final = 4
+_COMMON_POSTINGS: Final = 500
+_LEAST_OF_BEST: Final = 0.2
+_AS_GOOD: Final = 0.8
+"""What a syllable that only begins as it was typed is worth."""
 _DISCOUNT: Final = (1.0, 0.94, 0.88, 0.82)
 
 
@@ -133,7 +139,7 @@ class _Writing:
         self._shared: dict[tuple[str, str], list[int]] = {}
         self._groups: dict[str, tuple[str, str, array[int]]] = {}
         self._seen: dict[int, set[str]] = {}
-        self._weights: dict[str, float] = {}
+        self._own = 0
 
     def take(self, place: int, item: Mapping[str, Any]) -> None:
         self.names[place] = item["name"]
@@ -156,6 +162,8 @@ class _Writing:
             for way in self._words.said[target.target]:
                 for place in target.places:
                     self._add(place, "said", way)
+        # What is not the item's own comes last: its places are the high ones.
+        self._own = len(self._owner)
         for (name, text), owners in self._shared.items():
             if len(owners) <= MOST_SHARED:
                 for place in owners:
@@ -165,16 +173,18 @@ class _Writing:
         reading = self._words.read(text)
         if not reading.meant:
             return
-        own = name in OWN
+        own, known = name in OWN, False
         if own:
-            if reading.meant in self._seen[place] and reading.plain in self._seen[place]:
+            if reading.heard in self._seen[place]:
                 return
-            self._seen[place] |= {reading.meant, reading.plain}
+            known = reading.meant in self._seen[place]
+            self._seen[place] |= {reading.meant, reading.heard}
         phrase = len(self._owner)
         self._owner.append(place)
         self._field.append(FIELD_NAMES.index(name))
-        self._database.execute("INSERT INTO guide_phrases VALUES (?, ?, ?)", (phrase, text, reading.plain))
-        grams = ranking.word_grams(reading.meant)
+        self._database.execute("INSERT INTO guide_phrases VALUES (?, ?)", (phrase, text))
+        # Another way of writing what is there already is there for its sound.
+        grams = {} if known else ranking.word_grams(reading.meant)
         self._word_size.append(0.0)
         self._sound_size.append(0.0)
         keys = set()
@@ -187,12 +197,12 @@ class _Writing:
                 keys.add(ranking.sound_key(heard))
                 initials = "".join(map(letter, sounds))[:_LONGEST_INITIALS]
                 if len(sounds) == len(reading.heard):
-                    self._database.execute("INSERT INTO guide_initials VALUES (?, ?)", (initials, phrase))
+                    self._database.execute(
+                        "INSERT OR IGNORE INTO guide_initials VALUES (?, ?)", (initials, reading.heard)
+                    )
             self._database.executemany("INSERT INTO guide_keys VALUES (?, ?)", ((key, phrase) for key in keys))
-        for gram, weight in grams.items():
+        for gram in grams:
             self._postings.setdefault(gram, array("I")).append(phrase)
-            # A pair that stands apart here stands together elsewhere: what it is worth is the question's to say.
-            self._weights[gram] = max(weight, self._weights.get(gram, 0.0))
 
     def finish(self) -> None:
         count, owner = len(self.names), self._owner
@@ -200,7 +210,8 @@ class _Writing:
         for gram, phrases in self._postings.items():
             having = len({owner[phrase] for phrase in phrases})
             idf = math.log(1 + (count + 0.5) / (having + 0.5))
-            value = idf * self._weights[gram]
+            # A pair that stands apart here may stand together elsewhere: it counts as a pair.
+            value = idf * ranking.gram_weight(gram)
             size = self._sound_size if gram[0] == "~" else self._word_size
             for phrase in phrases:
                 size[phrase] += value
@@ -225,11 +236,23 @@ class _Writing:
                 ("acts", masks.tobytes()),
                 ("act_names", json.dumps(acts).encode()),
                 ("items", json.dumps(count).encode()),
+                ("own", json.dumps(self._own).encode()),
             ],
         )
 
 
 # -- looking up ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What a question has in common with each phrase, by words and by sound, and with each item as a whole."""
+
+    by_word: list[float]
+    by_sound: list[float]
+    candidates: set[int]
+    covered: dict[int, float]
+    asked: float
 
 
 @dataclass(slots=True)
@@ -254,6 +277,7 @@ class GuideIndex:
         self._word_size.frombytes(rows.get("word_size", b""))
         self._sound_size.frombytes(rows.get("sound_size", b""))
         self._field = rows.get("field", b"")
+        self._own = int(json.loads(rows.get("own", b"0")))
         self._items = int(json.loads(rows.get("items", b"0")))
         self._act_names: list[str] = json.loads(rows.get("act_names", b"[]"))
         self.words = Words.compiled(
@@ -324,11 +348,16 @@ class GuideIndex:
             yield Read(_with(reading, acts=acts), heard)
         if whole and spelt and len(spelt) > 1:
             return
-        for used in self._meant_by_letters(database, parts):
-            text = "".join(used[place][1] if is_run else part for place, (part, is_run) in enumerate(parts))
-            standing = words.read(text)
-            sounds = tuple(ranking.folded_sounds(words.sounds(standing.heard)))
-            yield Read(standing, sounds, tuple(pair for place, pair in used.items() if parts[place][1]))
+        for stands_for in self._meant_by_letters(database, parts):
+            # Letters that are whole syllables stay what they are: `sfz daoqi` is 身份证 and dao qi.
+            replaced = [
+                (stands_for.get(place, part), is_run and place not in stands_for)
+                for place, (part, is_run) in enumerate(parts)
+            ]
+            standing = words.read(" ".join(part for part, _ in replaced))
+            heard = tuple(words.without_filler([folded(piece) for piece in self._spelt(database, replaced)]))
+            used = tuple((parts[place][0], term) for place, term in stands_for.items() if term)
+            yield Read(_with(standing, acts=standing.acts | words.acts_of_sounds(heard)), heard, used)
 
     def _spelt(self, database: Connection, parts: Sequence[tuple[str, bool]]) -> list[str]:
         """The syllables of the question; of several ways to cut letters the one that the index knows best."""
@@ -347,22 +376,16 @@ class GuideIndex:
             found += ways[0]
         return found
 
-    def _meant_by_letters(
-        self, database: Connection, parts: Sequence[tuple[str, bool]]
-    ) -> Iterator[dict[int, tuple[str, str]]]:
-        """For each run of letters what it may stand for, the likeliest first; a run that stands for nothing is out."""
-        options: list[dict[int, tuple[str, str]]] = [{}]
-        known = False
+    def _meant_by_letters(self, database: Connection, parts: Sequence[tuple[str, bool]]) -> Iterator[dict[int, str]]:
+        """By the place of each run of letters what it may stand for, the likeliest first."""
+        options: list[dict[int, str]] = [{}]
         for place, (run, is_run) in enumerate(parts):
-            if not is_run:
+            if not is_run or any(all(not piece.endswith("*") for piece in way) for way in ways_to_cut(run)):
                 continue
-            terms = self._terms(database, run)
-            known = known or bool(terms)
-            options = [
-                {**option, place: (run, term)} for option in options for term in (terms or [""])[:_MOST_READINGS]
-            ]
-        if known:
-            yield from options[:_MOST_READINGS]
+            terms = self._terms(database, run)[:_MOST_READINGS] or [""]
+            options = [{**option, place: term} for option in options for term in terms][:_MOST_READINGS]
+        if any(term for option in options for term in option.values()):
+            yield from options
 
     def _terms(self, database: Connection, run: str) -> list[str]:
         if not 2 <= len(run) <= 24:
@@ -375,16 +398,14 @@ class GuideIndex:
         if direct and len(letters) > 2:
             return [term for term, _ in direct]
         split: list[tuple[float, str]] = []
+        beside = self.words.letters_beside
         for cut in range(2, len(letters) - 1):
-            head, tail = ways[0][:cut], ways[0][cut:]
-            if "".join(letters[cut:]) in self.words.filler_initials:
-                split += [(weight, term) for term, weight in self._beginning_with(database, head)]
-            elif "".join(letters[:cut]) in self.words.filler_initials:
-                split += [(weight, term) for term, weight in self._beginning_with(database, tail)]
-            elif not direct:
-                first, second = self._beginning_with(database, head), self._beginning_with(database, tail)
-                if first and second:
-                    split.append((min(first[0][1], second[0][1]) * 0.3, first[0][0] + second[0][0]))
+            # `dbsq` is 低保 and 申请, `bbsfz` 补办 and 身份证: what stands beside is filler, or what is to be done.
+            head, tail = "".join(letters[:cut]), "".join(letters[cut:])
+            if tail in beside:
+                split += [(n, term + beside[tail]) for term, n in self._beginning_with(database, ways[0][:cut])]
+            if head in beside:
+                split += [(n, beside[head] + term) for term, n in self._beginning_with(database, ways[0][cut:])]
         split += [(weight, term) for term, weight in direct]
         split.sort(key=lambda one: -one[0])
         return list(dict.fromkeys(term for _, term in split))
@@ -395,12 +416,10 @@ class GuideIndex:
         count: dict[str, float] = {}
         sounded = [(at, piece) for at, piece in enumerate(pieces) if not piece.endswith("*")]
         sounded += [(at, piece[:-1]) for at, piece in enumerate(pieces) if piece.endswith("*") and len(piece) > 2]
-        for initials, plain in database.execute(
-            "SELECT i.initials, p.plain FROM guide_initials AS i JOIN guide_phrases AS p ON p.id = i.phrase "
-            "WHERE i.initials >= ? AND i.initials < ? LIMIT ?",
+        for initials, heard in database.execute(
+            "SELECT initials, heard FROM guide_initials WHERE initials >= ? AND initials < ? LIMIT ?",
             (letters, letters + "\x7f", _MOST_INITIALS),
         ):
-            heard = self.words.read(plain).heard if len(initials) != len(plain) else plain
             term = heard[: len(pieces)]
             count[term] = count.get(term, 0.0) + (4.0 if initials == letters and len(heard) == len(pieces) else 1.0)
         if sounded:
@@ -415,116 +434,107 @@ class GuideIndex:
     # What the index has in common with it.
 
     def _ranked(self, database: Connection, read: Read, among: frozenset[int] | None) -> dict[int, _Best]:
-        meant = "".join(part for part in read.reading.meant.split(" ") if not _is_letters(part)) or ""
-        meant = _without_letters(meant) if self.words.has_sounds else read.reading.meant.replace(" ", "")
-        wanted = ranking.word_grams(meant)
-        word_share = 1.0 if meant or not read.sounds else 0.0
-        if read.sounds and meant:
-            word_share = min(1.0, len(meant) / max(1, len(read.sounds)))
-        sounds = ranking.sound_grams([sound for sound in read.sounds])
-        likes = {gram: weight for gram, weight in sounds.items() if "*" in gram or gram.endswith(read.sounds[-1])}
-        whole = {gram: weight for gram, weight in sounds.items() if "*" not in gram}
-        overlap, by_word, covered, asked = self._overlaps(
-            database, wanted | whole, ranking.swapped_grams(meant), likes if _has_letters(read) else {}
-        )
+        meant = _without_letters(read.reading.meant) if self.words.has_sounds else read.reading.meant.replace(" ", "")
+        grams = ranking.word_grams(meant)
+        word_share = min(1.0, len(meant) / len(read.sounds)) if read.sounds else 1.0
+        sounds = ranking.sound_grams(read.sounds)
+        grams |= {gram: weight for gram, weight in sounds.items() if "*" not in gram}
+        likes = {}
+        if _has_letters(read):
+            # The last syllable may not be typed to its end, and a letter may stand for any that begins so.
+            last = read.sounds[-1] if read.sounds else "\x00"
+            likes = {gram: weight for gram, weight in sounds.items() if gram.endswith(("*", f" {last}"))}
+        common = self._common(database, grams, ranking.swapped_grams(meant), likes)
         bonus = self._whole_phrases(database, meant, read.sounds)
-        for phrase in bonus:
-            overlap.setdefault(phrase, 0.0)
-        acts = sum(1 << self._act_names.index(act) for act in read.reading.acts if act in self._act_names)
-        groups = self._groups(database, read.reading.meant)
-        best: dict[int, _Best] = {}
+        by_word, by_sound = common.by_word, common.by_sound
+        best: dict[int, tuple[float, float, float, int]] = {}
         owner, fields = self._owner, self._field
-        top: dict[int, tuple[float, float, float, int]] = {}
         settings = [FIELDS[name] for name in FIELD_NAMES]
-        for phrase, common in overlap.items():
+        for phrase in common.candidates | bonus.keys():
             item = owner[phrase]
             if among is not None and item not in among:
                 continue
             weight, own_length = settings[fields[phrase]]
             size = self._sound_size[phrase] + word_share * self._word_size[phrase]
-            alike = weight * ranking.similarity(common, asked, size, own_length)
-            extra = weight * bonus.get(phrase, (0.0, ""))[0]
-            known = top.get(item)
-            if known is None or alike + extra > known[0]:
-                top[item] = (alike + extra, alike, extra, phrase)
-        for item, (_, alike, extra, phrase) in top.items():
+            alike = weight * ranking.similarity(by_word[phrase] + by_sound[phrase], common.asked, size, own_length)
+            extra = weight * bonus[phrase][0] if phrase in bonus else 0.0
+            if item not in best or alike + extra > best[item][0]:
+                best[item] = (alike + extra, alike, extra, phrase)
+        acts = sum(1 << self._act_names.index(act) for act in read.reading.acts if act in self._act_names)
+        groups = self._groups(database, read.reading.meant)
+        found: dict[int, _Best] = {}
+        for item, (_, alike, extra, phrase) in best.items():
             parts = Parts(
                 phrase=alike,
                 whole=extra,
-                coverage=ranking.COVERAGE * covered.get(item, 0.0) / asked,
+                coverage=ranking.COVERAGE * common.covered.get(item, 0.0) / common.asked,
                 acts=ranking.act_score(acts, self._acts[item]) * min(1.0, 2 * alike),
                 group=ranking.GROUP if item in groups else 0.0,
             )
-            how = self._how(read, phrase, by_word.get(phrase, 0.0), overlap[phrase], bonus.get(phrase))
-            best[item] = _Best(parts.score, phrase, parts, how)
-        return best
+            if read.initials:
+                how = "initials"
+            elif bonus.get(phrase, (0.0, ""))[1] == "sound" or by_word[phrase] < 0.5 * by_sound[phrase]:
+                how = "sound"
+            else:
+                how = "said" if FIELD_NAMES[fields[phrase]] in ("said", "also_called") else "word"
+            found[item] = _Best(parts.score, phrase, parts, how)
+        return found
 
-    def _how(
-        self, read: Read, phrase: int, by_word: float, common: float, bonus: tuple[float, str] | None
-    ) -> str:
-        if read.initials:
-            return "initials"
-        by_sound = bonus is not None and bonus[1] == "sound"
-        if by_sound or (common > 0 and by_word < 0.35 * common):
-            return "sound"
-        return "word" if FIELD_NAMES[self._field[phrase]] not in ("said", "also_called") else "said"
-
-    def _overlaps(
+    def _common(
         self,
         database: Connection,
         wanted: Mapping[str, float],
         swapped: Mapping[str, float],
         likes: Mapping[str, float],
-    ) -> tuple[dict[int, float], dict[int, float], dict[int, float], float]:
+    ) -> _Common:
         """What each phrase and each item has in common with the question, and how much it asks in all."""
         rarest = math.log(1 + self._items + 0.5)
-        rows = [
-            (gram, idf, packed, wanted[gram])
-            for gram, idf, packed in self._rows(database, list(wanted)[: 4 * _MOST_GRAMS])
-        ]
-        known = {gram for gram, _, _, _ in rows}
+        rows = [(gram, idf * wanted[gram], packed) for gram, idf, packed in self._rows(database, list(wanted))]
+        known = {gram for gram, _, _ in rows}
+        # A gram that no item has tells nothing between items; it only says that the answer is less sure.
         asked = sum(0.25 * rarest * weight for gram, weight in wanted.items() if gram not in known)
-        asked += sum(idf * weight for _, idf, _, weight in rows)
+        asked += sum(value for _, value, _ in rows)
         other = [gram for gram in swapped if gram not in wanted]
-        rows += [(gram, idf, packed, swapped[gram]) for gram, idf, packed in self._rows(database, other)]
+        rows += [(gram, idf * swapped[gram], packed) for gram, idf, packed in self._rows(database, other)]
         for gram, weight in likes.items():
-            # A letter stands for whatever begins so; the commonest is as good as any.
             begun = gram.rstrip("*")
-            likely = database.execute(
-                "SELECT gram, idf, phrases FROM guide_grams WHERE gram > ? AND gram < ? LIMIT ?",
-                (begun, begun + "\x7f", _MOST_BEGINNING),
-            ).fetchall()
-            if "*" in begun or (not likely and "*" not in gram):
+            if "*" in begun:
                 continue
-            if "*" in gram:
+            if begun != gram:
                 asked += 0.5 * rarest * weight
-            rows += [(found, idf, packed, weight * 0.8) for found, idf, packed in likely]
-        rows.sort(key=lambda row: -row[1] * row[3])
-        overlap: dict[int, float] = {}
-        by_word: dict[int, float] = {}
+            rows += [
+                (found, idf * weight * _AS_GOOD, packed)
+                for found, idf, packed in database.execute(
+                    "SELECT gram, idf, phrases FROM guide_grams WHERE gram > ? AND gram < ? LIMIT ?",
+                    (begun, begun + "\x7f", _MOST_BEGINNING),
+                )
+            ]
+        rows.sort(key=lambda row: -row[1])
+        by_word, by_sound = [0.0] * len(self._owner), [0.0] * len(self._owner)
         covered: dict[int, float] = {}
-        owner, fields = self._owner, self._field
-        shares = [FIELDS[name][0] for name in FIELD_NAMES]
-        for gram, idf, packed, weight in rows[:_MOST_GRAMS]:
-            value = weight * idf
+        touched: set[int] = set()
+        weak: list[tuple[list[float], float, array[int]]] = []
+        owner_of, own = self._owner.__getitem__, self._own
+        for gram, value, packed in rows[:_MOST_GRAMS]:
             phrases = array("I")
             phrases.frombytes(packed)
-            last, share = -1, 0.0
-            by_sound = gram[0] == "~"
+            sums = by_sound if gram[0] == "~" else by_word
+            for item, often in Counter(map(owner_of, phrases[: bisect_left(phrases, own)])).items():
+                covered[item] = covered.get(item, 0.0) + value * often / (often + ranking.SELDOM)
+            if touched and (len(gram) == 1 or len(phrases) > _COMMON_POSTINGS):
+                # What is everywhere makes no candidate, it only tells between those that there are.
+                weak.append((sums, value, phrases))
+                continue
             for phrase in phrases:
-                overlap[phrase] = overlap.get(phrase, 0.0) + value
-                if not by_sound:
-                    by_word[phrase] = by_word.get(phrase, 0.0) + value
-                item = owner[phrase]
-                if item != last:
-                    if last >= 0:
-                        covered[last] = covered.get(last, 0.0) + value * share
-                    last, share = item, 0.0
-                if shares[fields[phrase]] > share:
-                    share = shares[fields[phrase]]
-            if last >= 0:
-                covered[last] = covered.get(last, 0.0) + value * share
-        return overlap, by_word, covered, asked or 1.0
+                sums[phrase] += value
+            touched.update(phrases)
+        if touched:
+            least = _LEAST_OF_BEST * max(by_word[phrase] + by_sound[phrase] for phrase in touched)
+            touched = {phrase for phrase in touched if by_word[phrase] + by_sound[phrase] >= least}
+        for sums, value, phrases in weak:
+            for phrase in touched.intersection(phrases):
+                sums[phrase] += value
+        return _Common(by_word, by_sound, touched, covered, asked or 1.0)
 
     def _rows(self, database: Connection, grams: Sequence[str]) -> list[tuple[str, float, bytes]]:
         if not grams:
@@ -595,7 +605,9 @@ class GuideIndex:
         return frozenset(found)
 
     def _named_groups(self, database: Connection, meant: str) -> list[tuple[str, str, array[int]]]:
-        parts = {meant[start:end] for start in range(len(meant)) for end in range(start + 2, min(len(meant), start + 8) + 1)}
+        parts = {
+            meant[start:end] for start in range(len(meant)) for end in range(start + 2, min(len(meant), start + 8) + 1)
+        }
         marks = ", ".join("?" * len(parts))
         named = []
         for name, text, packed in database.execute(
@@ -625,9 +637,7 @@ class GuideIndex:
 
 
 def _with(reading: Reading, *, acts: frozenset[str]) -> Reading:
-    return Reading(
-        reading.plain, reading.heard, reading.meant, acts, reading.blocked, reading.filler, reading.same
-    )
+    return Reading(reading.plain, reading.heard, reading.meant, acts, reading.blocked, reading.filler, reading.same)
 
 
 def _is_letters(text: str) -> bool:
@@ -647,5 +657,3 @@ def _without_letters(text: str) -> str:
 
 def _has_letters(read: Read) -> bool:
     return not read.initials and any(True for _ in latin_words(read.reading.plain))
-
-
