@@ -98,7 +98,7 @@ class Reading:
     heard: str
     """The same without filler: what sounds are taken from."""
     meant: str
-    """Without filler, and each way of saying a thing as the first of its group."""
+    """Without filler, and each way of saying a thing as the first of its group; empty where all is filler."""
     acts: frozenset[str]
     """What is to be done: 注销, 变更 …, by the dictionary's own names."""
     blocked: str | None
@@ -197,10 +197,10 @@ class Words:
         return Reading(
             plain=plain,
             heard=heard.strip() or plain,
-            meant=bare or said or plain,
+            meant=bare,
             acts=frozenset(meant for _, _, meant in self._acts.find(plain)),
             blocked=blocked,
-            filler=taken if bare else (),
+            filler=taken,
             same=tuple(same),
         )
 

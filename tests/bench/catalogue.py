@@ -252,7 +252,10 @@ def distractors(count: int, known: list[dict[str, Any]] | None = None, *, seed: 
     for item, act in near[: count * 3 // 10]:
         take(f"{item['name'].removesuffix('登记')}{act}", item["department"])
     every = [
-        (department, thing, act) for department, things in _DEPARTMENTS.items() for thing in things for act in _ACTS
+        (department, thing, act)
+        for department, things in _DEPARTMENTS.items()
+        for thing in things.split()
+        for act in _ACTS
     ]
     random.shuffle(every)
     for department, thing, act in every[: count * 5 // 10]:

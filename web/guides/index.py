@@ -58,6 +58,8 @@ _MOST_INITIALS: Final = 600
 _MOST_READINGS: Final = 4
 _COMMON_POSTINGS: Final = 500
 _LEAST_OF_BEST: Final = 0.2
+_MOST_BARE: Final = 0.5
+"""Of the pieces that letters are cut into, those that are no whole syllable; beyond, it is no pinyin."""
 _AS_GOOD: Final = 0.8
 """What a syllable that only begins as it was typed is worth."""
 _DISCOUNT: Final = (1.0, 0.94, 0.88, 0.82)
@@ -171,25 +173,26 @@ class _Writing:
 
     def _add(self, place: int, name: str, text: str) -> None:
         reading = self._words.read(text)
-        if not reading.meant:
+        meant = reading.meant or reading.plain
+        if not meant:
             return
         own, known = name in OWN, False
         if own:
             if reading.heard in self._seen[place]:
                 return
-            known = reading.meant in self._seen[place]
-            self._seen[place] |= {reading.meant, reading.heard}
+            known = meant in self._seen[place]
+            self._seen[place] |= {meant, reading.heard}
         phrase = len(self._owner)
         self._owner.append(place)
         self._field.append(FIELD_NAMES.index(name))
         self._database.execute("INSERT INTO guide_phrases VALUES (?, ?)", (phrase, text))
         # Another way of writing what is there already is there for its sound.
-        grams = {} if known else ranking.word_grams(reading.meant)
+        grams = {} if known else ranking.word_grams(meant)
         self._word_size.append(0.0)
         self._sound_size.append(0.0)
         keys = set()
         if own:
-            keys.add(reading.meant)
+            keys.add(meant)
             sounds = self._words.sounds(reading.heard)
             heard = ranking.folded_sounds(sounds)
             if len(heard) > 1:
@@ -342,13 +345,15 @@ class GuideIndex:
             parts.append((after, False))
         spelt = self._spelt(database, parts)
         whole = all(not piece.endswith("*") for piece in spelt)
-        if spelt and not all(piece.endswith("*") for piece in spelt):
+        bare = sum(piece.endswith("*") for piece in spelt)
+        terms = list(self._meant_by_letters(database, parts))
+        if spelt and bare <= _MOST_BARE * len(spelt) and not (terms and any(map(_is_bare, parts))):
             heard = tuple(words.without_filler([folded(piece) for piece in spelt]))
             acts = reading.acts | words.acts_of_sounds(heard)
             yield Read(_with(reading, acts=acts), heard)
         if whole and spelt and len(spelt) > 1:
             return
-        for stands_for in self._meant_by_letters(database, parts):
+        for stands_for in terms:
             # Letters that are whole syllables stay what they are: `sfz daoqi` is 身份证 and dao qi.
             replaced = [
                 (stands_for.get(place, part), is_run and place not in stands_for)
@@ -382,7 +387,8 @@ class GuideIndex:
         for place, (run, is_run) in enumerate(parts):
             if not is_run or any(all(not piece.endswith("*") for piece in way) for way in ways_to_cut(run)):
                 continue
-            terms = self._terms(database, run)[:_MOST_READINGS] or [""]
+            before = parts[place - 1][0] if place else ""
+            terms = (self._terms(database, run) or self._ending(database, before, run))[:_MOST_READINGS] or [""]
             options = [{**option, place: term} for option in options for term in terms][:_MOST_READINGS]
         if any(term for option in options for term in option.values()):
             yield from options
@@ -409,6 +415,15 @@ class GuideIndex:
         split += [(weight, term) for term, weight in direct]
         split.sort(key=lambda one: -one[0])
         return list(dict.fromkeys(term for _, term in split))
+
+    def _ending(self, database: Connection, before: str, run: str) -> list[str]:
+        """What a letter behind characters stands for: 证 in `残疾z`."""
+        known = before[-3:]
+        pieces = [*self.words.sounds(known), f"{run}*"]
+        if len(run) > 1 or not known or len(pieces) != len(known) + 1:
+            return []
+        terms = self._beginning_with(database, pieces)
+        return [term[len(known) :] for term, _ in terms if term.startswith(known)]
 
     def _beginning_with(self, database: Connection, pieces: Sequence[str]) -> list[tuple[str, float]]:
         """Beginnings of phrases that these letters stand for, the commonest first; a whole phrase weighs more."""
@@ -642,6 +657,12 @@ def _with(reading: Reading, *, acts: frozenset[str]) -> Reading:
 
 def _is_letters(text: str) -> bool:
     return bool(text) and text.isascii() and text.isalpha()
+
+
+def _is_bare(part: tuple[str, bool]) -> bool:
+    """Whether it is letters of which none begins a whole syllable."""
+    text, is_run = part
+    return is_run and all(all(piece.endswith("*") for piece in way) for way in ways_to_cut(text))
 
 
 def _without_letters(text: str) -> str:
