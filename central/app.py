@@ -8,7 +8,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from casework.documents.account import ROLES
 from central import views
 from central.api import county_api
-from central.catalogue.publishing import published_paper
+from central.catalogue.publishing import item_of_release, published_paper
 from central.centre import Centre
 from central.monitor import disk
 from provisioning.tokens import bearer_writer
@@ -57,7 +57,8 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
         scope_of=scope_of,
         person_of=person_of,
         station_name=centre.station_name,
-        item=lambda code: centre.catalogue.get(f"item:{code}"),
+        item=centre.item_in_use,
+        item_as_of=lambda code, release: item_of_release(centre, code, release),
         now=centre.now,
         may_add_files=False,
         paper_words=lambda code: published_paper(centre.catalogue, code),

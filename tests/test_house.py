@@ -308,6 +308,7 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
         "username": "sun",
         "code": VILLAGE,
         "on": "2026-09-16",
+        "to": "1",
         "slip": next(handover["slip"] for case in cases if case for handover in case["handovers"]),
     }
     if app == "county":

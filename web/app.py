@@ -48,6 +48,8 @@ class LineState:
     last_confirmed_at: datetime | None
     release: int | None = None
     doubt: bool = False
+    # The guide may not be the county's newest.
+    stale: bool = False
     page: str = "/line"
     clock_page: str = "/clock"
 

@@ -276,7 +276,7 @@ def build(content: Document, *, release: int, key: str, sign: Sign) -> Document:
 def is_same_content(one: Document, other: Document) -> bool:
     """Whether two items say the same, publishing apart: then a new release can keep the older document."""
     try:
-        return canonical(_content(one)) == canonical(_content(other))
+        return canonical(content_of(one)) == canonical(content_of(other))
     except NotCanonical:
         return False
 
@@ -284,5 +284,6 @@ def is_same_content(one: Document, other: Document) -> bool:
 _PUBLISHING = frozenset({"release", "terms", "terms_sig", "terms_key", "key", "sig"})
 
 
-def _content(item: Document) -> Document:
+def content_of(item: Document) -> Document:
+    """What an editor gave: the item without what publishing and a database added."""
     return {name: value for name, value in item.items() if name not in _PUBLISHING and not name.startswith("_")}

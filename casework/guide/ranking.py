@@ -36,7 +36,7 @@ COVERAGE: Final = 1.0
 """Of the score: how much of the question the whole item covers, besides its best phrase."""
 SELDOM: Final = 0.5
 """How little a gram says for an item that has it in one phrase only, beside one that has it in many."""
-EXACT, CONTAINED, BEGINS = 0.60, 0.15, 0.12
+EXACT, CONTAINED, BEGINS = 0.60, 0.20, 0.12
 BY_SOUND: Final = 0.85
 """What an exact sound is worth beside an exact word."""
 SAME_ACT, OTHER_ACT, NO_ACT, UNASKED_ACT = 0.30, -0.20, -0.12, -0.10

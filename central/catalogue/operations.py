@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from central.catalogue.drafts import import_items
-from central.catalogue.publishing import publish
+from central.catalogue.findings import CatalogueRefused
+from central.catalogue.publishing import publish, take_back
 from central.catalogue.records import read_records
 from provisioning.county import County
 
@@ -29,9 +30,14 @@ def catalogue_check(county: County, arguments: Mapping[str, Any]) -> dict[str, A
     return {**asdict(report), "items": len(contents)}
 
 
-def catalogue_publish(county: County, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`publish`, without arguments; answers with the publication as JSON."""
-    return asdict(publish(county))
+def catalogue_publish(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """`publish` with {held}, or `take_back` with {back_to, by}; answers with the publication as JSON."""
+    back_to = arguments.get("back_to")
+    if back_to is None:
+        return asdict(publish(county, held=bool(arguments.get("held"))))
+    if type(back_to) is not int:
+        raise CatalogueRefused("要退回的版本号是一个整数。")
+    return asdict(take_back(county, back_to, by=str(arguments.get("by") or "command")))
 
 
 OPERATIONS: Final = {

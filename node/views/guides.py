@@ -41,6 +41,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             matched=MATCHED,
             categories=station.catalogue.categories(),
             release=station.catalogue.release,
+            fresh=station.freshness(),
         )
 
     @guides.get("/guides/<code>")
@@ -50,7 +51,11 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         if item is None:
             raise Problem(404, "no_such_guide", "没有这个事项的指南。换个说法再查一次。")
         return render_template(
-            "station/guide.html", item=item, levels=LEVELS, qr=qr_svg(f"{request.host_url}guides/{code}")
+            "station/guide.html",
+            item=item,
+            levels=LEVELS,
+            fresh=station.freshness(),
+            qr=qr_svg(f"{request.host_url}guides/{code}"),
         )
 
     return guides

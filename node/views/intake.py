@@ -21,6 +21,7 @@ from node.drafts import Draft
 from node.station import Station
 from node.views.typed import MOST_NEXT, UNSIGNED, as_intake, facts_on_page, on_the_page, read_typed, shown
 from web.cases.files import checked_file, file_answer_of
+from web.cases.guide_news import guide_news
 from web.cases.services import CaseServices
 from web.cases.telling import MATERIAL_STATES
 from web.errors import Problem
@@ -107,6 +108,9 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             if do == "park":
                 flash(_("草稿已存在本站，关机也不会丢"), "saved")
                 return _to("home.workbench")
+            if do == "renew":
+                _renew(station, draft)
+                return _to("intake.form", draft_id=draft.id)
             if do == "refresh":
                 return _to("intake.form", draft_id=draft.id, _anchor="s2")
             if do == "carry":
@@ -123,8 +127,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @intake.get("/intake/<draft_id>/files/<file_id>")
     @allow("agent", "township", "head")
     def file(draft_id: str, file_id: str) -> Response:
-        draft, _item = _opened(station, draft_id)
-        found = station.drafts.file(draft, file_id)
+        found = station.drafts.file(_draft(station, draft_id), file_id)
         if found is None:
             raise Problem(404, "no_such_file", "这份草稿里没有这张照片。")
         return file_answer_of(found.content_type, found.id, found.content)
@@ -132,8 +135,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @intake.post("/intake/<draft_id>/discard")
     @allow("agent", "township", "head")
     def discard(draft_id: str) -> Response:
-        draft, _item = _opened(station, draft_id)
-        station.drafts.discard(draft)
+        station.drafts.discard(_draft(station, draft_id))
         flash(_("草稿删掉了"), "saved")
         return _to("home.workbench")
 
@@ -184,7 +186,7 @@ def _begin(station: Station, services: CaseServices, codes: list[str], of: str) 
         _row, case = services.read(of, current_user(), what="带到新草稿")
         before = of_case(case, station.catalogue.item, item)
         content = carried(content, before) if before is not None else content
-    return station.drafts.begin(current_user().username, item["code"], item["name"], content)
+    return station.drafts.begin(current_user().username, item["code"], item["name"], content, release=item["release"])
 
 
 def _go_on(station: Station, services: CaseServices, draft: Draft, number: str) -> None:
@@ -205,7 +207,7 @@ def _go_on(station: Station, services: CaseServices, draft: Draft, number: str) 
 def _checked(station: Station, item: Document, typed: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """(problems, warnings) of what was typed, at the fields of the page."""
     said = as_intake(item, typed, agent=current_user().name)
-    problems, warnings = station.intake.check(said)
+    problems, warnings = station.intake.check(said, item)
     schema, value = that_applies(item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
     return on_the_page(item, {**problems, **unreadable(schema, value)}), warnings
 
@@ -222,6 +224,7 @@ def _save(station: Station, services: CaseServices, draft: Draft, item: Document
             services.person_of(current_user()),
             idempotency_key=draft.id,
             files=_files_that_apply(station, draft, item, typed),
+            item=item,
         )
     except Problem as problem:
         fields = problem.fields if problem.status == 409 else on_the_page(item, problem.fields)
@@ -229,6 +232,9 @@ def _save(station: Station, services: CaseServices, draft: Draft, item: Document
     station.drafts.became(draft, opened.number)
     for sentence in opened.warnings.values():
         flash(sentence, "told")
+    news = guide_news(item, station.catalogue.item(draft.item), {})
+    if opened.created and news is not None:
+        flash(_("这一件按收件开始时的第 %(n)s 版指南办。", n=f"{item['release']:06d}") + news.title, "told")
     if opened.created:
         _go_on(station, services, draft, opened.number)
     return _to("cases.show", number=opened.number, saved=1)
@@ -297,14 +303,30 @@ def _at_its_photo(problem: Problem, do: str) -> dict[str, str]:
     return {f"photo.{material}": problem.fields.get("file", problem.message)}
 
 
-def _opened(station: Station, draft_id: str) -> tuple[Draft, Document]:
+def _draft(station: Station, draft_id: str) -> Draft:
     draft = station.drafts.get(draft_id, current_user().username)
     if draft is None:
         raise Problem(404, "no_such_draft", "没有这份草稿，可能已经删掉了。")
-    item = station.catalogue.item(draft.item)
+    return draft
+
+
+def _opened(station: Station, draft_id: str) -> tuple[Draft, Document]:
+    """The draft, and the item as it was begun with: a release that is switched to meanwhile does not disturb it."""
+    draft = _draft(station, draft_id)
+    then = station.item_as_of(draft.item, draft.release) if draft.release is not None else None
+    item = then or station.catalogue.item(draft.item)
     if item is None:
         raise Problem(404, "no_such_guide", "这个事项已经不在指南里。请在指南里重新选；草稿还留着。")
     return draft, item
+
+
+def _renew(station: Station, draft: Draft) -> None:
+    """Go on with the item as the release in use has it, because somebody chose to."""
+    now = station.catalogue.item(draft.item)
+    if now is None:
+        raise Problem(409, "withdrawn", "这个事项已从指南里撤下，没有新的可以换；这一份还可以照开始时的指南保存。")
+    station.drafts.renew(draft, now["name"], now["release"])
+    flash(_("换成第 %(n)s 版指南了，填过的都在；多出来的栏目和材料请补上。", n=f"{now['release']:06d}"), "saved")
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
@@ -329,6 +351,7 @@ def _page(
         "station/intake.html",
         draft=draft,
         item=item,
+        news=guide_news(item, station.catalogue.item(item["code"]), facts),
         content=content,
         applicant=applicant,
         people=content["people"],

@@ -14,6 +14,7 @@ from tests.bench.guides import OTHERS, guides
 from tests.bench.many_cases import CASES as MANY_CASES
 from tests.bench.many_cases import many_cases
 from tests.bench.node import Node, county_account, quantile, row, timed
+from tests.bench.releases import releases
 from tests.bench.replication import replication
 from tests.bench.small_traffic import small_traffic
 from tests.stories.county import Account, DemoCounty
@@ -26,7 +27,7 @@ GOAL_MEMORY_MIB = 96
 GOAL_START_S = 2.0
 
 
-PARTS = ("node", "many", "replication", "small", "guides")
+PARTS = ("node", "many", "replication", "small", "releases", "guides")
 # Of their own, because they take long: `python -m tests.bench.outage`, `python -m tests.bench.worst_line`.
 
 
@@ -50,6 +51,8 @@ def bench(
         replication(docs, rounds)
     if only in (None, "small"):
         small_traffic()
+    if only in (None, "releases"):
+        releases()
     if only in (None, "guides"):
         guides(queries, others)
 

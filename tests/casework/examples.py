@@ -49,7 +49,7 @@ def documents() -> dict[str, Document]:
             sign=sign_as(KEY),
         ),
         "item": item(),
-        "release": county_signed(release.build(1, rfc3339(MORNING), [stored(item())], calendars)),
+        "release": county_signed(release.build(1, rfc3339(MORNING), [stored(item()), *calendars])),
         "register": register_document(),
         "account": county_signed(
             account.build(

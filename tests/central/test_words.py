@@ -15,7 +15,7 @@ from casework.documents import words as words_type
 from casework.documents.release import check_release
 from casework.guide.words import MOST_WAYS, Words, expanded
 from central.catalogue.drafts import import_items
-from central.catalogue.publishing import newest_release, pending, publish
+from central.catalogue.publishing import newest_listing, newest_release, pending, publish
 from central.catalogue.trying import try_words
 from central.catalogue.words import EDITABLE, defaults, dictionary, edit_dictionary, made
 from provisioning import sample_county
@@ -45,9 +45,9 @@ def county(tmp_path: Path) -> Iterator[County]:
 
 def published(county: County) -> dict[str, Document]:
     """The dictionaries of the newest release, by id."""
-    manifest = newest_release(county.catalogue)
-    assert manifest is not None
-    found = [county.catalogue.get(words_type.words_id(name)) for name in manifest["words"]]
+    listing = newest_listing(county.catalogue)
+    assert listing is not None
+    found = [county.catalogue.get(id_) for id_ in listing if id_.startswith("words:")]
     return {document["_id"]: document for document in found if document is not None}
 
 

@@ -205,7 +205,7 @@ def test_a_release_of_before_there_were_dictionaries_is_searched_by_its_plain_wo
     station.bring()
     manifest = station.county.catalogue.get("release:000001")
     assert manifest is not None
-    old = {name: value for name, value in manifest.items() if name != "words"}
+    old = {name: value for name, value in manifest.items() if name not in ("words", "listing")}
     station.write(station.county_signs({**old, "_id": "release:000002", "number": 2, "_rev": "1-" + "c" * 32}))
     assert station.catalogue.refresh() is True
     assert station.number() == 2
@@ -309,6 +309,11 @@ def test_a_manifest_with_an_extra_item_waits_for_it_for_ever(station: Station) -
     entry = {"rev": "1-" + "0" * 32, "sha256": "0" * 64}
     extra = {**manifest, "_id": "release:000002", "number": 2, "items": {**manifest["items"], "X-1": entry}}
     station.write(station.county_signs({**extra, "_rev": "1-" + "a" * 32}))
+    station.catalogue.refresh()
+    assert (station.number(), station.problems()) == (1, {("release:000002", "listing")})
+    # As a county of before would write it.
+    del extra["listing"]
+    station.write(station.county_signs({**extra, "_rev": "2-" + "a" * 32}))
     station.catalogue.refresh()
     assert (station.number(), station.problems()) == (1, {("item:X-1", "missing")})
 

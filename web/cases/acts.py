@@ -547,8 +547,7 @@ def correctable(case: Case, form: Schema) -> dict[str, str]:
 
 
 def _field(sight: Sight, schema: dict[str, Any]) -> Schema:
-    item = sight.services.item(sight.case["item"]["item"]) if sight.case["item"] is not None else None
-    paths = correctable(sight.case, (item or {}).get("form", {}))
+    paths = correctable(sight.case, (sight.services.guide_of(sight.case) or {}).get("form", {}))
     schema["properties"]["path"] = choice("哪一栏", paths, **{"x-widget": "select"})
     return schema
 

@@ -682,6 +682,12 @@ class Casebook:
         )
         return found[0] if found else None
 
+    def items_of_open_cases(self, *, closed: Sequence[str]) -> set[str]:
+        """The codes of the items of which a case is still open."""
+        marks = ", ".join("?" for _ in closed)
+        rows = self._all(f"SELECT DISTINCT item FROM cases WHERE state NOT IN ({marks})", tuple(closed))  # noqa: S608
+        return {row["item"] for row in rows if row["item"]}
+
     def cases_of(self, id_number: str, *, limit: int) -> list[CaseRow]:
         """This person's cases that are here, the last taken in first."""
         return self._rows("person = ? ORDER BY received_at DESC, number DESC LIMIT ?", (id_number, limit))

@@ -24,6 +24,7 @@ from web.cases.casebook import CaseRow
 from web.cases.contests import Contest, contests, kept_aside, settleable
 from web.cases.files import checked_upload, file_answer
 from web.cases.flowchart import flowchart
+from web.cases.guide_news import GuideNews, case_news
 from web.cases.masking import masked_case, masked_event, masked_point
 from web.cases.paper_pages import add_papers
 from web.cases.road import tell
@@ -187,7 +188,7 @@ def _page(
     """The case's page: numbers masked, unless somebody has just asked to see them."""
     user = current_user()
     row, whole = services.visible(number, user)
-    item = services.item(row.item) or {}
+    item = services.guide_of(whole) or {}
     schema = item.get("form", {})
     events = services.events_in_order(whole)
     case = whole if revealed else masked_case(whole, schema)
@@ -202,6 +203,7 @@ def _page(
         row=row,
         case=case,
         terms=case["item"],
+        news=_news(services, whole) if row.state in OPEN_STATES else None,
         **_standing(services, case, events),
         hidden=None if revealed else case["fields"] != whole["fields"] or case["contested"] != whole["contested"],
         station=services.station_name(row.station),
@@ -240,6 +242,13 @@ def _page(
         open=row.state in OPEN_STATES,
         may_add_files=services.may_add_files and row.state in OPEN_STATES,
     )
+
+
+def _news(services: CaseServices, case: Case) -> GuideNews | None:
+    terms = case["item"]
+    if terms is None:
+        return None
+    return case_news(case, services.item_as_of(terms["item"], terms["release"]), services.item(terms["item"]))
 
 
 def _standing(services: CaseServices, case: Case, events: list[Document]) -> dict[str, Any]:
@@ -378,7 +387,8 @@ def _today(services: CaseServices) -> date:
 
 
 def _in_words(services: CaseServices, contest: Contest) -> PointTold:
-    schema = (services.item(contest.row.item) or {}).get("form", {})
+    case = services.casebook.case(contest.row.number)
+    schema = ((services.guide_of(case) if case is not None else None) or {}).get("form", {})
     return tell_point(masked_point(contest.point, schema), schema)
 
 
@@ -405,8 +415,7 @@ def _said(sight: Sight, kind: str) -> dict[str, Any]:
 def _corrected(sight: Sight, form: Mapping[str, str]) -> dict[str, Any]:
     """A field put right: the value is read as the form itself would read it, 350 元 as 分."""
     path, text = form.get("path", ""), form.get("value", "").strip()
-    item = sight.services.item(sight.case["item"]["item"]) if sight.case["item"] is not None else None
-    part = field_part(path, (item or {}).get("form", {}))
+    part = field_part(path, (sight.services.guide_of(sight.case) or {}).get("form", {}))
     if kind_of(part) in ("yesno", "check"):
         value: Any = {"是": True, "否": False}.get(text, text)
     else:

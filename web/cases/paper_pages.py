@@ -227,7 +227,7 @@ def _why_not(services: CaseServices, user: User, case: Case, offer: Offer) -> st
 
 
 def _guide(services: CaseServices, case: Case) -> Document:
-    return (services.item(case["item"]["item"]) if case["item"] is not None else None) or {}
+    return services.guide_of(case) or {}
 
 
 def _title(services: CaseServices, case: Case, offer: Offer, guide: Document) -> str:

@@ -51,6 +51,8 @@ TABLES: Final = (
 )
 
 _LONGEST_KEY: Final = 14
+_SENTENCE: Final = 12
+"""What is longer is no less about a phrase that stands in it."""
 _LONGEST_INITIALS: Final = 10
 _MOST_GRAMS: Final = 90
 _MOST_BEGINNING: Final = 40
@@ -575,12 +577,12 @@ class GuideIndex:
             return ranking.CONTAINED * min(1.0, 0.3 + part)
 
         parts = {
-            meant[start:end]: (end - start) / len(meant)
+            meant[start:end]: (end - start) / min(len(meant), _SENTENCE)
             for start in range(len(meant))
             for end in range(start + 2, min(len(meant), start + _LONGEST_KEY) + 1)
         }
         heard = {
-            ranking.sound_key(sounds[start:end]): (end - start) / len(sounds)
+            ranking.sound_key(sounds[start:end]): (end - start) / min(len(sounds), _SENTENCE)
             for start in range(len(sounds))
             for end in range(start + 2, min(len(sounds), start + _LONGEST_KEY) + 1)
         }
