@@ -14,25 +14,26 @@ import orjson
 
 from casework.canonical import Document
 from casework.documents import release as releases
+from casework.documents import words as words_type
 from casework.documents.item import item_id
 from casework.documents.paper import paper_id
 from casework.documents.register import Register
 from casework.documents.release import Listing, ReleaseProblem, ReleaseRefused
 from casework.times import rfc3339
-from node import guide_index
-from node.guide_index import GuideIndex
 from sync.sqlite import sqlite3
 from sync.store import Store
+from web.guides import index as guide_index
+from web.guides.index import GuideIndex
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
 # Another number, and what an older version has materialised is made anew from the release.
-LAYOUT: Final = 3
+LAYOUT: Final = 4
 _AFTER_RELEASES: Final = "release:\uffff"
 _MOST_PROBLEMS: Final = 20
 # The index and the lists are made from documents with these ids.
-_LOOKED_UP_BY: Final = ("item:",)
+_LOOKED_UP_BY: Final = ("item:", "words:")
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS guide_release (
@@ -89,7 +90,9 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An item that answers a question; `matched_on` is the `{field, text}` that spoke for it most."""
+    """An item that answers a question; `matched_on` is the `{field, text, how}` that spoke for it most: `how` is
+    `word`, `said` (another way of saying it), `sound` or `initials`.
+    """
 
     code: str
     name: str
@@ -134,8 +137,10 @@ class Catalogue:
     def _lay_out(self) -> None:
         tables = guide_index.LAYOUT + _TABLES
         self._writer.executescript(tables)
-        if self._writer.execute("SELECT 1 FROM guide_release WHERE layout != ?", (LAYOUT,)).fetchone():
-            self._writer.executescript("".join(f"DROP TABLE IF EXISTS {table};" for table in _OWN_TABLES) + tables)
+        if not self._writer.execute("SELECT 1 FROM guide_release WHERE layout = ?", (LAYOUT,)).fetchone():
+            # `guide_gists` is of a version before this one.
+            old = (*_OWN_TABLES, "guide_gists")
+            self._writer.executescript("".join(f"DROP TABLE IF EXISTS {table};" for table in old) + tables)
 
     # Which release.
 
@@ -275,7 +280,12 @@ class Catalogue:
         rows = self._writer.execute(
             "SELECT document FROM guide_documents WHERE id >= 'item:' AND id < 'item;' ORDER BY id"
         )
-        guide_index.write_index(self._writer, self._listed(_document(text) for (text,) in rows))
+        words = self._writer.execute("SELECT document FROM guide_documents WHERE id >= 'words:' AND id < 'words;'")
+        guide_index.write_index(
+            self._writer,
+            self._listed(_document(text) for (text,) in rows),
+            words_type.merged(_document(text) for (text,) in words),
+        )
 
     def _listed(self, items: Iterable[Document]) -> Iterator[Document]:
         """The items one by one, each written to its table on the way to the index."""
@@ -358,7 +368,7 @@ class Catalogue:
         """
         if not q.strip():
             return [
-                Hit(row.code, row.name, row.department, 0.0, {"field": "categories", "text": shown})
+                Hit(row.code, row.name, row.department, 0.0, {"field": "categories", "text": shown, "how": "word"})
                 for row in self.items(category)[:limit]
                 for shown in (category or row.categories[0],)
             ]
@@ -369,9 +379,19 @@ class Catalogue:
                 code, name, department = self._reader.execute(
                     "SELECT code, name, department FROM guide_items WHERE place = ?", (found.item,)
                 ).fetchone()
-                matched_on = {"field": found.field, "text": found.text}
+                matched_on = {"field": found.field, "text": found.text, "how": found.how}
                 hits.append(Hit(code, name, department, found.score, matched_on))
             return hits
+
+    def plain(self, text: str) -> str:
+        """A text as questions are compared: simplified, lower case, without punctuation."""
+        with self._lock:
+            return self._index.words.plain(text)
+
+    def blocks(self, text: str) -> bool:
+        """Whether the county wants no answer to this question."""
+        with self._lock:
+            return self._index.words.read(text).blocked is not None
 
     def _places(self, category: str) -> frozenset[int]:
         rows = self._reader.execute("SELECT place FROM guide_categories WHERE name = ?", (category,))

@@ -26,7 +26,6 @@ from node.drafts import Drafts
 from node.enquiries import EnquiryDesk
 from node.freshness import Freshness, freshness
 from node.guide_groups import Groups, Often
-from node.guide_index import simplified
 from node.guides import Catalogue
 from node.intake import Intake
 from node.kept_items import KeptItems
@@ -185,8 +184,8 @@ class Station:
             home=lambda: self.store(station_database(self.code)),
             writer=writer,
             key=lambda: self.key,
-            simplified=simplified,
-            blocked=lambda _said: False,
+            simplified=self.catalogue.plain,
+            blocked=self.catalogue.blocks,
             names_somebody=self.casebook.names_somebody,
             now=self.now,
         )

@@ -23,6 +23,7 @@ SECTIONS: Final = {
     "papers": "paper",
     "directories": "directory",
     "blanks": "blank",
+    "words": "words",
 }
 """The sections of a release, and the id prefix of the documents in each: what a release can carry."""
 

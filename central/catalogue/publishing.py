@@ -21,6 +21,7 @@ from central.catalogue.findings import CatalogueRefused
 from central.catalogue.groups import grouped
 from central.catalogue.lifecycle import WORKED_ON, in_library, is_withdrawn
 from central.catalogue.wordings import WORDED, paper_drafts
+from central.catalogue.words import EDITABLE, words_documents
 from provisioning.county import County
 from sync.store import Store
 
@@ -64,7 +65,9 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None, held
             calendars = [calendar for calendar in known_calendars() if calendar["_id"] not in published]
         number = _next(last)
         changed = {document["_id"]: document for document in _changes(county, published, number, calendars)}
-        dropped = _dropped(county, published)
+        words = _words_of(county, published, changed.values())
+        changed |= {document["_id"]: document for document in _new_words(county, published, words)}
+        dropped = _dropped(county, published) | _words_to_drop(published, words)
         if not held:
             waiting = _held(county)
             changed = {id_: document for id_, document in changed.items() if not _is_held(waiting, id_, document)}
@@ -97,7 +100,7 @@ def take_back(county: County, to: int, *, by: str) -> Publication:
 class Pending:
     """What the next release would bring, and what waits for approval: (code, name) each; `papers` are worded anew,
     `held` was taken back and stays out, `withdrawn` goes out, `kept` are
-    directories, blank forms and samples.
+    directories, blank forms and samples, of `words` (the dictionaries of the guide search) something was edited.
     """
 
     new: list[tuple[str, str]]
@@ -107,6 +110,7 @@ class Pending:
     held: list[tuple[str, str]] = field(default_factory=list)
     withdrawn: list[tuple[str, str]] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
+    words: list[tuple[str, str]] = field(default_factory=list)
 
 
 def pending(county: County) -> Pending:
@@ -139,6 +143,9 @@ def pending(county: County) -> Pending:
         (found.held if _is_held(waiting, document["_id"], document) else found.kept).append(_named(document))
     for id_ in sorted(libraries.kept_to_drop(county, published)):
         (found.held if id_ in waiting and waiting[id_] is None else found.kept).append(_named(published[id_]))
+    new_words = _new_words(county, published, words_documents(county)) if published else ()
+    edited = {words["dictionary"] for words in new_words if not _is_held(waiting, words["_id"], words)}
+    found.words.extend((name, title) for name, title in EDITABLE.items() if name in edited)
     return found
 
 
@@ -317,7 +324,8 @@ def _release(
     )
     _keep_versions(county, [published[id_] for id_ in touched if id_ in published], number)
     county.catalogue.save([*changed, following(None, manifest)])
-    names = [id_.partition(":")[2] for id_ in touched]
+    # The dictionaries of the guide search are not told one by one.
+    names = [id_.partition(":")[2] for id_ in touched if not id_.startswith("words:")]
     return Publication(number, now, _items_in(whole), names, new=True, back_to=back_to)
 
 
@@ -489,6 +497,24 @@ def _new_papers(county: County, published: Mapping[str, Document]) -> Iterator[D
         # It may have been worded before, and gone back to the default since.
         before = before or county.catalogue.get(paper["_id"])
         yield following(before, sign_document(paper, county.key.id, county.key.sign))
+
+
+def _words_of(county: County, published: Mapping[str, Document], changed: Iterable[Document]) -> list[Document]:
+    """The dictionaries, unsigned, for the items that there will be."""
+    coming = {**published, **{document["_id"]: document for document in changed}}
+    return words_documents(county, [document for id_, document in sorted(coming.items()) if id_.startswith("item:")])
+
+
+def _new_words(county: County, published: Mapping[str, Document], wanted: Iterable[Document]) -> Iterator[Document]:
+    for words in wanted:
+        before = published.get(words["_id"])
+        if before is None or before["key"] != county.key.id or _says(before) != _says(words):
+            before = before or county.catalogue.get(words["_id"])
+            yield following(before, sign_document(words, county.key.id, county.key.sign))
+
+
+def _words_to_drop(published: Mapping[str, Document], wanted: Iterable[Document]) -> set[str]:
+    return {id_ for id_ in published if id_.startswith("words:")} - {document["_id"] for document in wanted}
 
 
 def _papers_to_drop(county: County, published: Mapping[str, Document]) -> set[str]:

@@ -21,10 +21,11 @@ from web.signin import allow, current_user
 MATCHED = {
     "name": "名称",
     "also_called": "也叫",
+    "said": "说法",
     "department": "部门",
     "materials": "材料",
     "conditions": "条件",
-    "category": "分类",
+    "categories": "分类",
 }
 FOUND = 20
 OFTEN = 8
