@@ -40,6 +40,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
             NavEntry("editor.listing", "事项", CATALOGUE_ROLES),
             NavEntry("approvals.waiting", "事项审核", CATALOGUE_ROLES),
             NavEntry("catalogue.releases", "目录", ("admin", "service")),
+            NavEntry("words.overview", "词库", ("admin", "service")),
             NavEntry("accounts.listing", "账号", ("admin",)),
             NavEntry("log.entries", "操作日志", ("admin",)),
         ],

@@ -11,6 +11,7 @@ from casework.canonical import Document, content_hash
 from casework.documents import item as items
 from casework.documents import paper as papers
 from casework.documents import release as releases
+from casework.documents import words as words_type
 from casework.holidays import known_calendars
 from casework.signing import sign_document
 from casework.times import rfc3339
@@ -212,12 +213,33 @@ def published_items(county: County) -> list[Document]:
     return [document for id_, document in sorted(published.items()) if id_.startswith("item:")]
 
 
+def coming_items(county: County) -> list[Document]:
+    """The contents of the items of the next release: those of the newest one, with what was approved since in their
+    place, and without what is withdrawn.
+    """
+    found: dict[str, Document] = {item["code"]: item for item in published_items(county)}
+    known = libraries.load(county)
+    for draft in county.databases.open(DRAFTING).range("draft:", "draft:\uffff"):
+        if (approved := in_library(draft)) is not None:
+            found[approved["code"]] = _as_published(approved, known)
+        elif is_withdrawn(draft):
+            found.pop(draft["item"]["code"], None)
+    return [found[code] for code in sorted(found)]
+
+
 def published_item(county: County, code: str) -> Document | None:
     """The item as the newest release has it; None where that has none of this code."""
     last, wanted = newest_release(county.catalogue), items.item_id(code)
     if last is None or wanted not in (_listing(county.catalogue, last) or {}):
         return None
     return county.catalogue.get(wanted)
+
+
+def published_words(county: County) -> dict[str, dict[str, list[str]]]:
+    """The dictionaries of the newest release, `{name: {key: [ways]}}`; none before there is one."""
+    last = newest_release(county.catalogue)
+    listing = _listing(county.catalogue, last) if last is not None else None
+    return words_type.merged(county.catalogue.read(id_ for id_ in listing or {} if id_.startswith("words:")))
 
 
 def newest_release(catalogue: Store) -> Document | None:

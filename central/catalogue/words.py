@@ -24,7 +24,9 @@ from casework.documents import words as words_type
 from casework.guide.words import MOST_WAYS, Words, expanded
 from casework.times import rfc3339
 from central.catalogue.drafts import DRAFTING, following
+from central.catalogue.findings import CatalogueRefused
 from provisioning.county import County
+from sync.peer import Conflict
 
 Entries = Mapping[str, Sequence[str]]
 
@@ -42,6 +44,17 @@ EDITABLE: Final = {
 PARTS: Final = 16
 """`said` travels in so many documents: whoever adds a saying sends a sixteenth of it over the line."""
 
+TRIES: Final = 10
+"""How often an edit looks again when somebody else edits at the same moment."""
+
+_TOO_SHORT: Final = {
+    "said": "会把不相干的问句也算成这件事",
+    "filler": "会从所有的问句里去掉",
+    "blocked": "会把不相干的问句也挡掉",
+}
+"""Where one character is refused, and why; what comes with the program is weighed by those who made it."""
+
+_ODD: Final = re.compile(r"[<>{}\x00-\x1f\x7f]")
 _LONGEST_WAY: Final = 40
 _LONGEST_KEY: Final = 200
 
@@ -104,35 +117,61 @@ def edit_dictionary(
     `add` and `remove` are `{key: [ways]}`. Returns what must be mended first, `{"add.KEY.WAY": sentence}`; then nothing
     was kept. Publishing brings them to the stations.
     """
-    wrong = _problems(county, name, add or {}, remove or {})
-    if wrong:
-        return wrong
-    drafting = county.databases.open(DRAFTING)
-    known = drafting.get(f"words:{name}")
-    added = {key: list(ways) for key, ways in (known or {"add": {}})["add"].items()}
-    removed = {key: list(ways) for key, ways in (known or {"remove": {}})["remove"].items()}
+    for _ in range(TRIES):
+        wrong = _problems(county, name, add or {}, remove or {})
+        if wrong:
+            return wrong
+        drafting = county.databases.open(DRAFTING)
+        known = drafting.get(f"words:{name}")
+        body = _edited(name, known, add or {}, remove or {}) | {"by": by, "at": rfc3339(county.now())}
+        if all((known or {"add": {}, "remove": {}})[part] == body[part] for part in ("add", "remove")):
+            return {}
+        # Edits are numbered: of two at the same moment one finds its number taken, and looks again.
+        edit: Document = {
+            "_id": f"edit:{name}:{body['edits']:06d}",
+            "dictionary": name,
+            "add": {key: list(ways) for key, ways in (add or {}).items()},
+            "remove": {key: list(ways) for key, ways in (remove or {}).items()},
+            "by": by,
+            "at": body["at"],
+        }
+        try:
+            drafting.save([following(known, body), edit])
+        except Conflict:
+            continue
+        return {}
+    raise CatalogueRefused("同时有人在改这个词库，请再试一次。")
+
+
+def _edited(name: str, known: Document | None, add: Entries, remove: Entries) -> Document:
+    """What the county's changes of a dictionary are after these."""
+    before = known or {"add": {}, "remove": {}, "edits": 0}
+    added = {key: list(ways) for key, ways in before["add"].items()}
+    removed = {key: list(ways) for key, ways in before["remove"].items()}
     ours = defaults().get(name, {})
-    for key, ways in (add or {}).items():
+    for key, ways in add.items():
         for way in ways:
             _drop(removed, key, way)
             if way not in ours.get(key, ()):
                 _put(added, key, way)
-    for key, ways in (remove or {}).items():
+    for key, ways in remove.items():
         for way in ways:
             _drop(added, key, way)
             if way in ours.get(key, ()):
                 _put(removed, key, way)
-    body: Document = {
+    return {
         "_id": f"words:{name}",
         "name": name,
         "add": added,
         "remove": removed,
-        "by": by,
-        "at": rfc3339(county.now()),
+        "edits": before.get("edits", 0) + 1,
     }
-    if known is None or (known["add"], known["remove"]) != (added, removed):
-        drafting.save([following(known, body)])
-    return {}
+
+
+def edits_made(county: County, name: str, *, limit: int = 20) -> list[Document]:
+    """Who changed what of a dictionary, the latest first: `{add, remove, by, at}` each."""
+    first, last = f"edit:{name}:", f"edit:{name}:\uffff"
+    return county.databases.open(DRAFTING).range(first, last, limit=limit, descending=True)
 
 
 def _put(entries: dict[str, list[str]], key: str, way: str) -> None:
@@ -160,6 +199,9 @@ def _problems(county: County, name: str, add: Entries, remove: Entries) -> dict[
     words = Words.compiled(next_words(county, sounds=False))
     owner = {words.plain(way): key for key, ways in now.items() for one in ways for way in expanded(one)}
     for key, ways in add.items():
+        if _ODD.search(key):
+            wrong[f"add.{key}"] = f"“{key[:20]}”里有 < > 这样的符号或换行：只写字。"
+            continue
         if not words.plain(key) or len(key) > _LONGEST_KEY:
             wrong[f"add.{key}"] = f"“{key[:20]}”要有 1 到 {_LONGEST_KEY} 个字，不能全是标点。"
             continue
@@ -167,12 +209,16 @@ def _problems(county: County, name: str, add: Entries, remove: Entries) -> dict[
             wrong[f"add.{key}"] = f"没有名称里带“{key}”的事项：写事项的名称，或者名称里能认出它的一段。"
             continue
         for way in ways:
-            if sentence := _way_problem(name, key, way, words, owner):
+            # What came with the program may be put back as it was.
+            ours = way in defaults().get(name, {}).get(key, ())
+            if sentence := None if ours else _way_problem(name, key, way, words, owner):
                 wrong[f"add.{key}.{way}"] = sentence
     return wrong
 
 
 def _way_problem(name: str, key: str, way: str, words: Words, owner: Mapping[str, str]) -> str | None:
+    if _ODD.search(way):
+        return f"“{way[:20]}”里有 < > 这样的符号或换行：只写字，一次一个说法。"
     if not words.plain(way) or len(way) > _LONGEST_WAY:
         return f"“{way[:20]}”要有 1 到 {_LONGEST_WAY} 个字，不能全是标点。"
     if re.search(r"\[[^\]]*(\[|$)|^[^\[]*\]", way):
@@ -184,11 +230,15 @@ def _way_problem(name: str, key: str, way: str, words: Words, owner: Mapping[str
         plain = words.plain(one)
         if not plain:
             return f"“{way}”里有一种选法什么也没有。"
-        if name in ("blocked", "same", "acts") and len(plain) < 2 and name == "blocked":
-            return f"“{one}”只有一个字，会把不相干的问句也挡掉。"
+        if name in _TOO_SHORT and len(plain) < 2:
+            return f"“{one}”只有一个字，{_TOO_SHORT[name]}。写长一点。"
         other = owner.get(plain)
-        if name in ("same", "acts") and other is not None and other != key:
-            return f"“{one}”已经在“{other}”下面，一个词只能算一个意思。"
+        if other is None or other == key:
+            continue
+        if name == "said":
+            return f"“{one}”已经是“{other}”的说法。要改指“{key}”，先到那里拿掉它，再加到这里。"
+        if name in ("same", "acts"):
+            return f"“{one}”已经在“{other}”下面，一个词只能算一个意思。要挪过来，先到那里拿掉。"
     return None
 
 
