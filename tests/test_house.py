@@ -19,10 +19,11 @@ from openapi_spec_validator import validate
 from werkzeug.exceptions import HTTPException
 
 from casework.canonical import Document
-from casework.documents import TYPES
+from casework.documents import TYPES, misses
 from casework.documents.account import ROLES
 from casework.kinds import KINDS
 from casework.rights import RIGHTS
+from casework.times import Hlc, milliseconds
 from central.catalogue.approvals import approve, submit
 from central.catalogue.drafts import import_items, save_draft
 from central.catalogue.libraries import keep
@@ -150,6 +151,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     clerk.take_in(OLD_AGE)
     for desk in (agent, clerk):
         desk.send("/numbers", {"count": "2", "on": "20260916"}, to="/numbers")
+    # Somebody asked for what is not found there.
+    at, key = Hlc(milliseconds(county.now()), 0, TOWNSHIP), township.station.key
+    asked: list[misses.Asked] = [{"text": "飞船糕", "times": 2, "item": None}]
+    record = misses.compose(station=TOWNSHIP, at=at, asked=asked, key=key.id, sign=key.sign)
+    township.station.store(station_database(TOWNSHIP)).save([record])
     carry(township, county, TOWNSHIP)
     carry(township, county, VILLAGE)
     assert county.centre.casebook.contested() == 1
@@ -349,6 +355,7 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
         "wanted": material["files"][0]["id"],
         "paper": "application",
         "library": "law",
+        "dictionary": "said",
         "id": "form",
         "kind": "withdrawn",
         "station": COUNTY,
