@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,11 +26,12 @@ from casework.kinds import KINDS
 from casework.rights import RIGHTS
 from casework.times import Hlc, milliseconds
 from central.catalogue.approvals import approve, submit
-from central.catalogue.drafts import import_items, save_draft
+from central.catalogue.drafts import draft_of, import_items, save_draft
 from central.catalogue.libraries import keep
+from central.catalogue.publishing import publish
 from central.catalogue.standings import state_of
 from provisioning import sample_county
-from provisioning.register import station_database
+from provisioning.register import CATALOGUE, station_database
 from sync.peer import Unreachable, Writer
 from sync.replicator import replicate
 from sync.store import Databases
@@ -71,8 +73,6 @@ def draw_up(county: SmallCentre) -> None:
     more["items"] = [item for item in more["items"] if item["department"] == "民政"][3:8]
     assert import_items(county.centre, more, approve=False, by="sun").imported
     drafter = User("zhao", "赵某某", ("reviewer",), "民政")
-    entry, file = {"title": "申请表", "kind": "blank"}, ("申请表.pdf", b"%PDF-1.7 a form")
-    assert keep(county.centre, "blank", "form", entry, by=drafter, expected_rev=None, file=file).saved
     codes = [item["code"] for item in more["items"]]
     for note, rev in (("一", None), ("二", "1-0123456789abcdef0123456789abcdef")):
         standing = state_of(county.centre, codes[0])
@@ -92,6 +92,22 @@ def draw_up(county: SmallCentre) -> None:
             assert standing is not None
             seen = {code: standing.hash}
             assert approve(county.centre, [code], as_body=body, by=user, seen=seen)[0].done
+
+
+def put_a_form_beside(item: Document, county: SmallCentre, *nodes: SmallNode) -> None:
+    """A blank form that a station's guide offers for the item's first material: published, and there."""
+    entry, file = {"title": "申请表", "kind": "blank"}, ("申请表.pdf", b"%PDF-1.7 a form")
+    by = User("sun", "孙某某", ("admin",), None)
+    assert keep(county.centre, "blank", "form", entry, by=by, expected_rev=None, file=file).saved
+    draft = draft_of(county.centre, item["code"])
+    assert draft is not None
+    content = deepcopy(draft["item"])
+    content["materials"][0]["blank"] = "form"
+    assert import_items(county.centre, [content], approve=True, by="sun").imported
+    publish(county.centre)
+    for node in nodes:
+        replicate(county.centre.catalogue, node.station.arriving(CATALOGUE), now=county.now, random=Random(4))
+        node.station.arrived({CATALOGUE})
 
 
 def carry(node: SmallNode, county: SmallCentre, code: str) -> None:
@@ -132,6 +148,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     agent.send("/handover", {"case": [brought], "to": "民政"})
     for ahead in (agent, clerk, township.agent("wu")):
         ahead.send("/takeover", {"number": f"LZ-{VILLAGE}-20260901-0001-AAAAA", "do": "note"})
+    put_a_form_beside(village.item(OLD_AGE), county, village, township)
     county.change_draft(SUBSISTENCE, note="下一版")
     draw_up(county)
     carry(village, county, VILLAGE)
@@ -190,6 +207,8 @@ class Ways(HTMLParser):
         if "data-search" in said:
             self.asked.add(f"{said['data-search']}?part=1&q=x")
         self.sent |= {said[name] for name in ("data-draft", "data-check") if name in said}
+        if "formaction" in said:
+            self.sent.add(said["formaction"])
         if tag == "form":
             (self.sent if said.get("method") == "post" else self.asked).add(said.get("action") or self.path)
 
