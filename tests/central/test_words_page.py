@@ -136,6 +136,7 @@ def test_only_those_who_keep_the_catalogue_see_it(county: SmallCentre) -> None:
     zhao = county.sign_in("zhao")
     for path in ("/words", "/words/said", "/words/try"):
         zhao.get(path, expect=403)
+        county.sign_in("zheng").get(path)
     county.sign_in("sun").get("/words/characters", expect=404)
 
 
