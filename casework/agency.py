@@ -30,17 +30,19 @@ class Agency:
 
 
 def agency(case: Case, today: date) -> Agency | None:
-    """The proxy of this case: the one appointed last who still is, else the one named at intake, else the last who was.
+    """The proxy of this case: the one appointed last who still is, else the one named at intake who still is, else the
+    last who was.
 
     None for a case that the applicant sees to alone.
     """
     appointed = [entry for entry in case["proxies"] if entry["ended"] is None] or case["proxies"][-1:]
     named = (case["fields"].get("people") or {}).get("proxy")
-    if appointed and (appointed[-1]["ended"] is None or not named):
+    named_ended = case["named_proxy_ended"]
+    if appointed and (appointed[-1]["ended"] is None or not named or named_ended is not None):
         entry = appointed[-1]
         proxy, power, ended = entry["proxy"], entry["proxy"], entry["ended"]
     elif isinstance(named, dict):
-        proxy, power, ended = named, named.get("power") or {}, None
+        proxy, power, ended = named, named.get("power") or {}, named_ended
     else:
         return None
     return Agency(

@@ -281,10 +281,11 @@ class Part(TypedDict):
 
 
 class Side(Act):
-    """One side of a contested point: who said what. `value` is null for an act that carries none."""
+    """One side of a contested point: who said what, and why. `value` is null for an act that carries none."""
 
     kind: str
     value: Any
+    reason: str | None
 
 
 class Point(TypedDict):
@@ -303,9 +304,10 @@ class Point(TypedDict):
 
 
 class Settlement(Act):
-    """A point that a named person settled: `value` is what they chose."""
+    """A point that a named person settled: `value` is what they chose, `sides` the events that had clashed."""
 
     point: str
+    sides: list[str]
     topic: str
     value: Any
     reason: str
@@ -328,7 +330,8 @@ class Case(TypedDict):
 
     `fields` holds `applicant`, `people`, `form`, `situation` and `channel`. `handler` is the township that handles it,
     `department` the county department that it was forwarded to, `papers_at` who has the papers. `ended` is how it ended
-    other than by a decision. Ids in `heads` and `order` are events'.
+    other than by a decision. `named_proxy_ended` is who ended what the proxy named at intake may do. Ids in `heads` and
+    `order` are events'.
     """
 
     number: str
@@ -350,6 +353,7 @@ class Case(TypedDict):
     fees: list[Fee]
     papers: list[Paper]
     proxies: list[Proxy]
+    named_proxy_ended: Act | None
     forwards: list[Forward]
     handovers: list[Handover]
     papers_at: str | None
@@ -408,6 +412,7 @@ def empty_case(number: str) -> Case:
         fees=[],
         papers=[],
         proxies=[],
+        named_proxy_ended=None,
         forwards=[],
         handovers=[],
         papers_at=None,

@@ -94,6 +94,11 @@ def _not_certified(case: Case, event: Document) -> bool:
     return not (_certified(case, event) and terms is not None and terms["decides"]["level"] == "village")
 
 
+def _to_deliver(case: Case, event: Document) -> bool:
+    # Of a decision that still has to be handed over there is a blank one, to take along on a visit.
+    return event["kind"] == "delivered" or (case["state"] in ("decided", "closed") and case["delivery"] is None)
+
+
 def _kinds(*names: str) -> frozenset[str]:
     return frozenset(names)
 
@@ -137,8 +142,8 @@ PAPERS: dict[str, PaperKind] = {
                   parts=("facts", "words", "sign_both"), remedy=True, issuer=OFFICE),
         PaperKind("ending", "终止单", "ZZ", _kinds("withdrawn", "returned", "voided", "proxy_ended"), "代办终止规则",
                   parts=("facts", "words", "sign_both")),
-        PaperKind("delivery", "送达回证", "SD", _kinds("delivered"), "行政许可法第44条",
-                  parts=("facts", "words", "delivered", "sign_delivery", "thumbprint")),
+        PaperKind("delivery", "送达回证", "SD", _kinds("decided", "delivered"), "行政许可法第44条",
+                  parts=("facts", "words", "delivered", "sign_delivery", "thumbprint"), offered=_to_deliver),
     )
 }  # fmt: skip
 """Every paper, in the order in which a case comes by them."""
@@ -168,6 +173,16 @@ class Offer:
     def about(self) -> str:
         identifier: str = self.event["_id"]
         return identifier
+
+    @property
+    def blank(self) -> bool:
+        """To be filled in by hand where the result is handed over: printed as it is, and issued once that was done."""
+        return self.kind.code == "delivery" and self.event["kind"] == "decided"
+
+    @property
+    def straight(self) -> bool:
+        """Whether it may be printed without being issued."""
+        return self.kind.straight or (self.blank and self.obstacle is None)
 
     @property
     def handed_out(self) -> list[Paper]:
@@ -238,7 +253,7 @@ def _dated(case: Case, ordered: list[Document]) -> Iterator[tuple[str, str]]:
     acts += [*case["corrections"], *case["suspensions"], *case["extensions"], *case["fees"], *case["proxies"]]
     acts += [*case["handovers"], *(mark for step in case["steps"] for mark in step["marks"])]
     acts += [case["decision"]["revoked"]] if case["decision"] is not None else []
-    acts += [proxy["ended"] for proxy in case["proxies"]]
+    acts += [proxy["ended"] for proxy in case["proxies"]] + [case["named_proxy_ended"]]
     for act in acts:
         if act is not None:
             yield act["event"], act["on"]
@@ -433,6 +448,8 @@ def values(case: Case, offer: Offer, guide: Document, station_name: Callable[[st
     }
     found |= _proxy_values(proxy_of(case, event))
     found |= _event_values(case, event, station_name)
+    if offer.blank:
+        found |= {"on": "", "by": "", "station": station_name(case["number"].partition("-")[0])}
     return {name: str(value or "") for name, value in found.items()}
 
 
@@ -464,7 +481,9 @@ def proxy_of(case: Case, event: Document) -> Mapping[str, Any]:
     if event["kind"] == "received":
         return at_intake
     appointed = [proxy["proxy"] for proxy in case["proxies"] if proxy["ended"] is None]
-    return appointed[-1] if appointed else at_intake
+    if appointed:
+        return appointed[-1]
+    return at_intake if case["named_proxy_ended"] is None or event["kind"] == "proxy_ended" else {}
 
 
 def _people(case: Case) -> Mapping[str, Any]:

@@ -118,6 +118,7 @@ class Reading:
     _walks: dict[int, _Walk] = field(default_factory=dict)
     _fields: dict[int, tuple[dict[str, Any], list[_Contest]]] = field(default_factory=dict)
     _choices: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    _settled_sides: dict[str, list[str]] = field(default_factory=dict)
 
     # -- which events count ------------------------------------------------------------------------------------
 
@@ -226,6 +227,7 @@ class Reading:
         if point["topic"] != OUTCOME and isinstance(value, str) and value in sides:
             value = sides[value]
         self._choices[identifier] = (point["topic"], value)
+        self._settled_sides[identifier] = [side["event"] for side in point["sides"]]
         return None
 
     # -- where the case is -------------------------------------------------------------------------------------
@@ -540,7 +542,11 @@ class Reading:
         return act_of(self.history.events[identifier], from_milliseconds(self.times[identifier]))
 
     def _side(self, identifier: str, value: Any) -> Side:
-        return Side(**self._act_of(identifier), kind=self._kind_of(identifier), value=value)
+        own = self.history.events[identifier]["data"]
+        of = self.history.events[self._act(self._outcome(identifier))]["data"] if own.get("reason") is None else own
+        return Side(
+            **self._act_of(identifier), kind=self._kind_of(identifier), value=value, reason=of.get("reason") or None
+        )
 
     def case(self) -> Case:
         """The case as all of its counted events leave it."""
@@ -588,7 +594,12 @@ class Reading:
         data = self.history.events[identifier]["data"]
         topic, value = self._choices[identifier]
         return Settlement(
-            **self._act_of(identifier), point=data["point"], topic=topic, value=value, reason=data["reason"]
+            **self._act_of(identifier),
+            point=data["point"],
+            sides=self._settled_sides[identifier],
+            topic=topic,
+            value=value,
+            reason=data["reason"],
         )
 
     def _quarantined(self) -> list[Quarantined]:

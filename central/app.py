@@ -10,7 +10,7 @@ from central import views
 from central.api import county_api
 from central.catalogue.api import catalogue_api
 from central.catalogue.lifecycle import CATALOGUE_ROLES
-from central.catalogue.publishing import published_paper
+from central.catalogue.publishing import item_of_release, published_paper
 from central.centre import Centre
 from central.monitor import disk
 from provisioning.tokens import bearer_writer
@@ -40,6 +40,7 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
             NavEntry("editor.listing", "事项", CATALOGUE_ROLES),
             NavEntry("approvals.waiting", "事项审核", CATALOGUE_ROLES),
             NavEntry("catalogue.releases", "目录", ("admin", "service")),
+            NavEntry("words.overview", "词库", ("admin", "service")),
             NavEntry("accounts.listing", "账号", ("admin",)),
             NavEntry("log.entries", "操作日志", ("admin",)),
         ],
@@ -61,7 +62,8 @@ def create_county_app(centre: Centre, *, secret: str) -> Flask:
         scope_of=scope_of,
         person_of=person_of,
         station_name=centre.station_name,
-        item=lambda code: centre.catalogue.get(f"item:{code}"),
+        item=centre.item_in_use,
+        item_as_of=lambda code, release: item_of_release(centre, code, release),
         now=centre.now,
         may_add_files=False,
         paper_words=lambda code: published_paper(centre.catalogue, code),

@@ -15,13 +15,12 @@ from casework.documents.audit import Entry, altered_at, batch_holds, chained, ha
 from casework.documents.register import Register
 from casework.times import rfc3339
 from provisioning.register import station_database
-from sync.checkpoints import number_of
 from sync.store import Store
 from web.audit import LEAST_MONTHS, USUAL_MONTHS, Actor, AuditLog, Who, as_entry, as_values, months_before
+from web.followed import READ_AT_ONCE, Followed
 from web.localfile import LocalFile
 
 AUDIT, TRAIL = "audit.sqlite3", "audit-trail.sqlite3"
-READ_AT_ONCE = 500
 NEWEST = 2**62
 
 _ENTRIES = {
@@ -130,7 +129,7 @@ class Trail:
         self._now = now
         self._lock = threading.Lock()
         self._file = LocalFile(path)
-        self._file.table("followed", {"db": str, "identity": str, "seq": str}, pk="db")
+        self._followed = Followed(self._file, "audit:")
         self._file.table("entries", _ENTRIES, pk="id")
         self._file.table("batches", _BATCHES, pk="id")
         self._file.table("findings", _FINDINGS, pk=("station", "incarnation", "found_by", "position", "sentence"))
@@ -144,31 +143,16 @@ class Trail:
         """Read the batches that are new in these databases (in all when not named), and the county's own entries."""
         with self._lock:
             touched: set[tuple[str, str]] = set()
+
+            def take(db: Any, document: Document, database: str) -> None:
+                touched.add(self._take(db, document, database))
+
             for store in self._stores() if databases is None else map(self._store, databases):
                 if store is not None:
-                    touched |= self._follow_one(store)
+                    self._followed.follow(store, take)
             self._take_own()
             for chain in touched:
                 self._keep_findings(*chain, "arrival", self._examined(*chain))
-
-    def _follow_one(self, store: Store) -> set[tuple[str, str]]:
-        touched: set[tuple[str, str]] = set()
-        known = self._file.row("SELECT identity, seq FROM followed WHERE db = ?", (store.database,))
-        seq: Any = known["seq"] if known is not None and known["identity"] == store.uuid else 0
-        while (number_of(seq) or 0) < store.update_seq:
-            changes = store.changes(seq, limit=READ_AT_ONCE)
-            if not changes.results:
-                break
-            ids = [row.id for row in changes.results if row.id.startswith("audit:") and not row.deleted]
-            seq = changes.last_seq
-            with self._file.writing(durable=False) as db:
-                for document in store.read(ids) if ids else []:
-                    touched.add(self._take(db, document, store.database))
-                db.execute(
-                    "INSERT OR REPLACE INTO followed (db, identity, seq) VALUES (?, ?, ?)",
-                    (store.database, store.uuid, str(seq)),
-                )
-        return touched
 
     def _take(self, db: Any, document: Document, database: str) -> tuple[str, str]:
         """Note a batch, and its entries if they have the shape of such."""

@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from random import Random
 
 from casework.calendar import Calendar
+from casework.documents.release import Listing
 from central.audit import AUDIT, TRAIL, Trail
 from central.carrying import Carrier
+from central.catalogue.publishing import item_of_release, newest_listing
 from central.catalogue.standings import Board
 from central.misses import MissedQuestions
 from central.monitor import Monitor
@@ -59,6 +61,7 @@ class Centre(County):
         self.apply_securities()
         self.local = LocalFile(folder.path / "centre.sqlite3")
         self.local.table("heeded", {"name": str, "value": str}, pk="name")
+        self._listed: tuple[int, Listing] | None = None
         self._calendar_seen: tuple[int, Calendar] | None = None
         self.casebook = Casebook(
             folder.path / "projections.sqlite3",
@@ -89,7 +92,7 @@ class Centre(County):
             register=self.register,
             clock=self.clock,
             audit=self.audit,
-            item=lambda code: self.catalogue.get(f"item:{code}"),
+            item=lambda code, release: item_of_release(self, code, release) or self.item_in_use(code),
         )
         self.enquiries = Enquiries(
             folder.path / "enquiries.sqlite3",
@@ -136,6 +139,14 @@ class Centre(County):
 
     def account(self, username: str) -> Document | None:
         return self.databases.open(accounts_database(self.code)).get(f"account:{username}")
+
+    def item_in_use(self, code: str) -> Document | None:
+        """The item of the newest release; None for one that it has not, or no more."""
+        seq = self.catalogue.update_seq
+        if self._listed is None or self._listed[0] != seq:
+            self._listed = (seq, newest_listing(self.catalogue))
+        entry = self._listed[1].get(f"item:{code}")
+        return self.catalogue.get(f"item:{code}", entry["rev"]) if entry is not None else None
 
     def station(self, code: str) -> Document | None:
         """What the county wrote down of a station; None for one that was never added."""

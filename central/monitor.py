@@ -113,6 +113,8 @@ class StationRow:
             found.append(f"磁盘只剩 {disk(self.report['disk_free_bytes'])}")
         if self.clock_doubted:
             found.append("时钟读不出" if self.ahead is None else f"时钟{self.clock_word}")
+        if self.report.get("catalogue"):
+            found.append("新指南换不上")
         if self.report.get("refused"):
             found.append(f"拒收 {self.report['refused']} 条")
         return found

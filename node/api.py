@@ -87,6 +87,7 @@ _SYNC = {
         "waiting": {"type": "integer"},
         "last_confirmed_at": {"type": ["string", "null"]},
         "databases": {"type": "array", "items": {"type": "object"}},
+        "release": {"type": "object", "description": "the release in use, and why not a newer one"},
     },
 }
 
@@ -178,6 +179,7 @@ def sync_state(station: Station) -> dict[str, Any]:
         "waiting": station.casebook.waiting(),
         "last_confirmed_at": max(filter(None, [last_contact, receipt]), default=None),
         "trouble": status.trouble,
+        "release": _release(station),
         "databases": [
             {
                 "name": name,
@@ -186,6 +188,23 @@ def sync_state(station: Station) -> dict[str, Any]:
                 **_doubt(status.doubts.get(name)),
             }
             for name in databases_of(station.code, station.register)
+        ],
+    }
+
+
+def _release(station: Station) -> dict[str, Any]:
+    """The release in use, whether it is the county's newest, and why not."""
+    release, fresh = station.catalogue.release, station.freshness()
+    return {
+        "number": release.number if release is not None else None,
+        "at": release.at if release is not None else None,
+        "since": release.since if release is not None else None,
+        "age_days": fresh.age.days if fresh.age is not None else None,
+        "state": fresh.state,
+        "sentence": fresh.sentence,
+        "problems": [
+            {"document": problem.document, "what": problem.what, "sentence": problem.sentence}
+            for problem in station.catalogue.problems
         ],
     }
 

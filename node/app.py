@@ -51,7 +51,7 @@ def create_station_app(station: Station) -> Flask:
         random=station.random,
         version=station.version,
         log_folder=station.folder.path / "log",
-        alive=lambda: {"station": station.code, "release": _release(station)},
+        alive=lambda: {"station": station.code, "release": _release(station), "catalogue": station.freshness().state},
         on_request=station.line.touch,
     )
     app = create_app("node", furniture=furniture)
@@ -63,6 +63,7 @@ def create_station_app(station: Station) -> Flask:
         person_of=person_of,
         station_name=station.station_name,
         item=station.catalogue.item,
+        item_as_of=station.item_as_of,
         now=station.now,
         may_add_files=True,
         ready_to_print=lambda: ready_to_print(station),
@@ -110,6 +111,7 @@ def line_state(station: Station) -> LineState:
         last_confirmed_at=max(filter(None, [status.last_contact_at, _moment(receipt)]), default=None),
         release=_release(station),
         doubt=station.clock.doubt() is not None,
+        stale=station.freshness().is_stale,
     )
 
 

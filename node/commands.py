@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -31,6 +33,7 @@ def group() -> None:
 def serve(folder: Path, listen: str, county_url: str | None, log_months: int, stop_on_eof: bool) -> None:
     """Serve one station until SIGTERM or Ctrl-C."""
     from node.app import create_station_app
+    from node.opening import SOON_S, Opening
     from node.station import Station
     from provisioning import ProvisioningError
     from provisioning.folder import StationFolder
@@ -44,26 +47,43 @@ def serve(folder: Path, listen: str, county_url: str | None, log_months: int, st
     except ProvisioningError as error:
         raise click.ClickException(str(error)) from error
     with lock:
-        station = Station(
-            station_folder,
-            version=version("yizhan"),
-            now=lambda: datetime.now(UTC),
-            monotonic=time.monotonic,
-            random=SystemRandom(),
-            county_url=county_url,
-            log_months=log_months,
-        )
-        server = Server(create_station_app(station), listen)
-        lock.announce(server.url, "")
-        click.echo(f"{station.name} {station.code}: {server.url} ({which_sqlite()})", err=True)
         end_on_signals()
         if stop_on_eof:
             end_on_eof()
-        station.line.start()
+        opening = Opening(
+            lambda progress: Station(
+                station_folder,
+                version=version("yizhan"),
+                now=lambda: datetime.now(UTC),
+                monotonic=time.monotonic,
+                random=SystemRandom(),
+                county_url=county_url,
+                log_months=log_months,
+                progress=progress,
+            ),
+            place=station_folder.name,
+            station=station_folder.code,
+        )
+        opening.start()
+        station = opening.wait(SOON_S)
+        server = Server(opening, listen)
+
+        def goes_on(opened: Station) -> None:
+            opening.become(create_station_app(opened))
+            opened.line.start()
+
+        if station is not None:
+            goes_on(station)
+        else:
+            opening.then(goes_on, failed=lambda: os.kill(os.getpid(), signal.SIGTERM))
+        lock.announce(server.url, "")
+        click.echo(f"{station_folder.name} {station_folder.code}: {server.url} ({which_sqlite()})", err=True)
         try:
             server.run()
         finally:
-            station.close()
+            opened = opening.wait(0)
+            if opened is not None:
+                opened.close()
 
 
 @group.group("log")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -25,6 +25,8 @@ class Draft:
     content: dict[str, Any]
     touched_at: datetime
     case: str | None
+    # The release that brought each of its items as the draft was begun with them; empty for drafts of before.
+    releases: tuple[int, ...] = ()
 
     @property
     def applicant(self) -> str:
@@ -60,6 +62,7 @@ class Drafts:
                 "content": str,
                 "touched_at": str,
                 "case_number": str,
+                "releases": str,
             },
             pk="id",
         )
@@ -70,22 +73,36 @@ class Drafts:
             pk=("draft", "id", "material"),
         )
 
-    def begin(self, account: str, item: str, item_name: str, content: dict[str, Any] | None = None) -> Draft:
-        """A new draft; `content` is what is known before anything is typed."""
+    def begin(
+        self,
+        account: str,
+        item: str,
+        item_name: str,
+        content: dict[str, Any] | None = None,
+        *,
+        releases: Sequence[int] = (),
+    ) -> Draft:
+        """A new draft; `content` is what is known before anything is typed, `releases` those of its items."""
         identifier = f"{self._random.getrandbits(96):024x}"
-        draft = Draft(identifier, account, item, item_name, content or {}, self._now(), None)
+        draft = Draft(identifier, account, item, item_name, content or {}, self._now(), None, tuple(releases))
         self._write(draft)
         return draft
 
     def keep(self, draft: Draft, content: dict[str, Any]) -> Draft:
         """Keep what was typed so far; durable when this returns."""
-        kept = Draft(draft.id, draft.account, draft.item, draft.item_name, content, self._now(), draft.case)
+        kept = replace(draft, content=content, touched_at=self._now())
         self._write(kept)
         return kept
 
+    def renew(self, draft: Draft, item_name: str, releases: Sequence[int]) -> Draft:
+        """Go on with the items as a newer release has them; what was typed stays."""
+        renewed = replace(draft, item_name=item_name, releases=tuple(releases), touched_at=self._now())
+        self._write(renewed)
+        return renewed
+
     def became(self, draft: Draft, case: str) -> None:
         """The draft is a case now; the row stays for a while so that its other tab is led there."""
-        self._write(Draft(draft.id, draft.account, draft.item, draft.item_name, draft.content, self._now(), case))
+        self._write(replace(draft, touched_at=self._now(), case=case))
         with self._database.writing() as db:
             db.execute("DELETE FROM draft_files WHERE draft = ?", (draft.id,))
 
@@ -132,8 +149,9 @@ class Drafts:
     def _write(self, draft: Draft) -> None:
         with self._database.writing() as db:
             db.execute(
-                "INSERT OR REPLACE INTO drafts (id, account, item, item_name, content, touched_at, case_number) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO drafts "
+                "(id, account, item, item_name, content, touched_at, case_number, releases) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     draft.id,
                     draft.account,
@@ -142,6 +160,7 @@ class Drafts:
                     json.dumps(draft.content, ensure_ascii=False),
                     rfc3339(draft.touched_at),
                     draft.case,
+                    ",".join(map(str, draft.releases)),
                 ),
             )
 
@@ -155,4 +174,5 @@ def _draft(row: dict[str, Any]) -> Draft:
         json.loads(row["content"]),
         parse_rfc3339(row["touched_at"]),
         row["case_number"],
+        tuple(map(int, row["releases"].split(","))) if row["releases"] else (),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,51 +14,48 @@ import orjson
 
 from casework.canonical import Document
 from casework.documents import release as releases
+from casework.documents import words as words_type
+from casework.documents.item import item_id
 from casework.documents.paper import paper_id
-from casework.documents.register import COUNTY, Register
-from casework.documents.release import ReleaseProblem
-from casework.signing import document_holds
+from casework.documents.register import Register
+from casework.documents.release import Listing, ReleaseProblem, ReleaseRefused
 from casework.times import rfc3339
-from node import guide_index
-from node.guide_index import GuideIndex
 from sync.sqlite import sqlite3
 from sync.store import Store
+from web.guides import index as guide_index
+from web.guides.index import GuideIndex
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
 # Another number, and what an older version has materialised is made anew from the release.
-LAYOUT: Final = 2
+LAYOUT: Final = 4
 _AFTER_RELEASES: Final = "release:\uffff"
 _MOST_PROBLEMS: Final = 20
+# The index and the lists are made from documents with these ids.
+_LOOKED_UP_BY: Final = ("item:", "words:")
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS guide_release (
   number INTEGER NOT NULL, at TEXT NOT NULL, since TEXT NOT NULL, layout INTEGER NOT NULL
 ) STRICT;
+-- Every document of the release in use, as the county published it, and its list by the way.
+CREATE TABLE IF NOT EXISTS guide_documents (
+  id TEXT PRIMARY KEY, rev TEXT NOT NULL, sha256 TEXT NOT NULL, document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+-- What follows is made from them.
 CREATE TABLE IF NOT EXISTS guide_items (
   place INTEGER PRIMARY KEY, position INTEGER NOT NULL, code TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
   department TEXT NOT NULL, categories TEXT NOT NULL, level TEXT NOT NULL, case_type TEXT NOT NULL,
-  village_role TEXT NOT NULL, document TEXT NOT NULL
+  village_role TEXT NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS guide_categories (
   name TEXT NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (name, place)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS guide_calendars (
-  id TEXT PRIMARY KEY, document TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS guide_papers (
-  id TEXT PRIMARY KEY, document TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
 """
-_OWN_TABLES: Final = (
-    "guide_release",
-    "guide_items",
-    "guide_categories",
-    "guide_calendars",
-    "guide_papers",
-    *guide_index.TABLES,
-)
+_LOOKUPS: Final = ("guide_items", "guide_categories", *guide_index.TABLES)
+# Tables of layouts of before, too.
+_OWN_TABLES: Final = ("guide_release", "guide_documents", "guide_calendars", "guide_papers", *_LOOKUPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,9 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An item that answers a question; `matched_on` is the `{field, text}` that spoke for it most."""
+    """An item that answers a question; `matched_on` is the `{field, text, how}` that spoke for it most: `how` is
+    `word`, `said` (another way of saying it), `sound` or `initials`.
+    """
 
     code: str
     name: str
@@ -117,10 +116,13 @@ class Catalogue:
         store: Store,
         register: Callable[[], Register | None],
         now: Callable[[], datetime],
+        replaced: Callable[[list[Document]], None] = lambda _documents: None,
     ) -> None:
+        """`replaced` is told, before a release takes another's place, of the documents that it changes or lacks."""
         self._store = store
         self._register = register
         self._now = now
+        self._replaced = replaced
         self._lock = threading.RLock()
         self._switching = threading.Lock()
         self._seen: tuple[int, int] | None = None
@@ -135,8 +137,10 @@ class Catalogue:
     def _lay_out(self) -> None:
         tables = guide_index.LAYOUT + _TABLES
         self._writer.executescript(tables)
-        if self._writer.execute("SELECT 1 FROM guide_release WHERE layout != ?", (LAYOUT,)).fetchone():
-            self._writer.executescript("".join(f"DROP TABLE {table};" for table in _OWN_TABLES) + tables)
+        if not self._writer.execute("SELECT 1 FROM guide_release WHERE layout = ?", (LAYOUT,)).fetchone():
+            # `guide_gists` is of a version before this one.
+            old = (*_OWN_TABLES, "guide_gists")
+            self._writer.executescript("".join(f"DROP TABLE IF EXISTS {table};" for table in old) + tables)
 
     # Which release.
 
@@ -170,47 +174,73 @@ class Catalogue:
         used = self._release.number if self._release else 0
         found: list[ReleaseProblem] = []
         switched = False
-        manifests = self._store.range("release:", _AFTER_RELEASES, descending=True)
-        for manifest in manifests:
-            if manifest["_id"] <= releases.release_id(used):
-                # The county never takes a number back: a wrong release is followed by a newer one.
-                if manifest is manifests[0] and manifest["_id"] != releases.release_id(used):
-                    found.append(_went_back(manifest["_id"], used))
+        for manifest in self._store.range(releases.release_id(used), _AFTER_RELEASES, descending=True):
+            if manifest["_id"] == releases.release_id(used):
                 break
-            problems = self._check(manifest, register) or self._switch_to(manifest)
+            problems = self._try(manifest, register)
             if not problems:
                 switched = True
                 break
             found += problems
+        else:
+            # The county never takes a number back: a wrong release is followed by a newer one.
+            older = self._store.range("release:", _AFTER_RELEASES, limit=1, descending=True)
+            if used and older and older[0]["_id"] < releases.release_id(used):
+                found.append(_went_back(older[0]["_id"], used))
         self._problems = found[:_MOST_PROBLEMS]
         return switched
 
-    def _check(self, manifest: Document, register: Register) -> list[ReleaseProblem]:
-        name = str(manifest["_id"])
-        key = register.key(str(manifest.get("key")))
-        if key is None or key.kind != COUNTY or not document_holds(manifest, key.public_key):
-            return [ReleaseProblem(name, "signature", "版本文件的县中心签名对不上，不能使用。")]
-        if not releases.TYPE.problems(manifest):
-            # Asked first, cheaply: a release that is still arriving is not verified each time.
-            missing = self._store.revs_diff({id_: [rev] for id_, rev, _ in releases.listed(manifest)})
-            if missing:
-                return [_missing(id_) for id_ in missing]
-        return releases.check_release(manifest, self._store.get, register)
+    def _try(self, manifest: Document, register: Register) -> list[ReleaseProblem]:
+        """Switch to this release; what is wrong with it if that cannot be."""
+        known = self._listing()
+        entries, problems = self._check(manifest, register, known)
+        return problems or self._switch_to(manifest, known, entries)
 
-    def _switch_to(self, manifest: Document) -> list[ReleaseProblem]:
-        """Materialise the release in one transaction; readers see the old one until it is done."""
-        listed = [(id_, rev) for id_, rev, _ in releases.listed(manifest)]
+    def _check(self, manifest: Document, register: Register, known: Listing) -> tuple[Listing, list[ReleaseProblem]]:
+        """The whole list of the release, and what is wrong with it. `known` is the list of the release in use: what
+        that has alike was looked at when it was switched to."""
+        refused = releases.refusal(manifest, register)
+        if refused is not None:
+            return {}, [refused]
+        remembered = (self._release.number, known) if self._release is not None else None
+        try:
+            entries = releases.whole_list(manifest, self._manifest, remembered=remembered)
+        except ReleaseRefused as unknown:
+            return {}, [unknown.problem]
+        news = {id_: entry for id_, entry in sorted(entries.items()) if known.get(id_) != entry}
+        # Asked first, cheaply: a release that is still arriving is not verified each time.
+        missing = self._store.revs_diff({id_: [entry["rev"]] for id_, entry in news.items()})
+        if missing:
+            return entries, [releases.missing(id_) for id_ in missing]
+        looked_at = (
+            releases.document_problem(id_, entry, self._store.get(id_, entry["rev"]), register)
+            for id_, entry in news.items()
+        )
+        return entries, [problem for problem in looked_at if problem is not None]
+
+    def _manifest(self, number: int) -> Document | None:
+        return self._store.get(releases.release_id(number))
+
+    def _listing(self) -> Listing:
+        """The whole list of the release in use."""
+        rows = self._writer.execute("SELECT id, rev, sha256 FROM guide_documents").fetchall()
+        return {id_: {"rev": rev, "sha256": sha256} for id_, rev, sha256 in rows}
+
+    def _switch_to(self, manifest: Document, known: Listing, entries: Listing) -> list[ReleaseProblem]:
+        """Materialise in one transaction what is another than in the release in use; readers see the old one until it
+        is done."""
+        gone = known.keys() - entries.keys()
+        news = {id_: entry for id_, entry in entries.items() if known.get(id_) != entry}
+        # Another file, and durable first: after a crash the old ones are kept once too often, never too seldom.
+        self._replaced([document for id_ in (*gone, *news) if (document := self._published(id_)) is not None])
         database = self._writer
         database.execute("BEGIN IMMEDIATE")
         try:
-            self._clear()
-            items = [(id_, rev) for id_, rev in listed if id_.startswith("item:")]
-            guide_index.write_index(database, self._materialised(items))
-            for section, table in (("calendar:", "guide_calendars"), ("paper:", "guide_papers")):
-                for id_, rev in listed:
-                    if id_.startswith(section):
-                        document = _text(self._document(id_, rev))
-                        database.execute(f"INSERT INTO {table} VALUES (?, ?)", (id_, document))  # noqa: S608
+            database.executemany("DELETE FROM guide_documents WHERE id = ?", ((id_,) for id_ in sorted(gone)))
+            database.executemany("INSERT OR REPLACE INTO guide_documents VALUES (?, ?, ?, ?)", self._arrived(news))
+            if self._release is None or any(id_.startswith(_LOOKED_UP_BY) for id_ in (*gone, *news)):
+                self._write_lookups()
+            database.execute("DELETE FROM guide_release")
             database.execute(
                 "INSERT INTO guide_release VALUES (?, ?, ?, ?)",
                 (manifest["number"], manifest["at"], rfc3339(self._now()), LAYOUT),
@@ -220,21 +250,49 @@ class Catalogue:
                 database.execute("COMMIT")
                 self._release = self._read_release()
                 self._index = GuideIndex(self._reader)
-        except _GoneError as gone:
+        except _GoneError as gone_since:
             # A newer revision came in since the check; its release is on its way.
-            return [_missing(gone.id)]
+            return [releases.missing(gone_since.id)]
+        except (KeyError, TypeError, AttributeError, ValueError, sqlite3.IntegrityError) as unreadable:
+            # Signed by the county and yet none of the items that this program knows: it must not stop the station.
+            sentence = f"第 {manifest['number']} 版里有本站的程序读不了的内容（{unreadable!r:.80}）：先升级本站。"
+            return [ReleaseProblem(str(manifest["_id"]), "format", sentence)]
         finally:
             if database.in_transaction:
                 database.execute("ROLLBACK")
         return []
 
-    def _materialised(self, items: list[tuple[str, str]]) -> Iterator[Document]:
+    def _arrived(self, news: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str, str, str]]:
+        for id_, entry in news.items():
+            document = self._store.get(id_, entry["rev"])
+            if document is None:
+                raise _GoneError(id_)
+            yield id_, entry["rev"], entry["sha256"], _text(document)
+
+    def _published(self, id_: str) -> Document | None:
+        row = self._writer.execute("SELECT document FROM guide_documents WHERE id = ?", (id_,)).fetchone()
+        return None if row is None else _document(row[0])
+
+    def _write_lookups(self) -> None:
+        """Make anew, within the caller's transaction, everything that is looked up in but the documents."""
+        for table in _LOOKUPS:
+            self._writer.execute(f"DELETE FROM {table}")  # noqa: S608 - our own table names
+        rows = self._writer.execute(
+            "SELECT document FROM guide_documents WHERE id >= 'item:' AND id < 'item;' ORDER BY id"
+        )
+        words = self._writer.execute("SELECT document FROM guide_documents WHERE id >= 'words:' AND id < 'words;'")
+        guide_index.write_index(
+            self._writer,
+            self._listed(_document(text) for (text,) in rows),
+            words_type.merged(_document(text) for (text,) in words),
+        )
+
+    def _listed(self, items: Iterable[Document]) -> Iterator[Document]:
         """The items one by one, each written to its table on the way to the index."""
-        for place, (id_, rev) in enumerate(items):
-            item = self._document(id_, rev)
+        for place, item in enumerate(items):
             categories = item.get("categories") or [item["category"]]
             self._writer.execute(
-                "INSERT INTO guide_items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO guide_items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     place,
                     item.get("order", place),
@@ -245,23 +303,12 @@ class Catalogue:
                     item["decides"]["level"],
                     item["case_type"],
                     item["village_role"],
-                    _text(item),
                 ),
             )
             self._writer.executemany(
                 "INSERT OR IGNORE INTO guide_categories VALUES (?, ?)", ((name, place) for name in categories)
             )
             yield item
-
-    def _document(self, id_: str, rev: str) -> Document:
-        document = self._store.get(id_, rev)
-        if document is None:
-            raise _GoneError(id_)
-        return document
-
-    def _clear(self) -> None:
-        for table in _OWN_TABLES:
-            self._writer.execute(f"DELETE FROM {table}")  # noqa: S608 - our own table names
 
     def _read_release(self) -> ReleaseInUse | None:
         row = self._reader.execute("SELECT number, at, since FROM guide_release").fetchone()
@@ -272,8 +319,7 @@ class Catalogue:
     def item(self, code: str) -> Document | None:
         """The item document as the county published it, terms and signatures included."""
         with self._lock:
-            row = self._reader.execute("SELECT document FROM guide_items WHERE code = ?", (code,)).fetchone()
-        return None if row is None else _document(row[0])
+            return self._one(item_id(code))
 
     def items(self, category: str | None = None) -> list[ItemRow]:
         """The items in the county's order, all or those of one category."""
@@ -301,13 +347,18 @@ class Catalogue:
     def calendars(self) -> list[Document]:
         """The working-day calendars of the release, by year."""
         with self._lock:
-            rows = self._reader.execute("SELECT document FROM guide_calendars ORDER BY id").fetchall()
+            rows = self._reader.execute(
+                "SELECT document FROM guide_documents WHERE id >= 'calendar:' AND id < 'calendar;' ORDER BY id"
+            ).fetchall()
         return [_document(text) for (text,) in rows]
 
     def paper(self, code: str) -> Document | None:
         """The county's own words for a paper; None where it has none, and the default ones stand."""
         with self._lock:
-            row = self._reader.execute("SELECT document FROM guide_papers WHERE id = ?", (paper_id(code),)).fetchone()
+            return self._one(paper_id(code))
+
+    def _one(self, id_: str) -> Document | None:
+        row = self._reader.execute("SELECT document FROM guide_documents WHERE id = ?", (id_,)).fetchone()
         return None if row is None else _document(row[0])
 
     def search(self, q: str, *, category: str | None = None, limit: int = 20) -> list[Hit]:
@@ -317,7 +368,7 @@ class Catalogue:
         """
         if not q.strip():
             return [
-                Hit(row.code, row.name, row.department, 0.0, {"field": "categories", "text": shown})
+                Hit(row.code, row.name, row.department, 0.0, {"field": "categories", "text": shown, "how": "word"})
                 for row in self.items(category)[:limit]
                 for shown in (category or row.categories[0],)
             ]
@@ -328,9 +379,19 @@ class Catalogue:
                 code, name, department = self._reader.execute(
                     "SELECT code, name, department FROM guide_items WHERE place = ?", (found.item,)
                 ).fetchone()
-                matched_on = {"field": found.field, "text": found.text}
+                matched_on = {"field": found.field, "text": found.text, "how": found.how}
                 hits.append(Hit(code, name, department, found.score, matched_on))
             return hits
+
+    def plain(self, text: str) -> str:
+        """A text as questions are compared: simplified, lower case, without punctuation."""
+        with self._lock:
+            return self._index.words.plain(text)
+
+    def blocks(self, text: str) -> bool:
+        """Whether the county wants no answer to this question."""
+        with self._lock:
+            return self._index.words.read(text).blocked is not None
 
     def _places(self, category: str) -> frozenset[int]:
         rows = self._reader.execute("SELECT place FROM guide_categories WHERE name = ?", (category,))
@@ -357,10 +418,6 @@ def _connect(path: Path) -> Connection:
     # It can be made anew from the release, so it need not reach the disk before an answer does.
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
-
-
-def _missing(id_: str) -> ReleaseProblem:
-    return ReleaseProblem(id_, "missing", f"{id_} 还没有收到。")
 
 
 def _went_back(id_: str, used: int) -> ReleaseProblem:

@@ -62,9 +62,12 @@ class Intake:
         self._random = random
         self._lock = threading.Lock()
 
-    def check(self, intake: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
-        """Problems (must be mended) and warnings (must be seen), by dotted path, without saving anything."""
-        item = self._known_item(intake)
+    def check(self, intake: Mapping[str, Any], item: Document | None = None) -> tuple[dict[str, str], dict[str, str]]:
+        """Problems (must be mended) and warnings (must be seen), by dotted path, without saving anything.
+
+        `item` is the item as the intake was begun with it; else the one of the release in use.
+        """
+        item = item or self._known_item(intake)
         problems, warnings = validate_intake(item, intake, today=self._today())
         problems.update(self._wrong_here(intake))
         if intake.get("channel", "counter") not in CHANNELS:
@@ -114,8 +117,10 @@ class Intake:
         *,
         idempotency_key: str,
         files: Sequence[DraftFile] = (),
+        item: Document | None = None,
     ) -> Opened:
-        """Receive and accept a case, with the photos that came before it; then it survives a power cut.
+        """Receive and accept a case, with the photos that came before it; then it survives a power cut. `item` is as
+        for `check`: its terms are those of the case, though a newer release may say otherwise by now.
 
         The same key again gives the same case. The same key with other content is refused (409) rather than dropped:
         a draft that was changed in a second tab after it was saved in the first must not lose its words silently.
@@ -125,15 +130,16 @@ class Intake:
             note = self._home().local(note_id)
             if note is not None:
                 return self._again(note, intake)
-            problems, warnings = self.check(intake)
+            item = item or self._known_item(intake)
+            problems, warnings = self.check(intake, item)
             if problems:
                 raise Problem(422, "not_complete", f"有 {len(problems)} 处要改，改好就能保存。", fields=problems)
-            item = self._known_item(intake)
             received = _received(item, intake)
             number = intake.get("number") or self._next_number()
             acts, chunks = [Act("received", received)], []
             if accepted_at_the_counter(item["terms"]):
-                acts.append(Act("accepted"))
+                # What was taken in and accepted on paper was accepted then, not when it was entered.
+                acts.append(Act("accepted", {name: received[name] for name in ("happened_at",) if name in received}))
             for file in files:
                 pieces, manifest = chunk.cut(number, file.content)
                 entry = {"name": file.name, "type": file.content_type, **manifest}

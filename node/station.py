@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
 import urllib3
@@ -18,21 +18,23 @@ from casework.documents.blank import carries_its_file_alone
 from casework.documents.register import Register, RegisterRefused
 from casework.signing import document_holds
 from casework.times import parse_rfc3339, rfc3339
+from casework.transitions import CLOSED_STATES
 from node.audit import Batches
 from node.clock import StationClock
 from node.county_link import CountyLink
 from node.drafts import Drafts
 from node.enquiries import EnquiryDesk
+from node.freshness import Freshness, freshness
 from node.guide_groups import Groups, Often
-from node.guide_index import simplified
 from node.guides import Catalogue
 from node.intake import Intake
+from node.kept_items import KeptItems
 from node.line import Line, Road
 from node.misses import Misses
 from node.refused import RefusedList
 from node.reserved import ReservedNumbers
 from node.touch import TouchScreens
-from provisioning.contact import Contact, Ledger, StationReport
+from provisioning.contact import LONGEST_TEXT, Contact, Ledger, StationReport
 from provisioning.folder import StationFolder
 from provisioning.line import poster
 from provisioning.register import (
@@ -49,7 +51,7 @@ from sync.remote import RemotePeer
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from web.audit import USUAL_MONTHS, AuditLog
-from web.cases.casebook import Casebook
+from web.cases.casebook import Casebook, Progress
 from web.cases.desk import Desk, Person
 from web.cases.enquiries import Enquiries
 from web.localfile import LocalFile
@@ -57,6 +59,8 @@ from web.localfile import LocalFile
 REQUEST_TIMEOUT_S = 20.0
 # So exactly is told how much room there is: what changes with every write would be said again with every contact.
 ROOM_STEP_BYTES = 64 << 20
+# What the county says of its catalogue is written down so often.
+CONFIRMED_EVERY = timedelta(hours=1)
 AUDIT = "audit.sqlite3"
 
 log = logging.getLogger(__name__)
@@ -79,9 +83,11 @@ class Station:
         random: Random,
         county_url: str | None = None,
         log_months: int = USUAL_MONTHS,
+        progress: Progress = lambda _done, _of: None,
     ) -> None:
         """`county_url` overrides the one written at enrolment (a relay, a new address). Entries of the log of acts that
-        the county holds stay here for `log_months`.
+        the county holds stay here for `log_months`. `progress` is told how far the cases are read, which takes minutes
+        after a change of their tables.
         """
         self.log_months = log_months
         self.folder = folder
@@ -92,6 +98,7 @@ class Station:
         self.incarnation = f"{random.getrandbits(64):016x}"
         self.key = folder.key()
         self._reload_lock = threading.Lock()
+        self._catalogue_confirmed: datetime | None = None
         self._inventories = Inventories()
 
         self.databases = Databases(folder.databases, rule_for=rule_for, random=random)
@@ -111,8 +118,8 @@ class Station:
             store=self._catalogue_store(),
             register=lambda: self._register,
             now=self.now,
+            replaced=self._keep_items,
         )
-        self.catalogue.refresh()
         self.casebook = Casebook(
             projections,
             stores=self.case_stores,
@@ -121,7 +128,14 @@ class Station:
             calendar=lambda: self._calendar,
             own_station=self.code,
         )
-        self.casebook.follow()
+        self.kept_items = KeptItems(
+            self.local,
+            now=self.now,
+            open_items=lambda: self.casebook.items_of_open_cases(closed=CLOSED_STATES),
+        )
+        self.local.table("catalogue_confirmed", {"id": int, "at": str}, pk="id")
+        self.catalogue.refresh()
+        self.casebook.follow(progress=progress)
         writer = Writer(self.code, frozenset({f"station:{self.key.id}"}))
         self.audit = AuditLog(folder.path / AUDIT, now=self.now, random=random)
         self.batches = Batches(
@@ -144,7 +158,7 @@ class Station:
             register=lambda: self._register,
             clock=self.clock.reading,
             audit=self.audit,
-            item=self.catalogue.item,
+            item=lambda code, release: self.item_as_of(code, release) or self.catalogue.item(code),
         )
         self.desk.complete_log()
         self.enquiries = Enquiries(
@@ -170,8 +184,8 @@ class Station:
             home=lambda: self.store(station_database(self.code)),
             writer=writer,
             key=lambda: self.key,
-            simplified=simplified,
-            blocked=lambda _said: False,
+            simplified=self.catalogue.plain,
+            blocked=self.catalogue.blocks,
             names_somebody=self.casebook.names_somebody,
             now=self.now,
         )
@@ -226,6 +240,22 @@ class Station:
     def villages(self) -> list[str]:
         return [key.station for key in self._register.villages_of(self.code)] if self.kind == "township" else []
 
+    def item_as_of(self, code: str, release: int) -> Document | None:
+        """The item as that release published it: in use, or kept for cases and drafts of that time."""
+        now = self.catalogue.item(code)
+        return now if now is not None and now["release"] == release else self.kept_items.item(code, release)
+
+    def freshness(self) -> Freshness:
+        """Whether the guide in use is the county's newest."""
+        row = self.local.row("SELECT at FROM catalogue_confirmed WHERE id = 1")
+        return freshness(
+            self.catalogue.release,
+            self.catalogue.problems,
+            confirmed_at=parse_rfc3339(row["at"]) if row is not None else None,
+            now=self.now(),
+            stale_after=timedelta(days=self.folder.catalogue_stale_days),
+        )
+
     # -- databases -----------------------------------------------------------------------------------------------
 
     def store(self, name: str) -> Store:
@@ -258,10 +288,22 @@ class Station:
             log.warning("no room for what was not found; it waits")
         contact = self._link.contact(self._report())
         self.clock.learn(contact.offset_ms)
+        if CATALOGUE not in contact.changed:
+            self._note_catalogue_confirmed()
         self.desk.mend_clock(Person("station", self.name, "station"))
         with suppress(PeerError):
             self.batches.prune(lambda revs: self.remote(station_database(self.code)).revs_diff(revs), self.log_months)
         return contact
+
+    def _note_catalogue_confirmed(self) -> None:
+        """The county has nothing in its catalogue that is not here. Written down now and then: it outlives a restart,
+        and a contact comes every few seconds."""
+        now, known = self.now(), self._catalogue_confirmed
+        if known is not None and abs(now - known) < CONFIRMED_EVERY:
+            return
+        self._catalogue_confirmed = now
+        with suppress(StorageFull), self.local.writing(durable=False) as db:
+            db.execute("INSERT OR REPLACE INTO catalogue_confirmed (id, at) VALUES (1, ?)", (rfc3339(now),))
 
     def confirm_clock(self, said: datetime, by: Person) -> None:
         """Somebody at the station says what time it is; what was written in doubt is dated anew in their name."""
@@ -320,6 +362,9 @@ class Station:
             self.casebook.refold()
         self.catalogue.refresh()
 
+    def _keep_items(self, replaced: list[Document]) -> None:
+        self.kept_items.keep(replaced)
+
     def _county_signed(self, document: Document) -> bool:
         """Signed by the county's key, or a register: that one is checked under the authority whenever it is used."""
         if str(document.get("_id", "")).startswith("register:"):
@@ -336,6 +381,7 @@ class Station:
     def _report(self) -> StationReport:
         reading = self.clock.reading()
         release = self.catalogue.release
+        fresh = self.freshness()
         return StationReport(
             version=self.version,
             register=self._register.number,
@@ -353,6 +399,7 @@ class Station:
             ),
             seen=self.line.seen(),
             holds=self._holdings(),
+            catalogue=fresh.sentence[:LONGEST_TEXT] if fresh.state == "refused" else None,
         )
 
     def _holdings(self) -> dict[str, str]:

@@ -58,9 +58,13 @@ class StationReport:
     ledgers: tuple[Ledger, ...] = ()
     seen: Mapping[str, Seq] | None = None
     holds: Mapping[str, str] | None = None
+    # Why a newer release of the catalogue cannot be used; None where nothing is wrong, and then not said.
+    catalogue: str | None = None
 
     def to_json(self) -> dict[str, Any]:
+        said = {"catalogue": self.catalogue} if self.catalogue is not None else {}
         return {
+            **said,
             "version": self.version,
             "register": self.register,
             "release": self.release,
@@ -81,10 +85,13 @@ class StationReport:
         `same` names what was told. Of a ledger only its changed rows; in `seen` and `holds`, null is what is no more.
         """
         whole = self.to_json()
+        # What is no more cannot be said of a ledger, nor of a trouble that is over.
         if told is None or {row[:2] for row in told.ledgers} - {row[:2] for row in self.ledgers}:
             return whole
+        if told.catalogue is not None and self.catalogue is None:
+            return whole
         before = told.to_json()
-        news = {name: value for name, value in whole.items() if value != before[name]}
+        news = {name: value for name, value in whole.items() if value != before.get(name)}
         for name in news.keys() & set(_BY_NAME):
             gone = dict.fromkeys(before[name].keys() - whole[name].keys())
             news[name] = gone | {key: value for key, value in whole[name].items() if value != before[name].get(key)}
@@ -110,6 +117,7 @@ class StationReport:
             ledgers=_ledgers(said.get("ledgers", [])),
             seen=_seen(said.get("seen", {})),
             holds=_holds(said.get("holds", {})),
+            catalogue=None if said.get("catalogue") is None else _text(said, "catalogue"),
         )
 
 

@@ -245,6 +245,8 @@ class StationFolder:
     display_host: str = "127.0.0.1"
     # Working days within which the station hands in papers that others decide on (its own rule, 代办材料交接).
     hand_in_days: int = 3
+    # After so many days without word from the county the guide is said to be old.
+    catalogue_stale_days: int = 7
 
     @classmethod
     def open(cls, path: Path) -> StationFolder:
@@ -264,6 +266,7 @@ class StationFolder:
                 contact_interval_s=int(config["contact_interval_s"]),
                 display_host=str(config.get("display_host", "127.0.0.1")),
                 hand_in_days=int(config.get("hand_in_days", 3)),
+                catalogue_stale_days=int(config.get("catalogue_stale_days", 7)),
             )
         except (KeyError, ValueError) as error:
             raise HalfMade(f"{path / CONFIG} lacks or garbles {error}.") from None
@@ -286,6 +289,7 @@ class StationFolder:
                 "contact_interval_s": self.contact_interval_s,
                 "display_host": self.display_host,
                 "hand_in_days": self.hand_in_days,
+                "catalogue_stale_days": self.catalogue_stale_days,
             },
         )
 

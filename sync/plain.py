@@ -102,27 +102,15 @@ class PlainTarget(Protocol):
 
 def plain_documents(docs: Sequence[Document]) -> Plain | None:
     """Documents that keep their revisions, from JSON; None if one of them is for the general road to judge."""
-    ids: list[str] = []
-    revs: list[str] = []
-    contents: list[bytes] = []
-    names: set[str] = set()
-    try:
-        for doc in docs:
-            content = doc.copy()
-            ids.append(content.pop("_id"))
-            revs.append(rev := content.pop("_rev"))
-            revisions = content.pop("_revisions", None)
-            if revisions is not None and first_revision(rev, revisions) is None:
-                return None
-            names.update(content)
-            contents.append(orjson.dumps(content, option=AS_JSON_HAS_THEM))
-        return Plain(ids, revs, contents, docs) if _are_plain(ids, names) and _are_first(revs) else None
-    except (AttributeError, KeyError, TypeError):
-        return None
+    return _plain(docs, new_edits=False)
 
 
 def plain_edits(docs: Sequence[Document]) -> Plain | None:
     """The same for new documents, from JSON, under the revisions that they get."""
+    return _plain(docs, new_edits=True)
+
+
+def _plain(docs: Sequence[Document], *, new_edits: bool) -> Plain | None:
     ids: list[str] = []
     revs: list[str] = []
     contents: list[bytes] = []
@@ -131,10 +119,17 @@ def plain_edits(docs: Sequence[Document]) -> Plain | None:
         for doc in docs:
             content = doc.copy()
             ids.append(content.pop("_id"))
+            if not new_edits:
+                revs.append(rev := content.pop("_rev"))
+                revisions = content.pop("_revisions", None)
+                if revisions is not None and first_revision(rev, revisions) is None:
+                    return None
             names.update(content)
             contents.append(orjson.dumps(content, option=AS_JSON_HAS_THEM))
-            revs.append(first_edit(orjson.dumps(content, option=AS_JSON_HAS_THEM | orjson.OPT_SORT_KEYS)))
-        return Plain(ids, revs, contents, docs) if _are_plain(ids, names) else None
+            if new_edits:
+                revs.append(first_edit(orjson.dumps(content, option=AS_JSON_HAS_THEM | orjson.OPT_SORT_KEYS)))
+        fit = _are_plain(ids, names) and (new_edits or _are_first(revs))
+        return Plain(ids, revs, contents, docs) if fit else None
     except (AttributeError, KeyError, TypeError):
         return None
 

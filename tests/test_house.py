@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,11 +20,18 @@ from openapi_spec_validator import validate
 from werkzeug.exceptions import HTTPException
 
 from casework.canonical import Document
-from casework.documents import TYPES
+from casework.documents import TYPES, misses
 from casework.documents.account import ROLES
 from casework.kinds import KINDS
 from casework.rights import RIGHTS
-from provisioning.register import station_database
+from casework.times import Hlc, milliseconds
+from central.catalogue.approvals import approve, submit
+from central.catalogue.drafts import draft_of, import_items, save_draft
+from central.catalogue.libraries import keep
+from central.catalogue.publishing import publish
+from central.catalogue.standings import state_of
+from provisioning import sample_county
+from provisioning.register import CATALOGUE, station_database
 from sync.peer import Unreachable, Writer
 from sync.replicator import replicate
 from sync.store import Databases
@@ -34,6 +42,7 @@ from tests.node.station import OLD_AGE, PROOF, SmallNode, make_stations, photo, 
 from tests.sync.faulty import FaultyPeer
 from web.cases.casebook import Scope
 from web.cases.desk import Act, Person
+from web.signin import User
 
 # -- a house that is lived in --------------------------------------------------------------------------------------
 
@@ -56,6 +65,49 @@ class House:
         if name == "county":
             return self.county.sign_in(username).client
         return {"township": self.township, "village": self.village}[name].agent(username).client
+
+
+def draw_up(county: SmallCentre) -> None:
+    """Items at every step of their life cycle: two changes to settle, one not submitted, something for each body."""
+    more = {**sample_county.load("items")}
+    more["items"] = [item for item in more["items"] if item["department"] == "民政"][3:8]
+    assert import_items(county.centre, more, approve=False, by="sun").imported
+    drafter = User("zhao", "赵某某", ("reviewer",), "民政")
+    codes = [item["code"] for item in more["items"]]
+    for note, rev in (("一", None), ("二", "1-0123456789abcdef0123456789abcdef")):
+        standing = state_of(county.centre, codes[0])
+        assert standing is not None
+        saved = save_draft(
+            county.centre, codes[0], {**standing.item, "note": note}, by=drafter, expected_rev=rev or standing.rev
+        )
+        assert saved.saved is (rev is None)
+    assert all(outcome.done for outcome in submit(county.centre, codes[1:4], by=drafter))
+    people = {
+        "department": User("li", "李某某", ("approver",), "民政"),
+        "staffing": User("x", "某某", ("staffing",), None),
+    }
+    for place, (body, user) in enumerate(people.items(), start=2):
+        for code in codes[place:4]:
+            standing = state_of(county.centre, code)
+            assert standing is not None
+            seen = {code: standing.hash}
+            assert approve(county.centre, [code], as_body=body, by=user, seen=seen)[0].done
+
+
+def put_a_form_beside(item: Document, county: SmallCentre, *nodes: SmallNode) -> None:
+    """A blank form that a station's guide offers for the item's first material: published, and there."""
+    entry, file = {"title": "申请表", "kind": "blank"}, ("申请表.pdf", b"%PDF-1.7 a form")
+    by = User("sun", "孙某某", ("admin",), None)
+    assert keep(county.centre, "blank", "form", entry, by=by, expected_rev=None, file=file).saved
+    draft = draft_of(county.centre, item["code"])
+    assert draft is not None
+    content = deepcopy(draft["item"])
+    content["materials"][0]["blank"] = "form"
+    assert import_items(county.centre, [content], approve=True, by="sun").imported
+    publish(county.centre)
+    for node in nodes:
+        replicate(county.centre.catalogue, node.station.arriving(CATALOGUE), now=county.now, random=Random(4))
+        node.station.arrived({CATALOGUE})
 
 
 def carry(node: SmallNode, county: SmallCentre, code: str) -> None:
@@ -96,7 +148,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     agent.send("/handover", {"case": [brought], "to": "民政"})
     for ahead in (agent, clerk, township.agent("wu")):
         ahead.send("/takeover", {"number": f"LZ-{VILLAGE}-20260901-0001-AAAAA", "do": "note"})
+    put_a_form_beside(village.item(OLD_AGE), county, village, township)
     county.change_draft(SUBSISTENCE, note="下一版")
+    draw_up(county)
     administrator = county.sign_in("sun")
     table = io.BytesIO("事项编码,事项名称\n60010100MZ-JF-0001,低保\n".encode())
     waiting = administrator.send("/catalogue/files", {"file": (table, "事项.csv")})
@@ -118,6 +172,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     clerk.take_in(OLD_AGE)
     for desk in (agent, clerk):
         desk.send("/numbers", {"count": "2", "on": "20260916"}, to="/numbers")
+    # Somebody asked for what is not found there.
+    at, key = Hlc(milliseconds(county.now()), 0, TOWNSHIP), township.station.key
+    asked: list[misses.Asked] = [{"text": "飞船糕", "times": 2, "item": None}]
+    record = misses.compose(station=TOWNSHIP, at=at, asked=asked, key=key.id, sign=key.sign)
+    township.station.store(station_database(TOWNSHIP)).save([record])
     carry(township, county, TOWNSHIP)
     carry(township, county, VILLAGE)
     assert county.centre.casebook.contested() == 1
@@ -152,6 +211,8 @@ class Ways(HTMLParser):
         if "data-search" in said:
             self.asked.add(f"{said['data-search']}?part=1&q=x")
         self.sent |= {said[name] for name in ("data-draft", "data-check") if name in said}
+        if "formaction" in said:
+            self.sent.add(said["formaction"])
         if tag == "form":
             (self.sent if said.get("method") == "post" else self.asked).add(said.get("action") or self.path)
 
@@ -209,6 +270,9 @@ WHO = [
     ("township", "wu"),
     ("township", "lin"),
     ("county", "zhao"),
+    ("county", "li"),
+    ("county", "bian"),
+    ("county", "zheng"),
     ("county", "sun"),
 ]
 
@@ -313,12 +377,16 @@ def samples(place: Any, app: str, username: str) -> dict[str, str]:
         "number": case["number"],
         "wanted": material["files"][0]["id"],
         "paper": "application",
+        "library": "law",
+        "dictionary": "said",
+        "id": "form",
         "kind": "withdrawn",
         "station": COUNTY,
         "username": "sun",
         "code": VILLAGE,
         "on": "2026-09-16",
         "token": "0" * 32,
+        "to": "1",
         "slip": next(handover["slip"] for case in cases if case for handover in case["handovers"]),
     }
     if app == "county":

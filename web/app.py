@@ -25,7 +25,7 @@ from web.signin import SignIn, public, signed_in
 
 LARGEST_BODY = 24 << 20
 STATIC = Path(__file__).parent / "static"
-_POLICY = (
+POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -49,6 +49,8 @@ class LineState:
     last_confirmed_at: datetime | None
     release: int | None = None
     doubt: bool = False
+    # The guide may not be the county's newest.
+    stale: bool = False
     page: str = "/line"
     clock_page: str = "/clock"
 
@@ -147,7 +149,7 @@ def create_app(import_name: str, *, furniture: Furniture) -> Flask:
             # Nothing in it is drawn or followed; a station fetches such an answer every few minutes over a thin line.
             answer.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
         else:
-            answer.headers.setdefault("Content-Security-Policy", _POLICY)
+            answer.headers.setdefault("Content-Security-Policy", POLICY)
             answer.headers.setdefault("X-Frame-Options", "DENY")
             answer.headers.setdefault("Referrer-Policy", "no-referrer")
         if request.endpoint == "static" and answer.status_code in (200, 206, 304) and _is_current(request):

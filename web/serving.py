@@ -12,15 +12,17 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from flask import Flask
 from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer, create_server
 
 from web.errors import NO_ROOM, NO_ROOM_HEADER
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 # Long polls and stations on slow lines each hold a connection; waitress's own limit of 100 is a small village.
 CONNECTION_LIMIT = 2000
@@ -92,7 +94,7 @@ class Server:
     """An app on one address. Bound when made, so that `url` is true before the first request is answered."""
 
     def __init__(
-        self, app: Flask, listen: str | socket.socket, *, threads: int = THREADS, largest_body: int = 64 << 20
+        self, app: WSGIApplication, listen: str | socket.socket, *, threads: int = THREADS, largest_body: int = 64 << 20
     ) -> None:
         listener = listening(listen) if isinstance(listen, str) else listen
         self._server = create_server(

@@ -19,6 +19,7 @@ from casework.documents import (
     register,
     release,
     station,
+    words,
 )
 from casework.documents.document_type import DocumentType
 
@@ -40,6 +41,7 @@ TYPES: dict[str, DocumentType] = {
         directory.TYPE,
         blank.TYPE,
         misses.TYPE,
+        words.TYPE,
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from casework.canonical import Document, address, is_addressed
 from casework.channels import CHANNELS
@@ -26,6 +27,10 @@ KINDS = {
     "other": "其他",
 }
 """What people come for, besides cases; `other` has its own words."""
+
+OWN_WORDS = "enquiries"
+"""The code under which a county keeps its own list of them, among the words that a release carries."""
+MOST_KINDS = 20
 
 DONE = {"answered": "答复了", "done": "办了", "referred": "引到别处"}
 
@@ -69,6 +74,26 @@ def problems_of(words: str) -> str | None:
     if _DIGITS.search(words):
         return "这里不写电话和证件号码，写问的是什么就行。"
     return None
+
+
+def kinds_of(own: Sequence[str] | None) -> dict[str, str]:
+    """What people come for, as the desk offers it: the county's own list where it has one, `other` last.
+
+    What stands in our list keeps its kind there; a word of the county's own is recorded as `other` with that word, so
+    that every station can read it, whichever list it has.
+    """
+    known = {word: kind for kind, word in KINDS.items()}
+    offered = {known.get(word, word): word for word in own or KINDS.values()}
+    return {kind: word for kind, word in offered.items() if kind != "other"} | {"other": KINDS["other"]}
+
+
+def kinds_problems(words: Sequence[str]) -> str | None:
+    """Why this cannot be a county's list; None when it can."""
+    if not 1 <= len(words) <= MOST_KINDS:
+        return f"写 1 到 {MOST_KINDS} 种，一行一种。"
+    if len(set(words)) < len(words):
+        return "有一种写了两遍。"
+    return next((f"“{word[:20]}”：{wrong}" for word in words if (wrong := problems_of(word)) is not None), None)
 
 
 def kind_of(words: str) -> tuple[str, str]:

@@ -162,5 +162,5 @@ _PUBLISHING = frozenset({"release", "terms", "terms_sig", "terms_key", "key", "s
 
 
 def content_of(item: Document) -> Document:
-    """What an editor or an import said of an item: all but what publishing and databases add."""
+    """What an editor gave: the item without what publishing and a database added."""
     return {name: value for name, value in item.items() if name not in _PUBLISHING and not name.startswith("_")}

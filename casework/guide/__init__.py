@@ -1,1 +1,1 @@
-"""The guide: what it is made of, and finding and reading it. Pure functions over items."""
+"""The guide, purely: finding it, reading it, and what changed in it."""

@@ -23,6 +23,8 @@ def _apply(case: Case, event: Document, at: datetime) -> None:
     for proxy in case["proxies"]:
         if proxy["ended"] is None:
             proxy["ended"] = act_of(event, at)
+    if case["named_proxy_ended"] is None and (case["fields"].get("people") or {}).get("proxy"):
+        case["named_proxy_ended"] = act_of(event, at)
 
 
 KIND = Kind("proxy_ended", SCHEMA, _demands, _apply)

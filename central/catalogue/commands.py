@@ -101,10 +101,21 @@ def check_command(file: Path, folder: Path) -> None:
 
 @catalogue.command("publish")
 @FOLDER
-def publish_command(folder: Path) -> None:
+@click.option(
+    "--back-to", type=click.IntRange(1, 999_999), help="a newer release with the content of release N instead"
+)
+@click.option("--held", is_flag=True, help="also what was taken back since it was approved")
+def publish_command(folder: Path, back_to: int | None, held: bool) -> None:
     """Make the next release from what is approved; the stations switch to it when they have it whole."""
-    release = _perform(folder, "catalogue_publish", {})
-    if release["new"]:
+    if back_to is not None and held:
+        raise click.UsageError("--back-to N takes back, --held brings again: give one of them.")
+    arguments = {"held": held} if back_to is None else {"back_to": back_to, "by": "command"}
+    release = _perform(folder, "catalogue_publish", arguments)
+    if release["back_to"] is not None:
+        changed = len(release["changed"])
+        click.echo(f"release {release['number']}: the content of release {back_to} again, {changed} documents changed")
+        click.echo("Drafts stay approved; what was taken back goes out only when it is edited, or with --held.")
+    elif release["new"]:
         changed = len(release["changed"])
         click.echo(f"release {release['number']}: {release['items']} items, {changed} documents new or changed")
     else:

@@ -10,6 +10,8 @@ from casework.canonical import Document
 from casework.guide.elements import BY_ID, GROUPS
 
 _NOTHING: Final = object()
+_ADDED: Final = frozenset({"release", "terms", "terms_sig", "terms_key", "key", "sig"})
+"""What publishing adds to an item is no content of it."""
 _LONGEST: Final = 300
 _DEEPEST: Final = 3
 """Deeper than this (inside a form or a flow) what differs is said as a whole."""
@@ -32,7 +34,8 @@ def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | Non
     it is new as a whole."""
     if before is None or after is None:
         return []
-    order = [*BY_ID, *sorted((before.keys() | after.keys()) - BY_ID.keys())]
+    further = (before.keys() | after.keys()) - BY_ID.keys() - _ADDED
+    order = [*BY_ID, *sorted(name for name in further if not name.startswith("_"))]
     found: list[Difference] = []
     for name in order:
         element = BY_ID.get(name)

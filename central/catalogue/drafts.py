@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -191,7 +191,8 @@ def import_items(
     history of each says so. With `dry` nothing is written, and the report tells what would be.
 
     `records` is a list of our items or of an inventory's records, or a catalogue file's object. `by` is who
-    brings them in; `along` gives the directories to save in the same transaction. Raises CatalogueRefused for what is no catalogue at all.
+    brings them in; `along` gives the directories to save in the same transaction. Raises CatalogueRefused for what is
+    no catalogue at all.
     """
     contents, found = read_records(county.register().county, records)
     for attempt in range(TRIES):
@@ -353,23 +354,6 @@ def _log_of(county: County) -> tuple[AuditLog, bool]:
     if serving is not None:
         return serving, False
     return AuditLog(county.folder.path / AUDIT, now=county.now, random=county.random), True
-
-
-def keep_versions(county: County, replaced: Sequence[Document]) -> None:
-    """The items that a release replaces or leaves out, as they were published (备案). Again: no change."""
-    drafting = county.databases.open(DRAFTING)
-    bodies: list[Document] = [
-        {"_id": version_id(item["code"], item["release"]), "release": item["release"], "item": _content(item)}
-        for item in replaced
-    ]
-    drafting.save([following(None, body) for body in bodies if drafting.get(body["_id"]) is None])
-
-
-def _content(item: Document) -> Document:
-    return {name: value for name, value in item.items() if not name.startswith("_") and name not in _PUBLISHING}
-
-
-_PUBLISHING = frozenset({"release", "terms", "terms_sig", "terms_key", "key", "sig"})
 
 
 def following(known: Document | None, body: Document) -> Document:

@@ -8,11 +8,9 @@ from typing import Any, Final
 
 from casework.canonical import Document
 from casework.documents import item as items
-from casework.documents import release as releases
 from central.catalogue import delimited, libraries, workbook
 from central.catalogue.drafts import DRAFTING
-from central.catalogue.findings import CatalogueRefused
-from central.catalogue.publishing import published_items
+from central.catalogue.publishing import items_of_release, published_items
 from central.catalogue.records import FORMAT
 from central.catalogue.sheets import (
     FORMS_SHEET,
@@ -41,29 +39,8 @@ def contents_of(county: County, *, release: int | None = None, drafts: bool = Fa
     elif release is None:
         found = published_items(county)
     else:
-        found = _of_release(county, release)
+        found = items_of_release(county, release)
     return sorted(map(items.content_of, found), key=lambda content: content["code"])
-
-
-def _of_release(county: County, number: int) -> list[Document]:
-    manifest = county.catalogue.get(releases.release_id(number))
-    if manifest is None:
-        raise CatalogueRefused(f"没有第 {number} 版。")
-    found = []
-    for identifier, revision, _ in releases.listed(manifest):
-        if identifier.startswith("item:"):
-            item = county.catalogue.get(identifier, revision) or _kept(county, identifier, number)
-            if item is None:
-                raise CatalogueRefused(f"第 {number} 版的 {identifier.partition(':')[2]} 已经不在了，导不出这一版。")
-            found.append(item)
-    return found
-
-
-def _kept(county: County, identifier: str, number: int) -> Document | None:
-    """An item as the newest release up to this one published it, kept when another took its place (备案)."""
-    stem = f"version:{identifier.partition(':')[2]}:"
-    kept = county.databases.open(DRAFTING).range(stem, f"{stem}{number:06d}", limit=1, descending=True)
-    return kept[0]["item"] if kept else None
 
 
 def directories_of(county: County) -> list[Document]:

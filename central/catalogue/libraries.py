@@ -18,6 +18,7 @@ from central.catalogue.checks import Context
 from central.catalogue.codes import DEFAULT_TYPES, TYPE_SCHEMA
 from central.catalogue.directories import Libraries, blanks_of, parent_problem
 from central.catalogue.drafts import DRAFTING, following, logged
+from central.catalogue.findings import CatalogueRefused
 from central.catalogue.lifecycle import in_library
 from provisioning.county import County
 from sync.peer import Conflict
@@ -333,11 +334,19 @@ def new_kept(county: County, published: Mapping[str, Document]) -> Iterator[Docu
         # It may have been taken out of a release, and come back since.
         before = before or county.catalogue.get(document["_id"])
         signed = sign_document(document, county.key.id, county.key.sign)
-        if "file" in document:
-            content = file_of(county, document["id"])
-            assert content is not None, "a blank is kept with its file"
-            signed = blanks.with_file(signed, content)
-        yield following(before, signed)
+        yield following(before, with_its_file(county, signed))
+
+
+def with_its_file(county: County, document: Document) -> Document:
+    """A blank with the file that it names, from the library or from what was published; others as they are. Raises
+    CatalogueRefused when the file is in neither any more."""
+    if not document["_id"].startswith("blank:"):
+        return document
+    published = county.catalogue.attachment(document["_id"], blanks.FILE)
+    for content in (file_of(county, document["id"]), published.data if published is not None else None):
+        if content is not None and blanks.is_its_file(document, content):
+            return blanks.with_file(document, content)
+    raise CatalogueRefused(f"“{document['title']}”那时的文件没有留存，不能再发布。")
 
 
 def kept_to_drop(county: County, published: Mapping[str, Document]) -> set[str]:

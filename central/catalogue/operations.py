@@ -10,7 +10,7 @@ from central.catalogue.exporting import contents_of, directories_of
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.importing import bring_in
 from central.catalogue.libraries import import_libraries
-from central.catalogue.publishing import publish
+from central.catalogue.publishing import publish, take_back
 from central.catalogue.staging import Staging
 from provisioning.county import County
 
@@ -56,9 +56,14 @@ def catalogue_libraries(county: County, arguments: Mapping[str, Any]) -> dict[st
     return import_libraries(county, arguments.get("libraries"), by=str(arguments.get("by") or "command"))
 
 
-def catalogue_publish(county: County, _arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`publish`, without arguments; answers with the publication as JSON."""
-    return asdict(publish(county))
+def catalogue_publish(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """`publish` with {held}, or `take_back` with {back_to, by}; answers with the publication as JSON."""
+    back_to = arguments.get("back_to")
+    if back_to is None:
+        return asdict(publish(county, held=bool(arguments.get("held"))))
+    if type(back_to) is not int:
+        raise CatalogueRefused("要退回的版本号是一个整数。")
+    return asdict(take_back(county, back_to, by=str(arguments.get("by") or "command")))
 
 
 OPERATIONS: Final = {

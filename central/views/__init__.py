@@ -16,6 +16,7 @@ from central.views import (
     log,
     proxy_register,
     stations,
+    words,
 )
 from web.cases.services import CaseServices
 
@@ -31,6 +32,7 @@ def register(app: Flask, centre: Centre, services: CaseServices) -> None:
         catalogue_editor,
         catalogue_life,
         catalogue,
+        words,
         accounts,
         log,
     )

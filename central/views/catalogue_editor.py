@@ -89,7 +89,7 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
         return _save(centre, code)
 
     @editor.post("/<code>/preview")
-    @allow(*CATALOGUE_ROLES)
+    @allow(*EDITORS)
     def preview(code: str) -> str:
         draft, known = _draft(centre, code), libraries.load(centre)
         reading = read_page(draft["item"], request.form, known)

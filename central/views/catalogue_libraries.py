@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -90,9 +91,8 @@ def add_libraries(editor: Blueprint, centre: Centre) -> None:
         content = libraries.file_of(centre, id)
         if content is None:
             raise Problem(404, "no_such_file", "这个表的文件不在了，请重新上传。")
-        answer = Response(content, mimetype=known["file"]["media_type"])
-        answer.headers.set("Content-Disposition", "attachment", filename=known["file"]["name"])
-        return answer
+        said = known["file"]
+        return send_file(BytesIO(content), mimetype=said["media_type"], as_attachment=True, download_name=said["name"])
 
 
 def _library(name: str) -> Library:

@@ -39,7 +39,7 @@ from web.cases.services import CaseServices
 from web.errors import Problem
 from web.signin import User, allow, current_user
 
-MOST_LISTED = 100
+MOST_LISTED = 50
 MOST_WITH_CHANGES = 30
 """So many waiting items show what changed in the list itself; the others on their own page."""
 
@@ -267,7 +267,7 @@ def _act_told(act: Document) -> Told:
     titles = {"import": _("导入"), "kept_aside": _("同时改动，留着待定")}
     row = transition(act["act"], act["from"], act["body"])
     title = titles.get(act["act"]) or (row.title if row is not None else act["act"])
-    name = act["name"] or act["by"]
+    name = act["name"] or (_("本机的命令") if act["by"] == "command" else act["by"])
     return Told(act, title, f"{BODIES[act['body']]} · {name}" if act["body"] else name)
 
 

@@ -8,9 +8,10 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
+from casework.documents.enquiry import KINDS, OWN_WORDS
 from casework.papers import PAPERS, PLACEHOLDERS, PaperKind, words_problems
-from central.catalogue.publishing import published_paper
-from central.catalogue.wordings import paper_drafts, word_paper
+from central.catalogue.publishing import pending, published_paper
+from central.catalogue.wordings import list_kinds, paper_drafts, word_paper
 from central.centre import Centre
 from web.cases.paper_pages import default_words, sample_sheet
 from web.errors import Problem
@@ -31,6 +32,24 @@ def add_wordings(catalogue: Blueprint, centre: Centre) -> None:
             own={code for code in PAPERS if published_paper(centre.catalogue, code) is not None},
             waiting=_waiting(centre, drafts),
         )
+
+    @catalogue.get("/enquiries")
+    @allow("admin")
+    def kinds() -> str:
+        drafts = paper_drafts(centre)
+        words = drafts[OWN_WORDS] if OWN_WORDS in drafts else published_paper(centre.catalogue, OWN_WORDS)
+        return _kinds_page(centre, list(words["paragraphs"]) if words else list(KINDS.values()), {})
+
+    @catalogue.post("/enquiries")
+    @allow("admin")
+    def keep_kinds() -> Response | tuple[str, int]:
+        lines = [line.strip() for line in request.form.get("kinds", "").splitlines() if line.strip()]
+        default = request.form.get("do") == "default"
+        wrong = list_kinds(centre, None if default else lines, by=current_user().username)
+        if wrong is not None:
+            return _kinds_page(centre, lines, {"kinds": wrong}), 422
+        flash(_("恢复成默认的，下次发布目录时换上。") if default else _("已保存，下次发布目录时换上。"), "saved")
+        return redirect(url_for("catalogue.kinds"), 303)
 
     @catalogue.get("/papers/<code>")
     @allow("admin")
@@ -60,6 +79,16 @@ def add_wordings(catalogue: Blueprint, centre: Centre) -> None:
         return redirect(url_for("catalogue.wording", code=code), 303)
 
 
+def _kinds_page(centre: Centre, kinds: list[str], problems: dict[str, str]) -> str:
+    return render_template(
+        "catalogue/kinds.html",
+        kinds=kinds,
+        problems=problems,
+        is_own=published_paper(centre.catalogue, OWN_WORDS) is not None,
+        waiting=any(code == OWN_WORDS for code, _title in pending(centre).papers),
+    )
+
+
 def _kind(code: str) -> PaperKind:
     if code not in PAPERS:
         raise Problem(404, "no_such_paper", "没有这种文书。")
@@ -79,7 +108,8 @@ def _waiting(centre: Centre, drafts: dict[str, dict[str, Any] | None]) -> set[st
     return {
         code
         for code, words in drafts.items()
-        if _said(words or default_words()[code])
+        if code in PAPERS
+        and _said(words or default_words()[code])
         != _said(published_paper(centre.catalogue, code) or default_words()[code])
     }
 

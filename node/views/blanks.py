@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
-from flask import Blueprint, url_for
+from flask import Blueprint, send_file, url_for
 from werkzeug.wrappers import Response
 
 from casework.documents import blank as blanks
@@ -29,9 +30,10 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             raise Problem(404, "no_such_blank", "这张表还没有收到。等收到新一版目录再看，或请县里发一份。")
         if not blanks.is_its_file(document, kept.data):
             raise Problem(409, "not_the_signed_file", "这张表的文件和县里签发的不一样，不能用。请县里重新发一份。")
-        answer = Response(kept.data, mimetype=document["file"]["media_type"])
-        answer.headers.set("Content-Disposition", "attachment", filename=document["file"]["name"])
-        return answer
+        said = document["file"]
+        return send_file(
+            BytesIO(kept.data), mimetype=said["media_type"], as_attachment=True, download_name=said["name"]
+        )
 
     @area.app_template_global()
     def blank_url(material: Mapping[str, Any], kind: str) -> str | None:

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from casework.channels import CHANNELS
-from casework.documents.enquiry import DONE, KINDS, problems_of
+from casework.documents.enquiry import DONE, KINDS, OWN_WORDS, kinds_of, problems_of
 from node.guides import Hit
 from node.station import Station
 from web.cases.enquiry_pages import add_counts
@@ -20,7 +20,13 @@ NO_ITEM = "none"
 
 def pages(station: Station, services: CaseServices) -> Blueprint:
     enquiries = Blueprint("enquiries", __name__)
-    add_counts(enquiries, services, station.enquiries, [station.code, *station.villages()])
+    add_counts(
+        enquiries,
+        services,
+        station.enquiries,
+        [station.code, *station.villages()],
+        kinds=lambda: offered(station),
+    )
 
     @enquiries.get("/enquiries")
     @allow("agent", "township", "head")
@@ -52,6 +58,12 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     return enquiries
 
 
+def offered(station: Station) -> dict[str, str]:
+    """What people come for, in the county's words where it has its own."""
+    own = station.catalogue.paper(OWN_WORDS)
+    return kinds_of(own["paragraphs"] if own is not None else None)
+
+
 def _page(station: Station, problems: dict[str, str], hits: list[Hit], *, nothing: bool = False) -> str:
     return render_template(
         "station/enquiries.html",
@@ -60,7 +72,8 @@ def _page(station: Station, problems: dict[str, str], hits: list[Hit], *, nothin
         hits=hits,
         nothing=nothing,
         no_item=NO_ITEM,
-        kinds=KINDS,
+        kinds=offered(station),
+        usual=KINDS,
         done=DONE,
         channels=CHANNELS,
         newest=station.enquiries.newest([station.code], 12),

@@ -21,10 +21,11 @@ from web.signin import allow, current_user
 MATCHED = {
     "name": "名称",
     "also_called": "也叫",
+    "said": "说法",
     "department": "部门",
     "materials": "材料",
     "conditions": "条件",
-    "category": "分类",
+    "categories": "分类",
 }
 FOUND = 20
 OFTEN = 8
@@ -52,6 +53,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             often=often(station, OFTEN),
             groups=group_lists(station),
             release=station.catalogue.release,
+            fresh=station.freshness(),
         )
 
     @guides.get("/guides/<code>")
@@ -60,7 +62,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
         item = known_item(station, code)
         station.misses.opened(_who(), code)
         station.often.opened(code)
-        return render_template("station/guide.html", item=item)
+        return render_template("station/guide.html", item=item, fresh=station.freshness())
 
     @guides.get("/guides/<code>/sheet")
     @allow("agent", "township", "head")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
@@ -10,6 +11,7 @@ from flask_babel import gettext as _
 from markupsafe import Markup, escape
 
 from casework.canonical import Document
+from casework.channels import CHANNELS
 from casework.conditions import Condition, applies
 from casework.documents.register import TOWNSHIP, Key
 from casework.forms import that_applies
@@ -18,10 +20,13 @@ from casework.identifiers import ID_TYPES, RESIDENT_CARD, describe_id
 from casework.people import PRESENT_ROLES
 from casework.times import civil_date
 from node.carrying import Earlier, carried, earlier, of_case
-from node.drafts import Draft
+from node.drafts import Draft, DraftFile
+from node.intake import Opened
 from node.station import Station
+from node.together import JOINT, Part, Together, lay_together
 from node.views.typed import MOST_NEXT, UNSIGNED, as_intake, facts_on_page, on_the_page, read_typed, shown
 from web.cases.files import checked_file, file_answer_of
+from web.cases.guide_news import GuideNews, guide_news
 from web.cases.services import CaseServices
 from web.cases.telling import MATERIAL_STATES
 from web.errors import Problem
@@ -63,69 +68,62 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @intake.get("/intake/<draft_id>")
     @allow("agent", "township", "head")
     def form(draft_id: str) -> Response | str:
-        draft, item = _opened(station, draft_id)
+        draft, laid = _opened(station, draft_id)
         if draft.case is not None:
             return _to("cases.show", number=draft.case)
-        return _page(station, services, draft, item, {})
+        return _page(station, services, draft, laid, {})
 
     @intake.post("/intake/<draft_id>/keep")
     @allow("agent", "township", "head")
     def keep(draft_id: str) -> str:
-        draft, item = _opened(station, draft_id)
+        draft, laid = _opened(station, draft_id)
         if draft.case is not None:
             return str(_("这份草稿已经保存成办件"))
-        kept = station.drafts.keep(draft, read_typed(item, request.form, draft.content))
+        kept = station.drafts.keep(draft, read_typed(laid.item, request.form, draft.content))
         return str(_("草稿 %(at)s 已存在本站，关机也不会丢", at=moment(kept.touched_at, kept.touched_at)[3:]))
 
     @intake.post("/intake/<draft_id>/check")
     @allow("agent", "township", "head")
     def check(draft_id: str) -> str:
         """What is wrong with the fields that were filled in so far; nothing is kept, nothing depends on it."""
-        draft, item = _opened(station, draft_id)
-        typed = read_typed(item, request.form, draft.content)
-        problems, _warnings = _checked(station, item, typed)
-        touched = {name for name in request.form.getlist("touched") if request.form.get(name, "").strip()}
-        return render_template(
-            "station/intake_check.html",
-            problems={path: sentence for path, sentence in problems.items() if path in touched},
-            before=_before(station, services, item, typed),
-            draft=draft,
-        )
+        return _check_answer(station, services, *_opened(station, draft_id))
 
     @intake.post("/intake/<draft_id>")
     @allow("agent", "township", "head")
     def act(draft_id: str) -> Response | str | tuple[str, int]:
-        draft, item = _opened(station, draft_id)
-        typed = read_typed(item, request.form, draft.content)
+        draft, laid = _opened(station, draft_id)
+        typed = read_typed(laid.item, request.form, draft.content)
         if draft.case is None:
             draft = station.drafts.keep(draft, typed)
         do = request.form.get("do", "")
         try:
             if row_asked(request.form):
-                return _page(station, services, draft, item, {}, add_to=row_to_add(request.form))
+                return _page(station, services, draft, laid, {}, add_to=row_to_add(request.form))
             if do == "save":
-                return _save(station, services, draft, item, typed)
+                return _save(station, services, draft, laid, typed)
             if do == "park":
                 flash(_("草稿已存在本站，关机也不会丢"), "saved")
                 return _to("home.workbench")
+            if do == "renew":
+                _renew(station, draft)
+                return _to("intake.form", draft_id=draft.id)
             if do == "refresh":
                 return _to("intake.form", draft_id=draft.id, _anchor="s2")
             if do == "carry":
-                _carry(station, services, draft, item, typed)
+                _carry(station, services, draft, laid.item, typed)
                 return _to("intake.form", draft_id=draft.id, _anchor="carried")
-            _papers(station, services, draft, item, do)
+            _papers(station, services, draft, laid.item, do)
             return _to("intake.form", draft_id=draft.id, _anchor="s3")
         except Problem as problem:
             if problem.status not in (409, 413, 415, 422):
                 raise
             fields = {} if problem.status == 409 else _at_its_photo(problem, do)
-            return _page(station, services, draft, item, fields, typed=typed, clash=_clash(problem)), problem.status
+            return _page(station, services, draft, laid, fields, typed=typed, clash=_clash(problem)), problem.status
 
     @intake.get("/intake/<draft_id>/files/<file_id>")
     @allow("agent", "township", "head")
     def file(draft_id: str, file_id: str) -> Response:
-        draft, _item = _opened(station, draft_id)
-        found = station.drafts.file(draft, file_id)
+        found = station.drafts.file(_draft(station, draft_id), file_id)
         if found is None:
             raise Problem(404, "no_such_file", "这份草稿里没有这张照片。")
         return file_answer_of(found.content_type, found.id, found.content)
@@ -133,8 +131,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
     @intake.post("/intake/<draft_id>/discard")
     @allow("agent", "township", "head")
     def discard(draft_id: str) -> Response:
-        draft, _item = _opened(station, draft_id)
-        station.drafts.discard(draft)
+        station.drafts.discard(_draft(station, draft_id))
         flash(_("草稿删掉了"), "saved")
         return _to("home.workbench")
 
@@ -179,71 +176,132 @@ def _items_asked(station: Station) -> tuple[list[str], dict[str, str]]:
 def _begin(
     station: Station, services: CaseServices, codes: list[str], of: str, answers: Mapping[str, str] | None = None
 ) -> Draft:
-    """The draft for the first of these items; the others come after it. `of`: a case whose person it is. `answers`:
-    what was answered for the list of materials.
+    """The draft for these items: one page for all of them. `of`: a case whose person it is. `answers`: what was
+    answered for the list of materials of the first.
     """
-    item = station.catalogue.item(codes[0])
-    assert item is not None
-    content: dict[str, Any] = as_draft(item, answers or {}) | ({"next": codes[1:]} if codes[1:] else {})
+    laid = _laid(station, JOINT.join(codes))
+    assert laid is not None
+    # What it asks stands on the page under its own names: it is the first one that is laid there.
+    content: dict[str, Any] = as_draft(laid.parts[0].item, answers or {})
     if of:
         _row, case = services.read(of, current_user(), what="带到新草稿")
-        before = of_case(case, station.catalogue.item, item)
+        before = of_case(case, station.catalogue.item, laid.item)
         content = carried(content, before) if before is not None else content
-    return station.drafts.begin(current_user().username, item["code"], item["name"], content)
+    releases = [part.item["release"] for part in laid.parts]
+    return station.drafts.begin(
+        current_user().username, laid.item["code"], laid.item["name"], content, releases=releases
+    )
 
 
-def _go_on(station: Station, services: CaseServices, draft: Draft, number: str) -> None:
-    """After a case: the next of the items that were chosen together, or another one for the same person."""
-    waiting = [code for code in draft.content.get("next", []) if station.catalogue.item(code) is not None]
-    if waiting:
-        following = _begin(station, services, waiting, number)
-        words = _("这位办事人还有 %(n)s 件。接着办：%(name)s", n=len(waiting), name=following.item_name)
-        address = url_for("intake.form", draft_id=following.id)
-    else:
-        words, address = _("同一个人再办一件"), f"{url_for('intake.choose')}?from={number}"
-    flash(Markup('<a href="{}" data-key="n">{} <kbd>N</kbd></a>').format(address, words), "told")
+def _laid(station: Station, codes: str) -> Together | None:
+    """What a draft's page shows and becomes; None when one of its items is not in the catalogue any more."""
+    items = [station.catalogue.item(code) for code in codes.split(JOINT)]
+    known = [item for item in items if item is not None]
+    return lay_together(known) if len(known) == len(items) else None
 
 
 # -- a draft ----------------------------------------------------------------------------------------------------------
 
 
-def _checked(station: Station, item: Document, typed: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+def _as_intake(
+    station: Station,
+    parts: Sequence[Part],
+    place: int,
+    typed: Mapping[str, Any],
+    came_with: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """What was typed for one of the items, as the API would be sent it. `came_with` says with which case a paper that
+    several ask for was handed in."""
+    part = parts[place]
+    mine = part.typed(typed)
+    for here, there in part.materials.items():
+        number = mine["papers"][here]["from_case"] or (came_with or {}).get(there, "")
+        mine["papers"][here] = {**mine["papers"][here], "from_case": number}
+    if place:
+        # A number that was written on paper is that of one case.
+        mine["on_paper"] = {**mine["on_paper"], "number": ""}
+    if len(parts) > 1 and not _other_townships(station, part.item):
+        mine["handled_by"] = ""
+    return as_intake(part.item, mine, agent=current_user().name)
+
+
+def _checked(station: Station, laid: Together, typed: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """(problems, warnings) of what was typed, at the fields of the page."""
-    said = as_intake(item, typed, agent=current_user().name)
-    problems, warnings = station.intake.check(said)
-    schema, value = that_applies(item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
-    return on_the_page(item, {**problems, **unreadable(schema, value)}), warnings
+    problems: dict[str, str] = {}
+    warnings: dict[str, str] = {}
+    for place, part in enumerate(laid.parts):
+        wrong, doubtful = station.intake.check(_as_intake(station, laid.parts, place, typed), part.item)
+        problems |= part.on_the_page(on_the_page(part.item, wrong))
+        warnings |= doubtful
+    schema, value = that_applies(laid.item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
+    return {**problems, **unreadable(schema, value)}, warnings
 
 
-def _save(station: Station, services: CaseServices, draft: Draft, item: Document, typed: Mapping[str, Any]) -> Response:
-    said = as_intake(item, typed, agent=current_user().name)
-    schema, value = that_applies(item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
-    if unreadable(schema, value):
-        problems, _warnings = _checked(station, item, typed)
+def _save(station: Station, services: CaseServices, draft: Draft, laid: Together, typed: Mapping[str, Any]) -> Response:
+    """The draft becomes a case, or one for each of its items: all of them, or none if anything is wrong with one."""
+    parts = laid.parts
+    schema, value = that_applies(laid.item["form"], typed["form"], facts_on_page(typed, agent=current_user().name))
+    problems = _checked(station, laid, typed)[0] if len(parts) > 1 or unreadable(schema, value) else {}
+    if problems:
         raise Problem(422, "not_complete", f"有 {len(problems)} 处要改，改好就能保存。", fields=problems)
+    opened: list[Opened] = []
+    came_with: dict[str, str] = {}
+    for place, part in enumerate(parts):
+        opened.append(_open_one(station, services, draft, parts, place, typed, came_with))
+        if typed["applicant"]["id_number"].strip():
+            # Known by the number, like whatever this person brought before.
+            case = station.casebook.case(opened[-1].number)
+            assert case is not None
+            for paper in case["materials"]:
+                if paper["state"] == "received":
+                    came_with.setdefault(part.materials[paper["id"]], paper.get("from_case", case["number"]))
+    station.drafts.became(draft, opened[0].number)
+    for sentence in dict.fromkeys(sentence for one in opened for sentence in one.warnings.values()):
+        flash(sentence, "told")
+    news = _news(station, laid, {})
+    if opened[0].created and news is not None:
+        flash(_("这一件按收件开始时的指南办。") + news.title, "told")
+    if len(opened) > 1:
+        return _to("cases.together", number=opened[0].number, others=[one.number for one in opened[1:]], saved=1)
+    if opened[0].created:
+        address = f"{url_for('intake.choose')}?from={opened[0].number}"
+        link = Markup('<a href="{}" data-key="n">{} <kbd>N</kbd></a>')
+        flash(link.format(address, _("同一个人再办一件")), "told")
+    return _to("cases.show", number=opened[0].number, saved=1)
+
+
+def _open_one(
+    station: Station,
+    services: CaseServices,
+    draft: Draft,
+    parts: Sequence[Part],
+    place: int,
+    typed: Mapping[str, Any],
+    came_with: Mapping[str, str],
+) -> Opened:
+    """The case of one of the draft's items; each has a key of its own, so that a second try makes no second case."""
+    part = parts[place]
     try:
-        opened = station.intake.open_case(
-            said,
+        return station.intake.open_case(
+            _as_intake(station, parts, place, typed, came_with),
             services.person_of(current_user()),
-            idempotency_key=draft.id,
-            files=_files_that_apply(station, draft, item, typed),
+            idempotency_key=draft.id if place == 0 else f"{draft.id}.{place}",
+            files=_files_that_apply(station, draft, part, typed),
+            item=part.item,
         )
     except Problem as problem:
-        fields = problem.fields if problem.status == 409 else on_the_page(item, problem.fields)
+        fields = problem.fields if problem.status == 409 else part.on_the_page(on_the_page(part.item, problem.fields))
         raise Problem(problem.status, problem.code, problem.message, fields=fields) from problem
-    station.drafts.became(draft, opened.number)
-    for sentence in opened.warnings.values():
-        flash(sentence, "told")
-    if opened.created:
-        _go_on(station, services, draft, opened.number)
-    return _to("cases.show", number=opened.number, saved=1)
 
 
-def _files_that_apply(station: Station, draft: Draft, item: Document, typed: Mapping[str, Any]) -> list[Any]:
-    """Photos of a material that this situation does not ask for stay out, as the material does."""
-    facts = facts_on_page(typed, agent=current_user().name)
-    asked = {material["id"] for material in item["materials"] if applies(material.get("when"), facts)}
-    return [file for file in station.drafts.files(draft) if file.material in asked]
+def _files_that_apply(station: Station, draft: Draft, part: Part, typed: Mapping[str, Any]) -> list[DraftFile]:
+    """The photos of this item's papers. Those of one that this situation does not ask for stay out, as it does."""
+    facts = facts_on_page(part.typed(typed), agent=current_user().name)
+    asked = {part.materials[material["id"]]: material["id"] for material in part.item["materials"]
+             if applies(material.get("when"), facts)}  # fmt: skip
+    return [
+        replace(file, material=asked[file.material]) for file in station.drafts.files(draft) if file.material in asked
+    ]
 
 
 def _papers(station: Station, services: CaseServices, draft: Draft, item: Document, do: str) -> None:
@@ -302,14 +360,66 @@ def _at_its_photo(problem: Problem, do: str) -> dict[str, str]:
     return {f"photo.{material}": problem.fields.get("file", problem.message)}
 
 
-def _opened(station: Station, draft_id: str) -> tuple[Draft, Document]:
+def _draft(station: Station, draft_id: str) -> Draft:
     draft = station.drafts.get(draft_id, current_user().username)
     if draft is None:
         raise Problem(404, "no_such_draft", "没有这份草稿，可能已经删掉了。")
-    item = station.catalogue.item(draft.item)
-    if item is None:
+    return draft
+
+
+def _opened(station: Station, draft_id: str) -> tuple[Draft, Together]:
+    """The draft, and its items as it was begun with them: a release that is switched to meanwhile disturbs nobody."""
+    draft = _draft(station, draft_id)
+    codes = draft.item.split(JOINT)
+    begun_with = draft.releases or (None,) * len(codes)
+    then = [
+        (station.item_as_of(code, release) if release is not None else None) or station.catalogue.item(code)
+        for code, release in zip(codes, begun_with, strict=True)
+    ]
+    items = [item for item in then if item is not None]
+    if len(items) < len(codes):
         raise Problem(404, "no_such_guide", "这个事项已经不在指南里。请在指南里重新选；草稿还留着。")
-    return draft, item
+    return draft, lay_together(items)
+
+
+def _check_answer(station: Station, services: CaseServices, draft: Draft, laid: Together) -> str:
+    item = laid.item
+    typed = read_typed(item, request.form, draft.content)
+    problems, _warnings = _checked(station, laid, typed)
+    touched = {name for name in request.form.getlist("touched") if request.form.get(name, "").strip()}
+    wrong = {path: sentence for path, sentence in problems.items() if path in touched}
+    content = shown(item, typed, today=civil_date(station.now()))
+    facts = facts_on_page(content, agent=current_user().name)
+    return render_template(
+        "station/intake_check.html",
+        problems=wrong,
+        sections=_sections(wrong, problems, item, facts, content),
+        before=_before(station, services, item, typed),
+        draft=draft,
+    )
+
+
+def _renew(station: Station, draft: Draft) -> None:
+    """Go on with the items as the release in use has them, because somebody chose to."""
+    now = _laid(station, draft.item)
+    if now is None:
+        raise Problem(409, "withdrawn", "这个事项已从指南里撤下，没有新的可以换；这一份还可以照开始时的指南保存。")
+    releases = [part.item["release"] for part in now.parts]
+    station.drafts.renew(draft, now.item["name"], releases)
+    flash(_("换成第 %(n)s 版指南了，填过的都在；多出来的栏目和材料请补上。", n=f"{max(releases):06d}"), "saved")
+
+
+def _news(station: Station, laid: Together, facts: Mapping[str, Any]) -> GuideNews | None:
+    """What the guide in use says otherwise than the items that the draft was begun with, of several by their names."""
+    found = {
+        part.item["name"]: news
+        for part in laid.parts
+        if (news := guide_news(part.item, station.catalogue.item(part.item["code"]), facts)) is not None
+    }
+    if not found or len(laid.parts) == 1:
+        return next(iter(found.values()), None)
+    told = [f"{name}：{line}" for name, news in found.items() for line in (news.lines or [news.title])]
+    return GuideNews("、".join(found), told, [], withdrawn=any(news.withdrawn for news in found.values()))
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
@@ -319,27 +429,32 @@ def _page(
     station: Station,
     services: CaseServices,
     draft: Draft,
-    item: Document,
+    laid: Together,
     problems: Mapping[str, str],
     *,
     typed: Mapping[str, Any] | None = None,
     add_to: str | None = None,
     clash: Markup | None = None,
 ) -> str:
+    item = laid.item
     content = shown(item, typed or draft.content, today=civil_date(station.now()))
     applicant = content["applicant"]
     facts = facts_on_page(content, agent=current_user().name)
     files = station.drafts.files(draft)
+    lacking, _warnings = _checked(station, laid, content)
     return render_template(
         "station/intake.html",
         draft=draft,
         item=item,
+        news=_news(station, laid, facts),
         content=content,
         applicant=applicant,
         people=content["people"],
         roles=list(PRESENT_ROLES.items()),
         powers=POWERS,
         form=content["form"],
+        groups=laid.groups,
+        several=[part.item for part in laid.parts] if len(laid.parts) > 1 else [],
         facts=facts,
         when=lambda condition: _when(condition, facts),
         pairs=lambda options: [(option["id"], option["title"]) for option in options],
@@ -348,16 +463,16 @@ def _page(
         files={material["id"]: [f for f in files if f.material == material["id"]] for material in item["materials"]},
         before=_before(station, services, item, content),
         carried=content.get("carried"),
-        following=[found["name"] for code in content.get("next", []) if (found := station.catalogue.item(code))],
         problems=dict(problems),
         clash=clash,
         add_to=add_to,
         id_types=list(ID_TYPES),
         born=describe_id(applicant["id_number"]) if applicant["id_type"] == RESIDENT_CARD else None,
-        sections=_sections(problems, item, facts, content),
+        sections=_sections(problems, lacking, item, facts, content),
         doubt=station.clock.doubt(),
         reserved=station.reserved.open_ones(),
-        townships=_other_townships(station, item),
+        channels=CHANNELS,
+        townships=next(filter(None, (_other_townships(station, part.item) for part in laid.parts)), []),
         read_aloud=bool(content.get("read_aloud")),
     )
 
@@ -380,16 +495,18 @@ def _when(condition: Condition | None, facts: Mapping[str, Any]) -> Markup:
 
 
 def _sections(
-    problems: Mapping[str, str], item: Document, facts: Mapping[str, Any], content: Mapping[str, Any]
+    wrong: Mapping[str, str],
+    lacking: Mapping[str, str],
+    item: Document,
+    facts: Mapping[str, Any],
+    content: Mapping[str, Any],
 ) -> list[tuple[str, str, str, str]]:
-    """The list on the left: id, title, what is open there, tone."""
+    """The list on the left: id, title, what is open there, tone. `wrong` is what the page says at its fields, `lacking`
+    all that keeps it from being saved."""
 
-    def told(open_yet: tuple[str, str], *prefixes: str) -> tuple[str, str]:
-        count = sum(1 for path in problems if path.split(".")[0] in prefixes)
-        return (f"{count} 处要改", "is-bad") if count else open_yet
-
-    def filled(anything: bool) -> tuple[str, str]:
-        return ("填了", "is-ok") if anything else ("还没填", "is-still")
+    def told(*prefixes: str, done: tuple[str, str] = ("填了", "is-ok")) -> tuple[str, str]:
+        bad, open_yet = (sum(1 for path in problems if path.split(".")[0] in prefixes) for problems in (wrong, lacking))
+        return (f"{bad} 处要改", "is-bad") if bad else (f"还差 {open_yet} 项", "is-still") if open_yet else done
 
     asked = [content["materials"][m["id"]] for m in item["materials"] if applies(m.get("when"), facts)]
     counted = {state: asked.count(state) for state in MATERIAL_STATES}
@@ -397,10 +514,10 @@ def _sections(
     tone = "is-warn" if counted["missing"] or counted["later"] else "is-ok"
     form = "情形和表单" if item.get("situations") else "表单"
     return [
-        ("s1", "办事人", *told(filled(bool(content["applicant"]["name"])), "applicant", "people")),
-        ("s2", form, *told(filled(bool(content["form"])), "form", "situation")),
-        ("s3", "材料清单", *told((materials, tone), "paper", "photo")),
-        ("s4", "核对签字", *told(("念一遍再保存", "is-still"), "number", "happened_on", "handled_by")),
+        ("s1", "办事人", *told("applicant", "people")),
+        ("s2", form, *told("form", "situation")),
+        ("s3", "材料清单", *told("materials", "paper", "photo", done=(materials, tone))),
+        ("s4", "核对签字", *told("number", "happened_on", "channel", "handled_by", done=("念一遍再保存", "is-still"))),
     ]
 
 

@@ -32,6 +32,7 @@ def pages(station: Station, services: CaseServices) -> Blueprint:
             refused=station.refused_list.all(),
             release=station.catalogue.release,
             release_problems=station.catalogue.problems,
+            fresh=station.freshness(),
         )
 
     @line.post("/line")

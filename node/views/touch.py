@@ -221,7 +221,7 @@ def _add_guides(touch: Blueprint, screen: _Screen) -> None:
                 question=open_ones[0],
                 given=given,
                 before=_without_last(item, given),
-                place=done + 1,
+                number=done + 1,
                 most=done + len(open_ones),
             )
         listed = short_list.short_list(item, given)

@@ -39,7 +39,7 @@ _MATERIAL_PATH = re.compile(r"materials\.(\d+)(?:\.(\w+))?")
 def read_typed(item: Document, form: MultiDict[str, str], before: Mapping[str, Any]) -> dict[str, Any]:
     """What the page's fields hold. `before` is the draft's content: what no field of the page holds stays."""
     return {
-        **{name: before[name] for name in ("carried", "next") if name in before},
+        **{name: before[name] for name in ("carried",) if name in before},
         "applicant": {name: form.get(f"applicant.{name}", "") for name in APPLICANT},
         "people": {name: form.getlist(f"people.{name}")[-1:] == ["yes"] if name == "proxy.agent"
                    else form.get(f"people.{name}", "") for name in PEOPLE},
@@ -49,6 +49,7 @@ def read_typed(item: Document, form: MultiDict[str, str], before: Mapping[str, A
         "papers": {m["id"]: {name: form.get(f"paper.{m['id']}.{name}", "") for name in PAPER}
                    for m in item["materials"]},
         "on_paper": {name: form.get(name, "") for name in ON_PAPER},
+        "channel": form.get("channel", "counter"),
         "handled_by": form.get("handled_by", ""),
         "read_aloud": bool(form.get("read_aloud")),
     }  # fmt: skip
@@ -74,6 +75,7 @@ def shown(item: Document, content: Mapping[str, Any], *, today: date) -> dict[st
         "papers": {m["id"]: dict.fromkeys(PAPER, "") | _usual(m) | (papers.get(m["id"]) or {})
                    for m in item["materials"]},
         "on_paper": dict.fromkeys(ON_PAPER, "") | (content.get("on_paper") or {}),
+        "channel": content.get("channel") or "counter",
         "handled_by": content.get("handled_by") or "",
     }  # fmt: skip
 
@@ -92,6 +94,8 @@ def as_intake(item: Document, typed: Mapping[str, Any], *, agent: str) -> dict[s
     }
     if item.get("situations"):
         intake["situation"] = {name: value for name, value in typed["situation"].items() if value}
+    if typed["channel"] != "counter":
+        intake["channel"] = typed["channel"]
     if typed["handled_by"]:
         intake["handled_by"] = typed["handled_by"]
     paper = typed["on_paper"]

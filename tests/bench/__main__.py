@@ -10,9 +10,11 @@ from uuid import uuid4
 
 import click
 
+from tests.bench.guides import OTHERS, guides
 from tests.bench.many_cases import CASES as MANY_CASES
 from tests.bench.many_cases import many_cases
 from tests.bench.node import Node, county_account, quantile, row, timed
+from tests.bench.releases import releases
 from tests.bench.replication import replication
 from tests.bench.small_traffic import small_traffic
 from tests.stories.county import Account, DemoCounty
@@ -25,7 +27,7 @@ GOAL_MEMORY_MIB = 96
 GOAL_START_S = 2.0
 
 
-PARTS = ("node", "many", "replication", "small")
+PARTS = ("node", "many", "replication", "small", "releases", "guides")
 # Of their own, because they take long: `python -m tests.bench.outage`, `python -m tests.bench.worst_line`.
 
 
@@ -34,8 +36,12 @@ PARTS = ("node", "many", "replication", "small")
 @click.option("--many", default=MANY_CASES, show_default=True, help="how many cases a full station has")
 @click.option("--docs", default=20_000, show_default=True, help="how many documents are replicated")
 @click.option("--rounds", default=5, show_default=True, help="how often; what is printed are medians")
+@click.option("--queries", type=click.Path(path_type=Path, exists=True), multiple=True, help="lists of questions")
+@click.option("--others", default=OTHERS, show_default=True, help="items beside the reference ones")
 @click.option("--only", type=click.Choice(PARTS), help="only this part")
-def bench(cases: int, many: int, docs: int, rounds: int, only: str | None) -> None:
+def bench(
+    cases: int, many: int, docs: int, rounds: int, only: str | None, queries: tuple[Path, ...], others: int
+) -> None:
     """Memory, start-up and speed, printed beside their goals."""
     if only in (None, "node"):
         node_alone(cases)
@@ -45,6 +51,10 @@ def bench(cases: int, many: int, docs: int, rounds: int, only: str | None) -> No
         replication(docs, rounds)
     if only in (None, "small"):
         small_traffic()
+    if only in (None, "releases"):
+        releases()
+    if only in (None, "guides"):
+        guides(queries, others)
 
 
 def node_alone(cases: int) -> None:

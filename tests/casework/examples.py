@@ -17,6 +17,7 @@ from casework.documents import (
     receipt,
     release,
     station,
+    words,
 )
 from casework.holidays import known_calendars
 from casework.signing import sign_document
@@ -61,7 +62,7 @@ def documents() -> dict[str, Document]:
             sign=sign_as(KEY),
         ),
         "item": item(),
-        "release": county_signed(release.build(1, rfc3339(MORNING), [stored(item())], calendars)),
+        "release": county_signed(release.build(1, rfc3339(MORNING), [stored(item()), *calendars])),
         "register": register_document(),
         "account": county_signed(
             account.build(
@@ -111,6 +112,7 @@ def documents() -> dict[str, Document]:
                 },
             )
         ),
+        "words": county_signed(words.build("same", {"丢": ["弄丢", "[不见|找不到]了"]})),
         "enquiry": enquiry.compose(
             station=VILLAGE,
             at=Hlc(milliseconds(MORNING), 0, VILLAGE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from casework.agency import HOLDS, LACKING, RUN_OUT, agency, power_until
+from casework.agency import ENDED, HOLDS, LACKING, RUN_OUT, agency, power_until
 from casework.custody import (
     HELD,
     MISSED,
@@ -16,6 +16,7 @@ from casework.custody import (
     waits_for_hand_in,
 )
 from casework.numbers import scanned
+from casework.papers import papers_of
 from tests.casework.county import CALENDAR, TOWNSHIP, VILLAGE, agent, intake_data, read, window
 
 TO = "河口镇便民服务中心"
@@ -94,6 +95,25 @@ def test_a_power_of_attorney_lacks_holds_and_runs_out() -> None:
     assert after is not None
     assert after.power == RUN_OUT
     assert power_until(case) == "2026-09-20"
+
+
+def test_a_proxy_named_at_intake_ends_too() -> None:
+    pen, today = agent(), date(2026, 9, 20)
+    proxy = {"name": "王某某", "agent": True}
+    received = pen.write("received", handed_in() | {"people": {"proxy": proxy}})
+    ended = pen.write("proxy_ended", {"reason": "本人自己来办"}, seen=[received])
+    case = read(received, ended)
+    acting = agency(case, today)
+    assert acting is not None
+    assert (acting.name, acting.power) == ("王某某", ENDED)
+    assert power_until(case) is None, "nobody has to see to it any more"
+    assert "ending" in {offer.kind.code for offer in papers_of(case, [received, ended])}
+    power = {"name": "李某某", "matters": ["递材料"], "authority": "代为提交", "from": "2026-09-16",
+             "signed": "signature"}  # fmt: skip
+    anew = pen.write("proxy_appointed", power, seen=[ended])
+    acting = agency(read(received, ended, anew), today)
+    assert acting is not None
+    assert (acting.name, acting.power) == ("李某某", HOLDS)
 
 
 def test_a_scanner_reads_a_slip_a_receipts_address_and_the_two_last_groups() -> None:

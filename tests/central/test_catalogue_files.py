@@ -145,7 +145,7 @@ def test_an_import_that_breaks_off_leaves_neither_directories_nor_items(
     county: SmallCentre, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drafting = county.centre.databases.open(DRAFTING)
-    before = drafting.last_seq
+    before = drafting.update_seq
     apply, times = type(drafting)._apply, 0
 
     def breaks_off(self: Any, *arguments: Any, **named: Any) -> Any:
@@ -162,7 +162,7 @@ def test_an_import_that_breaks_off_leaves_neither_directories_nor_items(
     with pytest.raises(StorageFull):
         bring_in(county.centre, said, approve=True, by="sun")
     monkeypatch.undo()
-    assert (drafting.last_seq, directories_of(county.centre)) == (before, [])
+    assert (drafting.update_seq, directories_of(county.centre)) == (before, [])
     assert bring_in(county.centre, said, approve=True, by="sun")["imported"]
     assert len(directories_of(county.centre)) == 2
 

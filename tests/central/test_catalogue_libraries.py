@@ -8,11 +8,12 @@ import pytest
 
 from casework.canonical import Document
 from casework.documents import blank
-from casework.documents.release import check_release, listed
+from casework.documents.release import check_release, release_id, whole_list
 from central.catalogue import libraries
 from central.catalogue.drafts import draft_of
+from central.catalogue.findings import CatalogueRefused
 from central.catalogue.libraries import Kept, drop, entry_of, file_of, import_libraries, keep, load
-from central.catalogue.publishing import newest_release, pending, publish
+from central.catalogue.publishing import newest_release, pending, publish, take_back
 from provisioning import sample_county
 from tests.central.county import SUBSISTENCE, SmallCentre
 from web.audit import Actor
@@ -50,6 +51,15 @@ def release_of(county: SmallCentre) -> Document:
     release = newest_release(county.centre.catalogue)
     assert release is not None
     return release
+
+
+def manifest_of(county: SmallCentre, number: int) -> Document | None:
+    return county.centre.catalogue.get(release_id(number))
+
+
+def listed(county: SmallCentre) -> list[str]:
+    """The ids of the newest release."""
+    return sorted(whole_list(release_of(county), lambda number: manifest_of(county, number)))
 
 
 def test_the_sample_countys_libraries_come_in_whole_and_again_without_a_change(county: SmallCentre) -> None:
@@ -137,14 +147,22 @@ def test_directories_and_blanks_in_use_travel_with_a_release_and_the_release_hol
     kept(county, "directory", "a", {"title": "甲", "parent": None, "order": 1})
     blank_kept(county)
     publish(county.centre)
-    assert [id_ for id_, _, _ in listed(release_of(county)) if id_.startswith(("directory:", "blank:"))] == [
-        "directory:a"
-    ], "a form that no item refers to stays at home"
+    assert [id_ for id_ in listed(county) if id_.startswith(("directory:", "blank:"))] == ["directory:a"], (
+        "a form that no item refers to stays at home"
+    )
     with_blank(county)
     publish(county.centre)
-    ids = [id_ for id_, _, _ in listed(release_of(county))]
+    ids = listed(county)
     assert "blank:form" in ids
-    assert check_release(release_of(county), county.centre.catalogue.get, county.centre.register()) == []
+    assert (
+        check_release(
+            release_of(county),
+            county.centre.catalogue.get,
+            county.centre.register(),
+            lambda number: manifest_of(county, number),
+        )
+        == []
+    )
     assert county.item()["materials"][0]["blank_name"] == "申请表"
 
 
@@ -165,7 +183,34 @@ def test_a_new_file_is_a_change_and_a_form_of_no_item_leaves_the_release(county:
     referring(county, materials=before)
     assert pending(county.centre).kept == [("form", "申请表")]
     publish(county.centre)
-    assert "blank:form" not in [id_ for id_, _, _ in listed(release_of(county))]
+    assert "blank:form" not in listed(county)
+
+
+def test_a_release_that_is_taken_back_has_its_forms_again_while_their_file_is_kept(county: SmallCentre) -> None:
+    blank_kept(county)
+    with_blank(county)
+    publish(county.centre)
+    number = release_of(county)["number"]
+    assert kept(county, "blank", "form", {"title": "新的名字", "kind": "blank"}).saved
+    publish(county.centre)
+    take_back(county.centre, number, by="sun")
+    published = county.centre.catalogue.get("blank:form")
+    file = county.centre.catalogue.attachment("blank:form", blank.FILE)
+    assert published is not None
+    assert file is not None
+    assert published["title"] == "申请表"
+    assert blank.is_its_file(published, file.data)
+
+
+def test_a_release_whose_forms_file_is_gone_is_not_taken_back(county: SmallCentre) -> None:
+    blank_kept(county)
+    with_blank(county)
+    publish(county.centre)
+    number = release_of(county)["number"]
+    blank_kept(county, PDF + b" anew")
+    publish(county.centre)
+    with pytest.raises(CatalogueRefused, match="没有留存"):
+        take_back(county.centre, number, by="sun")
 
 
 def test_a_title_is_changed_and_the_file_stays(county: SmallCentre) -> None:
@@ -176,5 +221,5 @@ def test_a_title_is_changed_and_the_file_stays(county: SmallCentre) -> None:
 
 def test_every_change_is_in_the_log_of_acts(county: SmallCentre) -> None:
     keep(county.centre, "law", "law", LAW, by=Actor("sun", "孙某某", "admin"), expected_rev=None)
-    logged = [row for row in county.centre.audit.rows(0, 100) if row["act"] == "catalogue_library"]
-    assert [row["what"] for row in logged] == [f"{libraries.LIBRARIES['law'].title} law"]
+    logged = [row for row in county.centre.audit.rows(0, 100) if row.entry["act"] == "catalogue_library"]
+    assert [row.entry["what"] for row in logged] == [f"{libraries.LIBRARIES['law'].title} law"]

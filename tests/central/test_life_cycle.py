@@ -179,7 +179,7 @@ def test_what_a_release_replaced_is_kept(county: County) -> None:
     assert past.in_force["note"] == "二"
     assert [version["_id"].rpartition(":")[2] for version in past.versions] == ["000002", "000001"]
     first = past.versions[-1]["item"]
-    assert [one.path for one in differences(first, past.versions[0]["item"]) if one.path == "note"] == ["note"]
+    assert [one.path for one in differences(first, past.in_force)] == ["note"]
     assert first["name"] == CIVIL[0]["name"]
 
 
@@ -521,30 +521,15 @@ def test_every_act_is_in_the_log_of_acts(county: County) -> None:
 
 
 ALL_ROLES = User("wan", "万某某", ("reviewer", "approver", "staffing", "service"), "民政")
-# None is whose step it is: without them hardly any walk would come far.
-PEOPLE = [
-    None,
-    None,
-    None,
-    None,
-    None,
-    None,
-    DRAFTER,
-    DEPARTMENT,
-    STAFFING,
-    SERVICE,
-    ALL_ROLES,
-    ALL_ROLES,
-    FOREIGN,
-    FOREIGN_APPROVER,
-]
+# None is whose step it is.
+PEOPLE = [None, None, DRAFTER, DEPARTMENT, STAFFING, SERVICE, ALL_ROLES, ALL_ROLES, FOREIGN, FOREIGN_APPROVER]
 MAY_DRAFT = {"zhao", "wan"}
 _WAY = {DRAFT: {SUBMITTED, APPROVED}, SUBMITTED: {DRAFT, BY_DEPARTMENT}, BY_DEPARTMENT: {DRAFT, BY_STAFFING},
         BY_STAFFING: {DRAFT, APPROVED}, APPROVED: {DRAFT, WITHDRAWING}, WITHDRAWING: {APPROVED, WITHDRAWN},
         WITHDRAWN: {DRAFT}}  # fmt: skip
 """Written by hand from docs/catalogue.md, not taken from the table that is tested."""
 _WAITS = {SUBMITTED: "department", BY_DEPARTMENT: "staffing", BY_STAFFING: "service", WITHDRAWING: "staffing"}
-MOSTLY_NOT = st.sampled_from([False, False, False, False, True])
+MOSTLY_NOT = st.sampled_from([False] * 7 + [True])
 
 
 class AnyWay(RuleBasedStateMachine):
@@ -560,6 +545,9 @@ class AnyWay(RuleBasedStateMachine):
         self.at = at_nine()
         self.opened = county_opened(Path(self.folder.name) / "county", now=lambda: self.at, random=Random(4))
         self.county = self.opened.__enter__()
+        # As in the service, whose log is open.
+        self.log = AuditLog(self.county.folder.path / "audit.sqlite3", now=self.county.now, random=Random(5))
+        self.county.audit = self.log  # type: ignore[attr-defined]
         self.was = APPROVED
         self.library: str | None = content_hash(content(self.county))
         self.had_part: set[str] = set()
@@ -570,6 +558,7 @@ class AnyWay(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "opened"):
+            self.log.close()
             self.opened.__exit__(None, None, None)
             self.folder.cleanup()
 
@@ -606,6 +595,17 @@ class AnyWay(RuleBasedStateMachine):
             self.kept_aside = []
             self.had_part |= {who.username}
 
+    @rule(times=st.integers(1, 4))
+    def go_on(self, times: int) -> None:
+        """The next steps, by whose they are: without it hardly any walk would come far."""
+        for _ in range(times):
+            if state_at(self.county) == DRAFT:
+                self.settle(None, 0)
+                self.submit(None)
+            elif state_at(self.county) in _WAITS:
+                self.approve(None, None, None)
+            self.the_state_moves_along_the_way()
+
     @rule(person=st.sampled_from(PEOPLE))
     def submit(self, person: User | None) -> None:
         who = person or DRAFTER
@@ -631,8 +631,8 @@ class AnyWay(RuleBasedStateMachine):
 
     @rule(
         person=st.sampled_from(PEOPLE),
-        body=st.sampled_from([None, None, None, None, None, None, *BODIES]),
-        seen=st.none() | st.none() | seen,
+        body=st.sampled_from([None, None, None, *BODIES]),
+        seen=st.none() | seen,
     )
     def approve(self, person: User | None, body: str | None, seen: str | None) -> None:
         standing = state_of(self.county, CODE)
@@ -728,6 +728,6 @@ def test_any_way_through_the_life_cycle_keeps_its_rules(made: Path) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

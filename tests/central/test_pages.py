@@ -39,6 +39,7 @@ ADMINS_PAGES = [
     "/catalogue/tables/information?department=民政",
     "/catalogue/papers",
     "/catalogue/papers/receipt",
+    "/catalogue/enquiries",
     "/accounts",
     "/accounts/new",
     "/log",
@@ -100,7 +101,7 @@ def test_one_entry_of_the_navigation_is_the_page_one_is_on(county: SmallCentre, 
     assert re.findall(r'aria-current="page">([^<]+)</a>', page.split("<nav", 1)[1].split("</nav>", 1)[0]) == [title]
 
 
-@pytest.mark.parametrize(("username", "entries"), [("sun", 11), ("zhao", 8)])
+@pytest.mark.parametrize(("username", "entries"), [("sun", 11), ("zhao", 8), ("li", 2), ("bian", 2), ("zheng", 3)])
 def test_every_entry_of_the_navigation_answers(county: SmallCentre, username: str, entries: int) -> None:
     browser = county.sign_in(username)
     page = browser.client.get("/", follow_redirects=True).text
@@ -457,3 +458,19 @@ def test_unknown_placeholders_are_refused_with_the_known_ones_and_keep_what_was_
     browser.send(page, {"do": "save", **typed_words(title="")}, expect=422)
     assert "受理通知书" not in browser.get(page)
     browser.get("/catalogue/papers/nothing", expect=404)
+
+
+def test_what_people_come_to_the_desk_for_is_the_countys_to_say(county: SmallCentre) -> None:
+    browser = county.sign_in("sun")
+    page = "/catalogue/enquiries"
+    assert "问政策" in browser.get(page)
+    assert "写了两遍" in browser.send(page, {"kinds": "医保激活\n医保激活", "do": "save"}, expect=422).text
+    browser.send(page, {"kinds": "查进度\r\n医保激活\r\n", "do": "save"})
+    assert "有改动，还没发布" in browser.get(page)
+    assert "咨询台的事由" in browser.get("/catalogue/publish")
+    browser.send("/catalogue/publish", {})
+    assert "还没发布" not in browser.get(page)
+    assert browser.get("/catalogue/papers").count("默认的") > 1
+    browser.send(page, {"kinds": "", "do": "default"})
+    browser.send("/catalogue/publish", {})
+    assert "问政策" in browser.get(page)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from casework.canonical import address
 from casework.documents import type_of
-from casework.documents.enquiry import enquiry_holds
+from casework.documents.enquiry import KINDS, enquiry_holds, kinds_of, kinds_problems
 from provisioning.register import station_database
 from tests.central.county import VILLAGE
 from tests.node.station import OLD_AGE, SmallNode, intake, plain
@@ -47,6 +51,29 @@ def test_a_record_takes_no_number_of_anybody_and_asks_when_the_item_is_not_clear
     agent.send("/enquiries", {"what": "问材料", "item": "老人", "picked": "none"})
     [record] = records(village)
     assert record["item"] is None
+
+
+def test_the_county_says_what_people_come_for(village: SmallNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = village.agent()
+    agent.send("/enquiries", {"what": "问政策"})
+    agent.send("/enquiries", {"what": "医保激活"})
+    own = {"paragraphs": ["查进度", "医保激活"]}
+    monkeypatch.setattr(village.station.catalogue, "paper", lambda code: own if code == "enquiries" else None)
+    agent.send("/enquiries", {"what": "医保激活"})
+    agent.send("/enquiries", {"what": "查进度"})
+    assert [(one["kind"], one["text"]) for one in records(village)[1:]] == [
+        ("other", "医保激活"), ("other", "医保激活"), ("progress", ""),
+    ]  # fmt: skip
+    page = agent.get("/enquiries")
+    assert re.findall(r'<option value="([^"]+)"></option>', page) == ["查进度", "医保激活", "其他"]
+    assert "问政策" in plain(page), "what was noted before is still told"
+    counts = plain(agent.get("/enquiries/counts"))
+    assert "查进度 医保激活 其他 问政策 合计" in counts, "and counted"
+    assert "柳树湾村便民服务站 1 2 1 4" in counts
+    assert kinds_of(None) == KINDS
+    assert kinds_problems([]) is not None
+    assert kinds_problems(["打 13000000001"]) is not None
+    assert kinds_problems(["甲", "甲"]) is not None
 
 
 def test_what_another_hand_signed_is_not_counted(village: SmallNode) -> None:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.node.station import HOMESTEAD, OLD_AGE, PASSWORD, PROOF, SmallNode
+from tests.node.station import HOMESTEAD, OLD_AGE, PASSWORD, PROOF, SmallNode, typed
 from tests.sync.served import served
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -160,6 +160,22 @@ def test_radios_are_one_stop_and_chosen_by_the_arrows(village: SmallNode, page: 
     assert page.evaluate("document.activeElement.name") == "form.household_size", "one stop, whatever is chosen"
 
 
+def test_enter_goes_past_what_is_folded_away(village: SmallNode, page: Page) -> None:
+    begin(page, village, HOMESTEAD)
+    page.locator("[name='people.present.role'][value=applicant]").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.name") == "situation.how"
+    page.locator("[name='applicant.signed'][value='']").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.matches('[data-save]')"), (
+        "the paper's number and the channel are folded"
+    )
+    page.locator("summary", has_text="服务方式").click()
+    page.locator("[name='applicant.signed'][value='']").focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.name") == "channel"
+
+
 def test_what_applies_is_shown_while_one_chooses(village: SmallNode, page: Page) -> None:
     begin(page, village, HOMESTEAD)
     old, material = page.locator("[name='form.old_land_area']"), page.get_by_text("原宅基地权属证明")
@@ -198,6 +214,23 @@ def test_faults_are_said_at_their_field_and_go_when_they_are_mended(village: Sma
     number.press("Enter")
     expect(why).to_have_count(0)
     expect(number).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_the_list_on_the_left_counts_while_one_types(village: SmallNode, page: Page) -> None:
+    begin(page, village, OLD_AGE)
+    person = page.locator(".sections [data-told=s1]")
+    said = person.inner_text()
+    assert re.fullmatch("还差 [0-9] 项", said)
+    page.get_by_label("姓名", exact=True).press_sequentially("张秀英")
+    expect(person).not_to_have_text(said)
+    page.get_by_label("证件号码", exact=True).press_sequentially("600000196001010016")
+    page.get_by_label("联系电话", exact=True).press_sequentially("13000000001")
+    expect(person).to_have_text("填了")
+    expect(person).to_have_class("is-ok")
+    page.locator("[name='materials.m01'][value=received]").check()
+    for place in page.locator("[data-told=s3]").all():
+        expect(place).to_contain_text("已收 1")
+    assert page.locator(".why").count() == 0, "nothing is said of what was not filled in yet"
 
 
 def test_who_was_here_before_is_offered_when_the_number_is_typed(village: SmallNode, page: Page) -> None:
@@ -262,3 +295,31 @@ def test_the_pages_of_numbers_and_of_several_matters(village: SmallNode, page: P
         page.goto(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
         picture(page, f"phone{re.sub(r'[^a-z]+', '-', path)}")
+
+
+def test_two_matters_on_one_page_and_their_receipts_in_one_print(village: SmallNode, page: Page) -> None:
+    page.goto("/intake")
+    page.get_by_label("第 1 件").fill(OLD_AGE)
+    page.get_by_label("第 2 件").fill(PROOF)
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(re.compile(r"/intake/[0-9a-f]+$"))
+    expect(page.get_by_label("姓名", exact=True)).to_have_count(1)
+    filled = typed(village.item(OLD_AGE)) | typed(village.item(PROOF))
+    for name, value in filled.items():
+        place = page.locator(f"[name='{name}']")
+        if place.count() and place.first.is_visible():
+            if place.first.get_attribute("type") == "radio":
+                page.locator(f"[name='{name}'][value='{value}']").check()
+            elif place.first.evaluate("one => one.tagName") == "SELECT":
+                place.select_option(value)
+            else:
+                place.fill(value)
+    picture(page, "together")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/together**")
+    expect(page.locator("main")).to_contain_text("已保存 2 件")
+    expect(page.locator("article.sheet")).to_have_count(2)
+    picture(page, "together-receipts")
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True))) == 2, "a receipt a page"
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import date
 from typing import Any
@@ -54,6 +55,42 @@ def hidden(page: str, name: str) -> bool:
     before = page[: page.index(f'name="{name}"')]
     last = re.findall(r"<(?:div|fieldset|details|li|td)\b[^>]*data-when=[^>]*>", before)[-1]
     return " hidden" in last
+
+
+def test_how_people_were_served_is_asked_quietly(village: SmallNode, agent: Desk) -> None:
+    draft = agent.begin(PROOF)
+    page = agent.get(draft)
+    assert re.search(r'name="channel"[^>]*><option value="counter" selected>窗口', page)
+    assert (
+        fields_of(village, number_in(agent.submit(draft, typed(village.item(PROOF))).location))["channel"] == "counter"
+    )
+    draft = agent.begin(PROOF)
+    at_home = typed(village.item(PROOF)) | {"channel": "home_visit"}
+    agent.submit(draft, at_home, do="park")
+    assert re.search(r'<option value="home_visit" selected', agent.get(draft)), "a draft keeps it"
+    answer = agent.submit(draft, at_home)
+    assert fields_of(village, number_in(answer.location))["channel"] == "home_visit"
+    assert "服务方式 上门" in plain(agent.get(answer.location))
+    wrong = agent.submit(agent.begin(PROOF), at_home | {"channel": "by_magic"}, expect=422).text
+    assert "请选服务方式" in errors_of(wrong)["f-channel"]
+
+
+def test_each_section_says_how_much_is_still_open(village: SmallNode, agent: Desk) -> None:
+    def left(page: str) -> list[str]:
+        return re.findall(r'<small class="[^"]*" data-told="s[0-9]">([^<]*)<', page)
+
+    draft = agent.begin(PROOF)
+    person, form, materials, last = left(agent.get(draft))
+    assert re.fullmatch("还差 [0-9] 项", person)
+    assert re.fullmatch("还差 [0-9] 项", form)
+    assert (materials, last) == ("已收 0，缺 2，后补 0", "念一遍再保存")
+    agent.submit(draft, typed(village.item(PROOF)), do="park")
+    assert left(agent.get(draft)) == ["填了", "填了", "已收 1，缺 1，后补 0", "念一遍再保存"]
+    page = agent.submit(
+        draft, {"applicant.phone": "12", "materials.m01": "later", "paper.m01.later_on": "20200101"}, expect=422
+    ).text
+    assert left(page)[0] == "1 处要改"
+    assert left(page)[2] == "1 处要改"
 
 
 # -- situations -----------------------------------------------------------------------------------------------------
@@ -259,28 +296,78 @@ def test_a_paper_that_was_handed_in_before_is_used_again(village: SmallNode, age
     assert "materials.0.from_case" in refused["fields"]
 
 
-def test_one_person_with_several_matters_is_typed_once(village: SmallNode, agent: Desk) -> None:
-    begun = agent.send("/intake", {"what": [OLD_AGE, PROOF, ""]}, to="/intake").location
-    assert PROOF in agent.get(begun).split('id="s1"')[0]
-    saved = agent.submit(begun, typed(village.item(OLD_AGE)) | {"applicant.address": "三组 7 号"}).location
-    page = agent.get(saved)
-    following = re.search(r'href="(/intake/[0-9a-f]+)" data-key="n"', page)
-    assert following
-    assert PROOF in page
-    draft = following[1]
+def both(village: SmallNode, page: str) -> dict[str, Any]:
+    """What is typed into the one page of a proof and an allowance: each field of theirs that the page has."""
+    filled = typed(village.item(OLD_AGE)) | typed(village.item(PROOF))
+    return {name: value for name, value in filled.items() if f'name="{name}"' in page}
+
+
+def test_several_matters_of_one_person_are_one_page_and_each_becomes_a_case(village: SmallNode, agent: Desk) -> None:
+    draft = agent.send("/intake", {"what": [OLD_AGE, PROOF, ""]}, to="/intake").location
     page = agent.get(draft)
-    assert values_of(page, "applicant.name") == [APPLICANT["name"]]
-    assert values_of(page, "applicant.address") == ["三组 7 号"]
-    of_the_form = {name: value for name, value in typed(village.item(PROOF)).items() if name.startswith("form.")}
-    done = agent.get(agent.submit(draft, of_the_form).location)
-    again = re.search(r'href="(/intake\?from=[0-9A-Z-]+)"', done)
+    looked_over(page)
+    assert f"{OLD_AGE}、{PROOF}" in plain(page)
+    assert "一表式 · 2 件" in plain(page)
+    assert page.count('name="applicant.name"') == 1
+    shared = [m for m in village.item(PROOF)["materials"] if m["name"] in
+              {n["name"] for n in village.item(OLD_AGE)["materials"]} and m["type"] != "申请表单"]  # fmt: skip
+    for material in shared:
+        assert page.count(f"<b>{material['name']}</b>") == 1, "a paper that both ask for is laid on the desk once"
+    before = village.documents()
+    refused = agent.submit(draft, both(village, page) | {"form.purpose": ""}, expect=422).text
+    assert set(errors_of(refused)) <= set(looked_over(refused).ids)
+    assert village.documents() == before, "none, if anything is wrong with one"
+    saved = agent.submit(draft, both(village, page) | {"applicant.address": "三组 7 号"}).location
+    assert "/together?" in saved
+    page = agent.get(saved)
+    looked_over(page)
+    assert "已保存 2 件" in plain(page)
+    assert page.count('<article class="sheet">') == 2
+    cases = [village.api().get(f"cases/{row['number']}") for row in village.api().get("cases")["results"]]
+    assert {case["item_name"] for case in cases} == {OLD_AGE, PROOF}
+    assert [case["current"]["fields"]["applicant"]["address"] for case in cases] == ["三组 7 号"] * 2
+    for case in cases:
+        form = village.item(case["item_name"])["form"]["properties"]
+        assert set(case["current"]["fields"]["form"]) <= set(form), "each its own fields"
+    # The second tab, or a second press: no second pair of cases, and the draft leads to the first.
+    assert agent.client.get(draft).status_code == 303
+    number = cases[0]["number"]
+    assert f"/cases/{number}/together" in agent.get(f"/cases/{number}"), "and from the case's page"
+    printed = agent.send(f"/cases/{number}/together", {}).location
+    page = agent.get(printed)
+    assert "data-print-now" in page
+    assert [len(village.api().get(f"cases/{case['number']}")["papers"]) for case in cases] == [1, 1]
+    again = re.search(r'href="(/intake\?from=[0-9A-Z-]+)"', agent.get(f"/cases/{number}"))
     assert again, "and then another one, if the person has more to ask"
     page = agent.get(again[1])
     assert f"给 {APPLICANT['name']} 再办一件" in plain(page)
-    looked_over(page)
-    number = again[1].split("=")[1]
     third = agent.send(again[1], {"what": [PROOF], "from": number}, to="/intake").location
     assert values_of(agent.get(third), "applicant.phone") == [APPLICANT["phone"]]
+
+
+def test_a_paper_that_two_matters_ask_for_is_handed_in_once(village: SmallNode, agent: Desk) -> None:
+    draft = agent.send("/intake", {"what": [OLD_AGE, HOMESTEAD]}, to="/intake").location
+    page = agent.get(draft)
+    filled = typed(village.item(OLD_AGE)) | typed(village.item(HOMESTEAD))
+    filled |= dict.fromkeys(re.findall(r'name="(materials\.[^"]+)" value="received"', page), "received")
+    names = {m["name"] for m in village.item(OLD_AGE)["materials"]} & {
+        m["name"] for m in village.item(HOMESTEAD)["materials"] if m["type"] != "申请表单" and not m.get("when")
+    }
+    (name, *_more) = sorted(names)
+    picture = re.search(rf"<b>{name}</b>.*?name=\"(photo\.[^\"]+)\"", page, re.DOTALL)
+    assert picture
+    sent = agent.fill(draft, filled, do=picture[1].replace(".", ":"))
+    sent.add(picture[1], (io.BytesIO(photo()), "a.jpg"))
+    assert agent.client.post(draft, data=sent, content_type="multipart/form-data").status_code == 303
+    agent.submit(draft, {name: value for name, value in filled.items() if f'name="{name}"' in page})
+    first, second = sorted(row["number"] for row in village.api().get("cases")["results"])
+    for number in (first, second):
+        case = village.station.casebook.case(number)
+        assert case is not None
+        paper = next(m for m in case["materials"] if m["name"] == name)
+        assert paper["state"] == "received"
+        assert len(paper["files"]) == 1, "whoever looks at either case sees the photo"
+        assert paper.get("from_case") == (first if number == second else None)
 
 
 def test_a_name_that_no_item_has_is_asked_for_again(village: SmallNode, agent: Desk) -> None:
@@ -329,6 +416,7 @@ def test_numbers_are_reserved_printed_and_used_once(village: SmallNode, agent: D
     assert number_in(answer.location) == numbers[1]
     case = village.api().get(f"cases/{numbers[1]}")
     assert case["current"]["deadlines"]["received_at"] == "2026-09-15T08:40:00.000Z"
+    assert case["accepted_at"] == "2026-09-15T08:40:00.000Z", "accepted at once, on paper"
     body = {**intake(village.item(PROOF)), "number": numbers[1]}
     assert "number" in village.api().post("cases", body, expect=422, Idempotency_Key="again")["fields"]
     agent.get(answer.location)

@@ -98,6 +98,7 @@ def test_one_question_a_page_and_then_the_list_with_its_code(village: SmallNode)
     assert "怎么建" in page
     assert "第 1 问" in page
     assert "不清楚" in page
+    assert "柳树湾村便民服务站 ·" in plain(page)
     answers = re.findall(rf'href="({re.escape(guide)}/bring\?[^"]+)"', page)
     rebuilt = next(one for one in answers if one.endswith("rebuild"))
     page = screen.get(rebuilt.replace("&amp;", "&")).text

@@ -19,10 +19,18 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 
 @contextmanager
 def someone(browser: Browser) -> Iterator[BrowserContext]:
+    before = set(browser.contexts)
+    yield _machine(browser)
+    for context in set(browser.contexts) - before:
+        context.close()
+
+
+def _machine(browser: Browser) -> BrowserContext:
+    """Each has a machine of its own: of two pages in one window the one behind is drawn once a second, and a press of a
+    button there waits for that."""
     context = browser.new_context(viewport={"width": 1366, "height": 768}, locale="zh-CN")
     context.set_default_timeout(15_000)
-    yield context
-    context.close()
+    return context
 
 
 def sign_in(person: BrowserContext, place: dict[str, Any], role: str, username: str | None = None) -> Page:
@@ -30,7 +38,9 @@ def sign_in(person: BrowserContext, place: dict[str, Any], role: str, username: 
     account = next(
         account for account in place["accounts"] if account["role"] == role and username in (None, account["username"])
     )
-    page = person.new_page()
+    browser = person.browser
+    assert browser is not None
+    page = (_machine(browser) if person.pages else person).new_page()
     page.goto(place["url"])
     page.get_by_label("用户名").fill(account["username"])
     page.get_by_label("密码").fill(account["password"])

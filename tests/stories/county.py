@@ -35,6 +35,9 @@ class Account:
     def post(self, path: str, body: Any = None, expect: int = 201, **headers: str) -> Any:
         return self._expect("POST", path, body, expect, **headers)
 
+    def put(self, path: str, body: Any, expect: int = 200) -> Any:
+        return self._expect("PUT", path, body, expect)
+
     def upload(self, number: str, material: str, content: bytes, filename: str = "photo.jpg") -> tuple[int, Any]:
         body, content_type = urllib3.encode_multipart_formdata(
             {"name": material, "file": (filename, content, "image/jpeg")}
@@ -150,9 +153,10 @@ def until(true: Callable[[], Any], within_s: float, what: str, every_s: float = 
 
 
 def alive(url: str) -> bool:
-    """Whether a service answers there."""
+    """Whether a service answers there, and is no longer being opened."""
     try:
-        return HTTP.request("GET", f"{url}/healthz", timeout=1).status == 200
+        answer = HTTP.request("GET", f"{url}/healthz", timeout=1)
+        return answer.status == 200 and answer.json()["status"] == "ok"
     except urllib3.exceptions.HTTPError:
         # Refused, or the connection of the process that was killed.
         return False

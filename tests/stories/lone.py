@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from provisioning import sample_county
-from tests.stories.county import HTTP, Account, until
+from tests.stories.county import HTTP, Account, alive, until
 
 VILLAGE, TOWNSHIP = "600101101201", "600101101000"
 SUBSISTENCE = "最低生活保障对象认定与保障金给付"
@@ -76,6 +76,7 @@ class Running:
                 stdin=subprocess.PIPE, stdout=log, stderr=log, env={**os.environ, **environment},
             )  # fmt: skip
         self.url = str(until(self._announced, 40, f"{app} answers: {self.log}"))
+        until(lambda: alive(self.url), 40, f"{app} is open: {self.log}")
 
     def _announced(self) -> str | None:
         assert self.process.poll() is None, self.log.read_text()[-3000:]

@@ -146,9 +146,9 @@ def _has_an_object(kind: str, case: Case) -> bool:
         case "taken_over":
             return any(handover["taken"] is None for handover in case["handovers"])
         case "proxy_ended":
-            return any(proxy["ended"] is None for proxy in case["proxies"]) or bool(
-                (case["fields"].get("people") or {}).get("proxy")
-            )
+            named = (case["fields"].get("people") or {}).get("proxy")
+            standing = bool(named) and case["named_proxy_ended"] is None
+            return standing or any(proxy["ended"] is None for proxy in case["proxies"])
         case "delivered" | "decision_corrected" | "decision_revoked":
             return case["decision"] is not None
         case "admitted":
@@ -547,8 +547,7 @@ def correctable(case: Case, form: Schema) -> dict[str, str]:
 
 
 def _field(sight: Sight, schema: dict[str, Any]) -> Schema:
-    item = sight.services.item(sight.case["item"]["item"]) if sight.case["item"] is not None else None
-    paths = correctable(sight.case, (item or {}).get("form", {}))
+    paths = correctable(sight.case, (sight.services.guide_of(sight.case) or {}).get("form", {}))
     schema["properties"]["path"] = choice("哪一栏", paths, **{"x-widget": "select"})
     return schema
 

@@ -49,7 +49,8 @@ _CASE = {
     "required": [
         "number", "item", "state", "accepted_at", "due_on", "held_by_county_at", "current", "events", "contested",
         "quarantined", "materials", "decision", "corrections", "suspensions", "extensions", "ended", "delivery",
-        "rating", "fees", "papers", "proxies", "forwards", "handovers", "papers_at", "handler", "parts", "filing",
+        "rating", "fees", "papers", "proxies", "named_proxy_ended", "forwards", "handovers", "papers_at", "handler",
+        "parts", "filing",
     ],
     "properties": {
         "current": {"type": "object", "required": ["state", "fields", "deadlines", "steps"]},

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,8 @@ _DERIVED = ("followed", "events", "chunks", "receipts", "cases", "folds", "parts
 
 # What was read a moment ago, by (database, id): under one id, another database may hold something else.
 AtHand = Mapping[tuple[str, str], Document]
+# How much of a long run is done: (so many documents, of so many).
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -182,19 +185,28 @@ class Casebook:
 
     # -- following ---------------------------------------------------------------------------------------------
 
-    def follow(self, databases: Iterable[str] | None = None, *, expected: Preview | None = None) -> set[str]:
+    def follow(
+        self,
+        databases: Iterable[str] | None = None,
+        *,
+        expected: Preview | None = None,
+        progress: Progress = lambda _done, _of: None,
+    ) -> set[str]:
         """Read what is new in these case databases (in all of them when not named); the numbers that it touched.
 
         Call it after a write (a page must show its own act) and after a replication run. Cheap when nothing is new; a
         county has a thousand databases and names those that have something. `expected` is how the case that was
-        written reads, if nothing else has come to it meanwhile.
+        written reads, if nothing else has come to it meanwhile. `progress` is told how many documents of how many were
+        read, of every database together.
         """
-        stores = self._stores() if databases is None else (self._store(name) for name in databases)
+        found = self._stores() if databases is None else map(self._store, databases)
+        stores = [store for store in found if store is not None]
+        of, before = sum(store.update_seq for store in stores), 0
         touched: set[str] = set()
         with self._again_when_there_is_room():
             for store in stores:
-                if store is not None:
-                    touched |= self._follow_one(store, expected)
+                touched |= self._follow_one(store, expected, partial(_further, progress, before, of))
+                before += store.update_seq
         if databases is None:
             self._behind = False
         self._announce(touched)
@@ -251,10 +263,11 @@ class Casebook:
                     self._project(db, number, {})
             self._tell("refolded", first, first + REFOLDED, len(waiting))
 
-    def _follow_one(self, store: Store, expected: Preview | None) -> set[str]:
+    def _follow_one(self, store: Store, expected: Preview | None, read: Callable[[int], None]) -> set[str]:
         touched: set[str] = set()
         while news := self._follow_some(store, expected):
             touched |= news.touched
+            read(news.seq)
             if news.at_end:
                 break
             self._tell(f"read of {store.database}", news.since, news.seq, store.update_seq)
@@ -705,6 +718,12 @@ class Casebook:
         )
         return found[0] if found else None
 
+    def items_of_open_cases(self, *, closed: Sequence[str]) -> set[str]:
+        """The codes of the items of which a case is still open."""
+        marks = ", ".join("?" for _ in closed)
+        rows = self._all(f"SELECT DISTINCT item FROM cases WHERE state NOT IN ({marks})", tuple(closed))  # noqa: S608
+        return {row["item"] for row in rows if row["item"]}
+
     def cases_of(self, id_number: str, *, limit: int) -> list[CaseRow]:
         """This person's cases that are here, the last taken in first."""
         return self._rows("person = ? ORDER BY received_at DESC, number DESC LIMIT ?", (id_number, limit))
@@ -843,6 +862,10 @@ class Casebook:
                 db.execute(f"DROP TABLE IF EXISTS {table}")
         db.executescript(_TABLES)
         db.execute("INSERT OR REPLACE INTO layout (name, version) VALUES ('casebook', ?)", (LAYOUT,))
+
+
+def _further(progress: Progress, before: int, of: int, seq: int) -> None:
+    progress(before + seq, of)
 
 
 def _next_touch(db: sqlite3.Connection) -> int:

@@ -90,9 +90,11 @@ class Desk:
         register: Callable[[], Register],
         clock: Callable[[], Reading],
         audit: AuditLog,
-        item: Callable[[str], Document | None] = lambda _code: None,
+        item: Callable[[str, int], Document | None] = lambda _code, _release: None,
     ) -> None:
-        """`item` gives an item of the catalogue in use by its code; None for one that it has not."""
+        """`item` gives an item by its code, as that release published it, or else as it is in use; None for one that
+        there is no more.
+        """
         self._item = item
         self.station = station
         self.kind = kind
@@ -306,7 +308,8 @@ class Desk:
                 self.audit.note(by, "refused", number if case is not None else None, KINDS[act.kind].title)
             raise Problem(refusal.status, refusal.code, refusal.sentence)
         terms = case["item"] if case is not None else None
-        problems = KINDS[act.kind].problems(case, data, self._item(terms["item"]) if terms is not None else None)
+        item = self._item(terms["item"], terms["release"]) if terms is not None else None
+        problems = KINDS[act.kind].problems(case, data, item)
         if problems:
             raise Problem(
                 422,

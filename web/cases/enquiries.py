@@ -12,11 +12,10 @@ from casework.canonical import Document
 from casework.documents.enquiry import enquiry_holds
 from casework.documents.register import Register
 from casework.times import Hlc, civil_date, rfc3339
-from sync.checkpoints import number_of
 from sync.store import Store
+from web.followed import Followed
 from web.localfile import LocalFile
 
-READ_AT_ONCE = 500
 _COLUMNS = {
     "id": str,
     "station": str,
@@ -49,11 +48,12 @@ class Enquiry:
 
 @dataclass(frozen=True)
 class Count:
-    """How many of a kind a station had in a month."""
+    """How many of a kind a station had in a month; `words` are those of 其他."""
 
     station: str
     month: str
     kind: str
+    words: str
     n: int
 
 
@@ -73,34 +73,22 @@ class Enquiries:
         self._register = register
         self._lock = threading.Lock()
         self._file = LocalFile(path)
-        self._file.table("followed", {"db": str, "identity": str, "seq": str}, pk="db")
+        self._followed = Followed(self._file, "enquiry:")
         self._file.table("enquiries", _COLUMNS, pk="id")
         self._file.index("enquiries", "on_day", "station")
+        self._file.index("enquiries", "station", "at")
+        self._file.index("enquiries", "station", "id")
 
     def follow(self, databases: Iterable[str] | None = None) -> None:
         """Read what is new in these databases, in all of them when not named."""
         with self._lock:
             for store in self._stores() if databases is None else map(self._store, databases):
                 if store is not None:
-                    self._follow_one(store)
+                    self._followed.follow(store, self._take)
 
-    def _follow_one(self, store: Store) -> None:
-        known = self._file.row("SELECT identity, seq FROM followed WHERE db = ?", (store.database,))
-        seq: Any = known["seq"] if known is not None and known["identity"] == store.uuid else 0
-        while (number_of(seq) or 0) < store.update_seq:
-            changes = store.changes(seq, limit=READ_AT_ONCE)
-            if not changes.results:
-                break
-            ids = [row.id for row in changes.results if row.id.startswith("enquiry:") and not row.deleted]
-            seq = changes.last_seq
-            with self._file.writing(durable=False) as db:
-                for document in store.read(ids) if ids else []:
-                    if self._counts(document):
-                        _note(db, document)
-                db.execute(
-                    "INSERT OR REPLACE INTO followed (db, identity, seq) VALUES (?, ?, ?)",
-                    (store.database, store.uuid, str(seq)),
-                )
+    def _take(self, db: Any, document: Document, _database: str) -> None:
+        if self._counts(document):
+            _note(db, document)
 
     def _counts(self, document: Document) -> bool:
         key = self._register().key(str(document.get("key", "")))
@@ -121,11 +109,11 @@ class Enquiries:
             values = sorted(stations)
             condition = f"station IN ({', '.join('?' * len(values))})"
         rows = self._file.rows(
-            f"SELECT station, kind, count(*) AS n FROM enquiries WHERE {condition} AND substr(on_day, 1, 7) = ? "  # noqa: S608
-            "GROUP BY station, kind ORDER BY station, kind",
-            (*values, month),
+            f"SELECT station, kind, words, count(*) AS n FROM enquiries WHERE {condition} AND on_day BETWEEN ? AND ? "  # noqa: S608
+            "GROUP BY station, kind, words ORDER BY station, kind, words",
+            (*values, f"{month}-01", f"{month}-31"),
         )
-        return [Count(row["station"], month, row["kind"], row["n"]) for row in rows]
+        return [Count(row["station"], month, row["kind"], row["words"], row["n"]) for row in rows]
 
     def last_stamp(self, station: str) -> str | None:
         """The greatest logical time of this station's records."""

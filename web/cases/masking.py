@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from casework.canonical import Document
@@ -37,27 +37,54 @@ def masked_at(path: str, value: Any, schema: Mapping[str, Any]) -> Any:
     return masked(value, part, path.rpartition(".")[2])
 
 
-def masked_case(case: Case, schema: Mapping[str, Any]) -> Case:
-    """The case as a page shows it: its fields, and what the sides of a contested point say."""
+def masked_case(case: Case, schema: Mapping[str, Any], settleable: Collection[str] = ()) -> Case:
+    """The case as a page shows it: its fields, and what the sides of a contested point say. `settleable` are the points
+    that whoever looks at it may settle."""
     shown = copy.copy(case)
     fields = case["fields"]
     shown["fields"] = masked(fields, {"properties": {"form": schema}})
-    shown["contested"] = masked_points(case["contested"], schema)
+    shown["contested"] = [masked_point(one, schema, apart=one["id"] in settleable) for one in case["contested"]]
     shown["settled"] = [_masked_settlement(one, schema) for one in case["settled"]]
     shown["proxies"] = masked(case["proxies"])
     return shown
 
 
-def masked_points(points: list[Any], schema: Mapping[str, Any]) -> list[Any]:
-    return [masked_point(point, schema) for point in points]
-
-
-def masked_point(point: Any, schema: Mapping[str, Any]) -> Any:
-    """A contested point; only one that is about a field has values to mask."""
+def masked_point(point: Any, schema: Mapping[str, Any], *, apart: bool = False) -> Any:
+    """A contested point; only one that is about a field has values to mask. `apart`: for whoever may settle it, so that
+    they see what they choose between; what that shows is for the log (`shows_more`)."""
     if not point["topic"].startswith("fields."):
         return point
-    path = point["topic"].removeprefix("fields.")
-    return {**point, "sides": [{**side, "value": masked_at(path, side["value"], schema)} for side in point["sides"]]}
+    path, sides = point["topic"].removeprefix("fields."), point["sides"]
+    values = [masked_at(path, side["value"], schema) for side in sides]
+    if apart:
+        values = told_apart([side["value"] for side in sides], values)
+    return {**point, "sides": [{**side, "value": value} for side, value in zip(sides, values, strict=True)]}
+
+
+def shows_more(point: Any, schema: Mapping[str, Any]) -> bool:
+    """Whether telling its sides apart shows more of a number than the mask does."""
+    return bool(masked_point(point, schema, apart=True) != masked_point(point, schema))
+
+
+def told_apart(values: Sequence[Any], shown: Sequence[Any]) -> list[Any]:
+    """The masked values, and where two of them look alike although they are not, also the signs in which they differ:
+    whoever has to choose between two numbers must see that they are two."""
+    if all(isinstance(value, dict) for value in values):
+        parts = {key: told_apart([value.get(key) for value in values], [value.get(key) for value in shown])
+                 for key in {key for value in values for key in value}}  # fmt: skip
+        return [{key: parts[key][at] for key in value} for at, value in enumerate(values)]
+    alike = {text for text in map(str, shown) if [str(other) for other in shown].count(text) > 1}
+    found = list(shown)
+    for text in alike:
+        here = [at for at, other in enumerate(shown) if str(other) == text]
+        whole = [str(values[at]) for at in here]
+        if len(set(whole)) > 1 and len({len(text), *map(len, whole)}) == 1:
+            for at in here:
+                found[at] = "".join(
+                    sign if len({one[place] for one in whole}) > 1 else text[place]
+                    for place, sign in enumerate(str(values[at]))
+                )
+    return found
 
 
 def _masked_settlement(settled: Any, schema: Mapping[str, Any]) -> Any:

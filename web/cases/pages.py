@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
 from casework.canonical import Document
-from casework.case import Case
+from casework.case import Case, Point
 from casework.flow import NOT_APPLICABLE
 from casework.kinds.admitted import ADMISSIBLE
 from casework.times import CHINA
@@ -24,8 +24,9 @@ from web.cases.casebook import CaseRow
 from web.cases.contests import Contest, contests, kept_aside, settleable
 from web.cases.files import checked_upload, file_answer
 from web.cases.flowchart import flowchart
-from web.cases.masking import masked_case, masked_event, masked_point
-from web.cases.paper_pages import add_papers
+from web.cases.guide_news import GuideNews, case_news
+from web.cases.masking import masked_case, masked_event, masked_point, shows_more
+from web.cases.paper_pages import COUNTERS, add_papers, add_together, handed_in_together
 from web.cases.road import tell
 from web.cases.roles import paper_in_words, people_rows, situation_rows
 from web.cases.services import CaseServices, event_time
@@ -119,6 +120,7 @@ def case_pages(services: CaseServices) -> Blueprint:
             return _to(number)
 
     add_papers(pages, services)
+    add_together(pages, services)
     return pages
 
 
@@ -187,11 +189,13 @@ def _page(
     """The case's page: numbers masked, unless somebody has just asked to see them."""
     user = current_user()
     row, whole = services.visible(number, user)
-    item = services.item(row.item) or {}
+    item = services.guide_of(whole) or {}
     schema = item.get("form", {})
     events = services.events_in_order(whole)
-    case = whole if revealed else masked_case(whole, schema)
+    mine = settleable(services, user, whole)
+    case = whole if revealed else masked_case(whole, schema, mine)
     services.note(user, "revealed" if revealed else "opened", number, durable=revealed)
+    _note_contested(services, number, [point for point in whole["contested"] if point["id"] in mine], schema)
     sight = Sight(services, user, whole)
     offered = acts.offers(sight)
     main = acts.next_act(whole, offered)
@@ -202,6 +206,7 @@ def _page(
         row=row,
         case=case,
         terms=case["item"],
+        news=_news(services, whole) if row.state in OPEN_STATES else None,
         **_standing(services, case, events),
         hidden=None if revealed else case["fields"] != whole["fields"] or case["contested"] != whole["contested"],
         station=services.station_name(row.station),
@@ -215,6 +220,7 @@ def _page(
         people=[*people_rows(case["fields"]), *proxies_told(case)],
         situation=situation_rows(item, case["fields"]),
         paper_in_words=paper_in_words,
+        together=len(handed_in_together(services, user, row, whole)) if set(COUNTERS) & set(user.roles) else 1,
         again=services.again(number) if services.again is not None else None,
         material_names={material["id"]: material["name"] for material in case["materials"]},
         steps=steps_told(case, _today(services), services.station_name),
@@ -229,7 +235,7 @@ def _page(
         button_of=acts.button_of,
         checked=acts.CHECKED,
         groups=acts.grouped(offered, main),
-        settleable=settleable(services, user, case),
+        settleable=mine,
         points={point["id"]: tell_point(point, schema) for point in case["contested"]},
         correctable=acts.correctable(case, schema),
         field_title=lambda path: field_in_words(path, schema),
@@ -240,6 +246,13 @@ def _page(
         open=row.state in OPEN_STATES,
         may_add_files=services.may_add_files and row.state in OPEN_STATES,
     )
+
+
+def _news(services: CaseServices, case: Case) -> GuideNews | None:
+    terms = case["item"]
+    if terms is None:
+        return None
+    return case_news(case, services.item_as_of(terms["item"], terms["release"]), services.item(terms["item"]))
 
 
 def _standing(services: CaseServices, case: Case, events: list[Document]) -> dict[str, Any]:
@@ -378,8 +391,17 @@ def _today(services: CaseServices) -> date:
 
 
 def _in_words(services: CaseServices, contest: Contest) -> PointTold:
-    schema = (services.item(contest.row.item) or {}).get("form", {})
-    return tell_point(masked_point(contest.point, schema), schema)
+    case = services.casebook.case(contest.row.number)
+    schema = ((services.guide_of(case) if case is not None else None) or {}).get("form", {})
+    if contest.settleable:
+        _note_contested(services, contest.row.number, [contest.point], schema)
+    return tell_point(masked_point(contest.point, schema, apart=contest.settleable), schema)
+
+
+def _note_contested(services: CaseServices, number: str, mine: Iterable[Point], schema: Mapping[str, Any]) -> None:
+    """Whoever may settle a point sees where its numbers differ; that is a recorded act, as showing one whole is."""
+    if any(shows_more(point, schema) for point in mine):
+        services.note(current_user(), "revealed", number, "争议号码不同的几位", durable=True)
 
 
 def _photos(services: CaseServices, case: Case) -> tuple[int, int]:
@@ -405,8 +427,7 @@ def _said(sight: Sight, kind: str) -> dict[str, Any]:
 def _corrected(sight: Sight, form: Mapping[str, str]) -> dict[str, Any]:
     """A field put right: the value is read as the form itself would read it, 350 元 as 分."""
     path, text = form.get("path", ""), form.get("value", "").strip()
-    item = sight.services.item(sight.case["item"]["item"]) if sight.case["item"] is not None else None
-    part = field_part(path, (item or {}).get("form", {}))
+    part = field_part(path, (sight.services.guide_of(sight.case) or {}).get("form", {}))
     if kind_of(part) in ("yesno", "check"):
         value: Any = {"是": True, "否": False}.get(text, text)
     else:

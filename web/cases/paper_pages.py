@@ -30,6 +30,7 @@ from casework.papers import (
     who_does,
 )
 from casework.rights import Actor
+from casework.times import civil_date, parse_rfc3339
 from web.cases.api import EVERYBODY
 from web.cases.casebook import CaseRow
 from web.cases.desk import Act
@@ -146,9 +147,83 @@ def add_papers(pages: Blueprint, services: CaseServices) -> None:
         services.ready_to_print()
         why_not = _why_not(services, user, case, offer)
         if why_not is not None:
-            raise Problem(409 if offer.obstacle else 403, "not_to_be_issued", why_not)
+            raise Problem(409 if offer.obstacle or offer.blank else 403, "not_to_be_issued", why_not)
         services.desk.write(number, [Act("paper_issued", offer.act())], services.person_of(user))
         return redirect(url_for("cases.paper", number=number, paper=paper, about=offer.about, print=1), 303)
+
+
+def add_together(pages: Blueprint, services: CaseServices) -> None:
+    """Hang in the receipts of several cases as one thing to print: those that were taken in together, else those that
+    this person handed in here on the same day."""
+
+    @pages.get("/cases/<number>/together")
+    @allow(*COUNTERS)
+    def together(number: str) -> str:
+        user = current_user()
+        services.ready_to_print()
+        found = _receipts(services, user, number)
+        for _row, case, offer in found:
+            services.note(user, "printed", case["number"], offer.kind.title)
+        return render_template(
+            "cases/together.html",
+            number=number,
+            others=[case["number"] for _row, case, _offer in found if case["number"] != number],
+            sheets=[
+                {"row": row, "case": case, "offer": offer, "sheet": sheet_of(services, user, row, case, offer),
+                 "qr": qr_svg(f"{request.host_url}cases/{case['number']}")}
+                for row, case, offer in found
+            ],
+            print_now=request.args.get("print") == "1",
+            printed_at=services.now(),
+            material_states=MATERIAL_STATES,
+        )  # fmt: skip
+
+    @pages.post("/cases/<number>/together")
+    @allow(*COUNTERS)
+    def issue_together(number: str) -> Response:
+        user = current_user()
+        services.ready_to_print()
+        found = _receipts(services, user, number)
+        for _row, case, offer in found:
+            if _why_not(services, user, case, offer) is None:
+                services.desk.write(case["number"], [Act("paper_issued", offer.act())], services.person_of(user))
+        others = [case["number"] for _row, case, _offer in found if case["number"] != number]
+        return redirect(url_for("cases.together", number=number, others=others, print=1), 303)
+
+
+COUNTERS = ("agent", "township", "head")
+RECEIPTS = ("receipt", "taken_in")
+"""What somebody is handed who has just brought their papers: that it was accepted, or only that it was taken in."""
+MOST_TOGETHER = 20
+
+
+def handed_in_together(services: CaseServices, user: User, row: CaseRow, case: Case) -> list[str]:
+    """The numbers of this person's cases that were received at the same station on the same day, this one first."""
+    id_number = case["fields"].get("applicant", {}).get("id_number")
+    if not id_number:
+        return [row.number]
+    on, scope = case["deadlines"]["received_on"], services.scope_of(user)
+    others = [
+        other.number
+        for other in services.casebook.cases_of(id_number, limit=MOST_TOGETHER)
+        if other.number != row.number and other.station == row.station and scope.contains(other)
+        and other.received_at and civil_date(parse_rfc3339(other.received_at)).isoformat() == on
+    ]  # fmt: skip
+    return [row.number, *sorted(others)]
+
+
+def _receipts(services: CaseServices, user: User, number: str) -> list[tuple[CaseRow, Case, Offer]]:
+    named = [number, *(request.values.getlist("others"))][:MOST_TOGETHER]
+    if len(named) == 1:
+        named = handed_in_together(services, user, *services.visible(number, user))
+    found = []
+    for one in dict.fromkeys(named):
+        row, case = services.visible(one, user)
+        offers = {offer.kind.code: offer for offer in papers_of(case, services.casebook.events(one))}
+        receipt = next((offers[code] for code in RECEIPTS if code in offers), None)
+        if receipt is not None:
+            found.append((row, case, receipt))
+    return found
 
 
 @dataclass(frozen=True)
@@ -220,6 +295,8 @@ def _offer(services: CaseServices, case: Case, code: str, about: str | None) -> 
 def _why_not(services: CaseServices, user: User, case: Case, offer: Offer) -> str | None:
     if offer.obstacle is not None:
         return offer.obstacle
+    if offer.blank:
+        return str(_("空白的不用出具，送达登记以后再出具填好的"))
     person, desk = services.person_of(user), services.desk
     actor = Actor(person.role, desk.station, desk.kind, person.department)
     refusal = may_issue(offer, actor, case, desk.register())
@@ -227,12 +304,13 @@ def _why_not(services: CaseServices, user: User, case: Case, offer: Offer) -> st
 
 
 def _guide(services: CaseServices, case: Case) -> Document:
-    return (services.item(case["item"]["item"]) if case["item"] is not None else None) or {}
+    return services.guide_of(case) or {}
 
 
 def _title(services: CaseServices, case: Case, offer: Offer, guide: Document) -> str:
     words = services.paper_words(offer.kind.code) or default_words()[offer.kind.code]
-    return fill(words["title"], values(case, offer, guide, services.station_name)) or offer.kind.title
+    title = fill(words["title"], values(case, offer, guide, services.station_name)) or offer.kind.title
+    return f"{title}（{_('空白，带去填')}）" if offer.blank else title
 
 
 def _pairs(
@@ -297,7 +375,9 @@ def _more(services: CaseServices, user: User, case: Case, offer: Offer, guide: D
                 ]
                 more["to"] = named(data["to"], services.station_name)
             case "delivered":
-                more[part] = data.get("papers") or [guide.get("result", {}).get("name") or _("决定书")]
+                refused = offer.blank and data["outcome"] == "refused"
+                result = "" if refused else guide.get("result", {}).get("name")
+                more[part] = data.get("papers") or [result or _("决定书")]
             case _:
                 pass
     return more

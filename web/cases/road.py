@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import Any
 
 from casework.canonical import Document
 from casework.kinds import KINDS
 from casework.kinds.decided import OUTCOMES
 from casework.kinds.step_done import RESULTS
-from casework.reading import point_id
-from casework.transitions import TRANSITIONS
 from web.cases.services import event_time
 from web.cases.telling import (
     MATERIAL_STATES,
@@ -20,6 +17,7 @@ from web.cases.telling import (
     field_part,
     flat,
     form_rows,
+    how_many,
     in_words,
     state_in_words,
     tell_point,
@@ -52,45 +50,28 @@ def tell(
     disagree stand side by side where the first of them happened."""
     events = list(events)
     told = dict(zip((event["_id"] for event in events), _each_told(events, case, station_name, schema), strict=True))
-    for title, sides in _forks(events, case, schema):
+    for title, sides in _forks(case, schema):
         there = [name for name in told if name in sides]
         if len(there) > 1:
-            fork = Told(what=title, at=None, who="两处当时互相没有看到", sides=[told[name] for name in there])
+            fork = Told(what=title, at=None, who="当时互相没有看到", sides=[told[name] for name in there])
             told = {name: fork if name == there[0] else one for name, one in told.items() if name not in there[1:]}
     return list(told.values())
 
 
-def _forks(
-    events: Sequence[Document], case: Mapping[str, Any], schema: Mapping[str, Any]
-) -> list[tuple[str, frozenset[str]]]:
+def _forks(case: Mapping[str, Any], schema: Mapping[str, Any]) -> list[tuple[str, frozenset[str]]]:
     """The contested points, open and settled, each with its title and the ids of its sides."""
     found = [
-        (f"{tell_point(point, schema).about}有两个说法", frozenset(side["event"] for side in point["sides"]))
+        (
+            f"{tell_point(point, schema).about}有{how_many(point['sides'])}说法",
+            frozenset(side["event"] for side in point["sides"]),
+        )
         for point in case["contested"]
     ]
-    # A settled point is only known by the hash of its sides: they are looked for among the acts of one topic.
     for settled in case["settled"]:
-        names = [event["_id"] for event in events if _is_about(event, settled["topic"])]
-        sides = next(
-            (group for n in (2, 3) for group in combinations(names, n) if point_id(group) == settled["point"]), None
-        )
-        if sides is not None:
-            about = "结果" if settled["topic"] == "outcome" else field_in_words(_path(settled["topic"]), schema)
-            found.append((f"{about}有过两个说法，已经定了", frozenset(sides)))
+        path = settled["topic"].removeprefix("fields.")
+        about = "结果" if settled["topic"] == "outcome" else field_in_words(path, schema)
+        found.append((f"{about}有过{how_many(settled['sides'])}说法，已经定了", frozenset(settled["sides"])))
     return found
-
-
-def _is_about(event: Document, topic: str) -> bool:
-    kind, data = event.get("kind"), event.get("data")
-    if topic == "outcome":
-        row = TRANSITIONS.get(str(kind))
-        return kind == "settled" or (row is not None and row.to_state is not None)
-    path = data.get("path") if isinstance(data, dict) else None
-    return kind == "settled" or (kind == "field_corrected" and str(path).startswith(_path(topic)))
-
-
-def _path(topic: str) -> str:
-    return topic.removeprefix("fields.")
 
 
 def _each_told(
@@ -208,7 +189,7 @@ def _settled(event: Document, page: _Page) -> list[str]:
         return _said(event["data"], "reason")
     if settled["topic"] == "outcome":
         return [f"结果定为：{state_in_words(page.case)}", *_said(event["data"], "reason")]
-    path = _path(settled["topic"])
+    path = settled["topic"].removeprefix("fields.")
     value = flat(in_words(field_part(path, page.schema), settled["value"]))
     return [f"{field_in_words(path, page.schema)}定为：{value}", *_said(event["data"], "reason")]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from casework.channels import CHANNELS
 from casework.forms import MATERIAL_KINDS
 from casework.people import PRESENT_ROLES, SIGNED
 from web.wording import aloud_id, aloud_phone, day, short_number
@@ -13,8 +14,11 @@ Row = tuple[str, str]
 
 
 def people_rows(fields: Mapping[str, Any]) -> list[Row]:
-    """Person present, guardian, proxy with the power of attorney, witness: what is known of each on one line."""
-    return list(_people(fields.get("people") or {}, fields.get("applicant") or {}))
+    """Person present, guardian, proxy with the power of attorney, witness: what is known of each on one line; and how
+    they were served, where that was not at the counter."""
+    rows = list(_people(fields.get("people") or {}, fields.get("applicant") or {}))
+    channel = fields.get("channel", "counter")
+    return rows if channel == "counter" else [*rows, ("服务方式", CHANNELS.get(channel, channel))]
 
 
 def situation_rows(item: Mapping[str, Any], fields: Mapping[str, Any]) -> list[Row]:

@@ -30,6 +30,8 @@ class CaseServices:
     item: Callable[[str], Document | None]
     now: Callable[[], datetime]
     may_add_files: bool
+    # The item as a release published it, by code and release; None when nobody kept it.
+    item_as_of: Callable[[str, int], Document | None] = lambda _code, _release: None
     # Raises `Problem` while nobody knows what day it is: a paper that bears a date must bear the right one.
     ready_to_print: Callable[[], None] = lambda: None
     # The county's departments that the catalogue names, for a case to be forwarded to.
@@ -38,6 +40,13 @@ class CaseServices:
     again: Callable[[str], str] | None = None
     # The county's own words for a paper; None where the default ones stand.
     paper_words: Callable[[str], Document | None] = lambda _code: None
+
+    def guide_of(self, case: Case) -> Document | None:
+        """The item that the case was taken in under; where that is not kept, the one in use."""
+        terms = case["item"]
+        if terms is None:
+            return None
+        return self.item_as_of(terms["item"], terms["release"]) or self.item(terms["item"])
 
     def visible(self, number: str, user: User) -> tuple[CaseRow, Case]:
         """The case, if it is there and this user may see it; what one may not see is as if it were not there."""
@@ -131,6 +140,7 @@ _TOLD = (
         "fees",
         "papers",
         "proxies",
+        "named_proxy_ended",
         "forwards",
     ),
     *("handovers", "papers_at", "handler", "parts", "filing"),

@@ -8,7 +8,17 @@ from datetime import date
 from typing import Any
 
 from casework.canonical import Document
-from casework.flow import DONE, NOT_APPLICABLE, READY, RUNNING, SKIPPED, STEP_STATES, WAITING, step_of
+from casework.flow import (
+    DONE,
+    NOT_APPLICABLE,
+    READY,
+    RUNNING,
+    SKIPPED,
+    STEP_STATES,
+    WAITING,
+    accepted_at_the_counter,
+    step_of,
+)
 from casework.kinds.step_done import RESULTS
 from casework.rights import ROLE_NAMES
 from casework.transitions import OPEN_STATES, TRANSITIONS, UNACCEPTED_STATES
@@ -61,6 +71,11 @@ def deadlines_told(case: Mapping[str, Any], today: date) -> list[Deadline]:
         told.append(_answer_told(deadlines, today))
     if deadlines["stopped_since"] is not None and state in OPEN_STATES:
         told.append(_standstill_told(case))
+    if not _limits_run(case, today):
+        # What was promised and what the law allows begin with acceptance: until then no day of theirs has passed.
+        told += [Deadline(what, f"受理后 {limit['n']} {_UNITS[limit['unit']]}", "从受理那天起算")
+                 for what, limit in _limits(case) if limit is not None and limit["n"]]  # fmt: skip
+        return told
     if deadlines["due_on"] is not None:
         running = state in OPEN_STATES
         left = days_between(deadlines["due_on"], today)
@@ -77,6 +92,22 @@ def deadlines_told(case: Mapping[str, Any], today: date) -> list[Deadline]:
     return told
 
 
+def _limits_run(case: Mapping[str, Any], today: date) -> bool:
+    """Whether the limits of this case have begun: it was accepted, counts as accepted because nobody answered in time,
+    or is of an item that is accepted by being taken in."""
+    answer_by = case["deadlines"]["answer_by"]
+    if case["state"] not in UNACCEPTED_STATES or case["deadlines"]["accepted_on"] is not None:
+        return True
+    terms = case["item"]
+    unanswered = answer_by is not None and date.fromisoformat(answer_by) < today
+    return unanswered or terms is None or accepted_at_the_counter(terms)
+
+
+def _limits(case: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any] | None]]:
+    return [("承诺办结", case["item"]["promised"]), ("法定办结", case["item"]["legal"])]
+
+
+_UNITS = {"工作日": "个工作日", "自然日": "天"}
 _PROVISIONAL = ["暂定：节假日安排还没公布"]
 
 
@@ -99,7 +130,8 @@ def _standstill_told(case: Mapping[str, Any]) -> Deadline:
     why = [stop["why"] for stop in deadlines["stops"] if stop["to_on"] is None]
     words = "等办事人补正" if case["state"] == "correction" else "、".join(dict.fromkeys(why)) or "挂起"
     left = deadlines["left"]
-    note = f"恢复后承诺期限还剩 {left['n']} {'个工作日' if left['unit'] == '工作日' else '天'}" if left else ""
+    waits = case["deadlines"]["accepted_on"] is None
+    note = f"恢复后承诺期限还剩 {left['n']} {_UNITS.get(left['unit'], '天')}" if left and not waits else ""
     return Deadline("停表", f"{long_day(deadlines['stopped_since'])}起：{words}", note, "is-warn")
 
 
@@ -191,8 +223,11 @@ def _whose_step(who: Mapping[str, Any], case: Mapping[str, Any], station_name: C
 
 
 def proxies_told(case: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Who was appointed after intake to act for the applicant: each as (what they are, in words)."""
+    """Who was appointed after intake to act for the applicant, each as (what they are, in words); and when what the one
+    named at intake may do came to its end."""
     told = []
+    if case["named_proxy_ended"]:
+        told.append(("收件时的委托", f"{day(case['named_proxy_ended']['on'])}终止"))
     for one in case["proxies"]:
         ended = f"（{day(one['ended']['on'])}终止）" if one["ended"] else ""
         told.append(("受托人", _proxy(one["proxy"]) + ended))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,18 @@ class PointTold:
 
     about: str
     sides: dict[str, str]
+
+    @property
+    def how_many(self) -> str:
+        return how_many(self.sides)
+
+
+def how_many(sides: Collection[Any]) -> str:
+    """两个, or how many there are."""
+    return "两个" if len(sides) == TWO else f" {len(sides)} 个"
+
+
+TWO = 2
 
 
 def tell_point(point: Mapping[str, Any], schema: Mapping[str, Any]) -> PointTold:

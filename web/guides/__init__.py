@@ -1,1 +1,1 @@
-"""What both apps show of a guide: its elements in words, and the templates `guides/…` that lay them out."""
+"""What both apps look up and show of the guides: the index, and a guide's elements in words, with their templates."""

@@ -3,6 +3,7 @@
 
 {
   const CHECK_AFTER_MS = 400;
+  const COUNT_AFTER_MS = 900;
 
   // What is chosen or typed under a name; what is hidden because it does not apply says nothing.
   function said(form, name) {
@@ -83,6 +84,13 @@
         if (before) before.replaceChildren(...part.content.querySelector("[data-before]").childNodes);
         for (const cap of before?.querySelectorAll("[data-key] kbd") ?? []) cap.textContent = `Alt+${cap.textContent}`;
         const found = new Map([...part.content.querySelectorAll("[data-at]")].map((one) => [one.dataset.at, one.firstElementChild]));
+        // How much is open in each section: [data-told=ID], in the list on the left and wherever it is said.
+        for (const one of part.content.querySelectorAll("[data-section]")) {
+          for (const place of document.querySelectorAll(`[data-told="${one.dataset.section}"]`)) {
+            place.textContent = one.textContent;
+            if (place.matches("small")) place.className = one.className;
+          }
+        }
         for (const id of told) if (!found.has(id)) { put(id, null); told.delete(id); }
         for (const [id, why] of found) { put(id, why); told.add(id); }
       } catch {
@@ -90,11 +98,13 @@
       }
     }
 
+    const soon = (after) => { clearTimeout(waiting); waiting = setTimeout(ask, after); };
+    // While one types nothing is said of the field, which was not left yet; what is still open is counted anew.
+    form.addEventListener("input", (event) => { if (event.target.type !== "file") soon(COUNT_AFTER_MS); });
     form.addEventListener("change", (event) => {
       if (!event.target.name || event.target.type === "file") return;
       touched.add(event.target.name);
-      clearTimeout(waiting);
-      waiting = setTimeout(ask, CHECK_AFTER_MS);
+      soon(CHECK_AFTER_MS);
     });
     form.addEventListener("submit", () => { asked += 1; clearTimeout(waiting); });
   }

@@ -7,10 +7,11 @@
   // Not buttons: who types fast presses Enter once too often, and one of them takes a row out.
   const FIELDS = "input:not([type=hidden]):not([type=file]):not([type=submit]):not([type=button]), select, textarea";
 
-  // The places of a form in which Enter stops: of radios that belong together the one that is chosen, else the first.
+  // The places of a form in which Enter stops: none that is folded away, where the focus cannot go; of radios that belong
+  // together the one that is chosen, else the first.
   function places(form) {
     return [...form.querySelectorAll(FIELDS)].filter((place) => {
-      if (place.disabled || place.readOnly || place.tabIndex < 0 || place.offsetParent === null) return false;
+      if (place.disabled || place.readOnly || place.tabIndex < 0 || !place.checkVisibility()) return false;
       if (place.type !== "radio") return true;
       const together = [...form.querySelectorAll("input[type=radio]")].filter((other) => other.name === place.name);
       return place === (together.find((other) => other.checked) ?? together[0]);

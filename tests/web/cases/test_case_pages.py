@@ -119,7 +119,10 @@ def test_from_intake_to_the_archive_in_three_places(land: Land) -> None:
     assert main_of(wang.get(page)) == ""
     assert {"accepted", "not_accepted", "forwarded"} <= he.offered(number)
     assert "accepted" not in wang.offered(number)
-    assert "答复受理不受理 2026年9月22日（星期二）前 还有 6 天" in words(he.get(page))
+    told = words(he.get(page))
+    assert "答复受理不受理 2026年9月22日（星期二）前 还有 6 天" in told
+    assert "承诺办结 受理后 20 个工作日 从受理那天起算" in told, "no day of it has passed"
+    assert "法定办结 受理后" in told
 
     # Everything that is missing is asked for at once; the village sees it in words.
     assert "至少写一项要补什么" in he.do(number, "correction_requested", expect=422)
@@ -146,6 +149,7 @@ def test_from_intake_to_the_archive_in_three_places(land: Land) -> None:
     # Accepted; the inspection stops the clock, then two steps run side by side, one of them at the county.
     he.do(number, "accepted")
     land.carry()
+    assert "承诺办结 2026年" in words(he.get(page))
     assert main_of(he.get(page)) == "step_started"
     he.do(number, "step_started", "?step=visit", planned_on="20260918", text="上午到")
     told = words(he.get(page))
@@ -289,6 +293,30 @@ def test_two_who_changed_the_phone_see_one_another_and_the_settlement(land: Land
     assert "联系电话有过两个说法，已经定了" in told
 
 
+def test_only_who_may_settle_sees_where_two_numbers_differ_and_that_is_recorded(land: Land) -> None:
+    number = land.take_in(accepted=False)
+    land.he.do(number, "accepted")
+    land.carry()
+    page = f"/cases/{number}"
+    for somebody, phone in ((land.wang, "13000000001"), (land.he, "13012340001")):
+        somebody.do(number, "field_corrected", path="applicant.phone", value=phone, reason="来电话说的")
+    land.carry()
+
+    def revealed(place: str) -> list[str]:
+        rows = land.places[place].desk.audit.rows(0, 1000)
+        return [str(row.entry["what"]) for row in rows if row.entry["act"] == "revealed"]
+
+    settler, other = (land.he, land.qian) if "请定一个" in words(land.he.get(page)) else (land.qian, land.he)
+    assert "请定一个" not in words(other.get(page))
+    assert "13012340001" not in other.get(page)
+    before = revealed("township")
+    for address in (page, "/contested"):
+        assert "13012340001" in settler.get(address), "all that the mask hid is what differs"
+    assert len(revealed("township")) >= len(before) + 2
+    assert set(revealed("township")) == {"争议号码不同的几位"}
+    assert revealed("county") == []
+
+
 def aside_acceptance(land: Land, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A village that should not have, says that the case is accepted: its record is kept aside everywhere."""
     with monkeypatch.context() as unguarded:
@@ -417,7 +445,7 @@ def test_the_api_describes_every_kind_and_tells_the_whole_case(land: Land) -> No
     assert case["handler"] == TOWNSHIP
     for name in ("corrections", "suspensions", "extensions", "fees", "papers", "proxies", "forwards", "handovers"):
         assert case[name] == []
-    for name in ("ended", "delivery", "rating", "papers_at", "filing"):
+    for name in ("ended", "named_proxy_ended", "delivery", "rating", "papers_at", "filing"):
         assert case[name] is None
     answer = land.he.client.post(
         f"/api/v1/cases/{number}/events", json={"kind": "decided", "data": {}}, headers=headers

@@ -8,7 +8,7 @@ import pytest
 
 from casework.fold import fold
 from tests.casework.county import CALENDAR, agent, intake_data, register
-from web.cases.masking import masked, masked_case, masked_event
+from web.cases.masking import masked, masked_case, masked_event, masked_point
 
 SCHEMA = {
     "type": "object",
@@ -53,6 +53,23 @@ def test_a_folded_case_has_no_whole_number_left() -> None:
     assert json.dumps(case, ensure_ascii=False) == before, "the case itself stays as it is"
     assert masked_event(corrected, {})["data"]["value"] == "130****0002"
     assert masked_event(received, {}) is received
+
+
+def test_numbers_that_differ_only_behind_the_mask_are_told_apart_by_what_differs() -> None:
+    def shown(*values: object) -> list[object]:
+        sides = [{"event": str(at), "value": value} for at, value in enumerate(values)]
+        point = masked_point({"topic": "fields.applicant.phone", "sides": sides}, {}, apart=True)
+        return [side["value"] for side in point["sides"]]
+
+    assert shown("13000000001", "13000000002") == ["130****0001", "130****0002"]
+    assert shown("13000000001", "13012000001") == ["13000**0001", "13012**0001"]
+    assert shown("13000000001", "13012000001", "13000000002") == ["13000**0001", "13012**0001", "130****0002"]
+    assert shown("13000000001", "13000000001") == ["130****0001"] * 2
+    assert shown("13000000001", None, {"a": 1}) == ["130****0001", None, {"a": 1}]
+    whole = [{"name": "李某某", "phone": phone} for phone in ("13000000001", "13100000001", "13010000001")]
+    sides = [{"event": str(at), "value": value} for at, value in enumerate(whole)]
+    told = masked_point({"topic": "fields.people.proxy", "sides": sides}, {}, apart=True)["sides"]
+    assert [side["value"]["phone"] for side in told] == ["1300***0001", "131****0001", "1301***0001"]
 
 
 @pytest.mark.parametrize("data", [None, "text", {}, {"path": 3, "value": "13000000001"}])

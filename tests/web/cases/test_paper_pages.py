@@ -191,6 +191,32 @@ def test_receipt_and_application_print_straight_and_the_others_after_they_were_i
             assert "出具并打印" in answer.text
 
 
+def test_a_blank_proof_of_delivery_is_taken_along_before_anything_was_handed_over(
+    desk: PaperDesk, client: FlaskClient
+) -> None:
+    life = refused()
+    desk.put(life)
+    shown = client.get(PAGE).text
+    assert "送达回证（空白，带去填）" in shown
+    page = client.get(f"{PAGE}/papers/delivery").text
+    assert "data-print" in page
+    assert "出具并打印" not in page
+    paper = sheet(page)
+    assert "领取人：＿＿＿＿＿＿（＿＿＿＿＿＿）" in paper
+    assert "＿＿＿＿＿＿在柳树湾村" in paper, "the day is written where it is handed over"
+    assert "决定书" in paper
+    assert "批准书" not in paper, "that is what is granted"
+    assert issue(client, f"{PAGE}/papers/delivery", {}).status_code == 409
+    to = {"who": "applicant", "name": "张某某"}
+    life.then(life.agent, "delivered", {"to": to, "proof": "signature", "papers": ["决定书"]})
+    desk.bring(life.events)
+    filled = client.get(f"{PAGE}/papers/delivery").text
+    assert "领取人：张某某（本人）" in sheet(filled)
+    assert f"{NUMBER}-SD" in sheet(filled).replace(" ", ""), "the number of the blank one"
+    assert "出具并打印" in filled
+    assert "空白" not in client.get(PAGE).text
+
+
 def test_while_the_date_is_in_doubt_nothing_is_shown_or_issued(desk: PaperDesk, client: FlaskClient) -> None:
     desk.put(granted())
     desk.doubt = True
