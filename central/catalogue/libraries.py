@@ -125,7 +125,8 @@ def load(county: County) -> Libraries:
 
 
 def _entries(county: County, library: str) -> Iterator[Document]:
-    for document in county.databases.open(DRAFTING).range(f"{library}:", f"{library}:\uffff"):
+    drafting = county.databases.existing(DRAFTING)  # a look leaves nothing behind
+    for document in drafting.range(f"{library}:", f"{library}:\uffff") if drafting is not None else ():
         yield {name: value for name, value in document.items() if not name.startswith("_") and name not in _KEPT}
 
 
@@ -405,14 +406,14 @@ def library_changes(county: County, said: Any, *, by: str) -> tuple[dict[str, An
             for name in LIBRARIES
         }
     )
-    drafting = county.databases.open(DRAFTING)
+    drafting = county.databases.existing(DRAFTING)
     written = []
     for library, rows in entries.items():
         for identifier, row in rows.items():
             wrong = entry_problems(whole, library, identifier, row, county=county.folder.code)
             for path, sentence in wrong.items():
                 report["refused"].append({"library": library, "id": identifier, "path": path, "sentence": sentence})
-            known = drafting.get(f"{library}:{identifier}")
+            known = drafting.get(f"{library}:{identifier}") if drafting is not None else None
             if known is not None and {**row, "id": identifier} == getattr(now, library)[identifier]:
                 report["unchanged"].append(identifier)
                 continue

@@ -716,7 +716,8 @@ def write_items(contents: Iterable[Document], *, seen: Seen = str, lists: bool =
                 shown = [(c, _shown(cell, seen)) for c, cell in zip(plan.columns, cells, strict=True)]
                 got.append((0, read_row(plan, shown, rest).thing))
             if not _equal(entries, gather(plan, got)[0] or unsaid(items.CONTENT_SCHEMA, plan.path)):
-                more[plan.path] = [list_mark(plan, written), *([entries] if entries is not ABSENT else [])]
+                looks = [[seen(cell) if isinstance(cell, str) else cell for cell in row] for row in written]
+                more[plan.path] = [list_mark(plan, looks), *([entries] if entries is not ABSENT else [])]
             head: list[str | int] = [content["code"], content["name"]]
             sheet.rows += [head + cells for cells in written]
             sheet.rests += rests

@@ -19,7 +19,7 @@ from typing import IO, Any, Final
 
 from central.catalogue.findings import CatalogueRefused
 
-LARGEST_UNPACKED: Final = 64 << 20
+LARGEST_UNPACKED: Final = 96 << 20
 """Bytes of all parts together, as the file's own list states them; `zipfile` unpacks not one more."""
 MOST_PARTS: Final = 2000
 MOST_ROWS: Final = 50_000

@@ -267,6 +267,13 @@ def test_any_item_goes_out_and_comes_back_unchanged(data: st.DataObject) -> None
     assert same(again(".csv", whole, whole), whole)
 
 
+def test_a_list_that_no_sheet_can_say_comes_back_whatever_its_line_ends() -> None:
+    """Two situations of one number, side by side, would be read as one."""
+    options = [{"id": "a", "title": "甲\r\n乙"}, {"id": "b", "title": "丙"}]
+    content = {**contents(1)[0], "situations": [{"id": "5", "title": "一", "options": options}] * 2}
+    assert same(again(".xlsx", [content]), [content])
+
+
 def test_every_element_has_a_column_or_a_sheet() -> None:
     shown = {column.path.partition(".")[0] for column in sheets.ITEMS.columns} | {plan.path for plan in sheets.LISTS}
     assert shown == {element.id for element in ELEMENTS}
