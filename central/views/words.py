@@ -57,7 +57,7 @@ FIELD_TITLES: Final = {
     "department": "部门",
 }
 assert FIELD_TITLES.keys() >= FIELDS.keys()
-HOW: Final = {"word": "字词对上", "said": "换成同一个意思后对上", "sound": "读音对上", "initials": "拼音首字母对上"}
+HOW: Final = {"word": "字词对上", "said": "按另一种说法对上", "sound": "读音对上", "initials": "拼音首字母对上"}
 PARTS: Final = {
     "phrase": "和这个说法有多像",
     "whole": "整句就是它，或以它开头",
