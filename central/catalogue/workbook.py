@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import IO, Any, Final
+from xml.etree.ElementTree import ParseError
 
 from central.catalogue.findings import CatalogueRefused
 
@@ -28,6 +29,7 @@ MOST_COLUMNS: Final = 256
 MOST_CHARACTERS: Final = 32_767
 """Of one cell: Excel's own limit."""
 
+_TOP = 4096
 _PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"%PDF")
@@ -64,6 +66,9 @@ class Sheet:
 
     def rows(self) -> Iterator[Row]:
         """The rows with anything in them. Raises CatalogueRefused for what cannot be read, and beyond MOST_ROWS."""
+        stated = self._book.stated_rows(self.part)
+        if stated > MOST_ROWS:
+            raise self._too_long(f"有 {stated} 行")
         with self._book.open(self.part) as stream:
             parser = self._book.parser(stream)
             parsed = parser.parse()
@@ -74,9 +79,7 @@ class Sheet:
                 if number == 0:
                     break
                 if number > MOST_ROWS:
-                    raise CatalogueRefused(
-                        f"工作表“{self.name}”超过 {MOST_ROWS} 行，一张表最多 {MOST_ROWS} 行：分成几个文件导入。"
-                    )
+                    raise self._too_long(f"超过 {MOST_ROWS} 行")
                 filled = {column: cell for column, cell in row.items() if cell is not None}
                 if filled:
                     self._book.reached = stream.tell()
@@ -84,6 +87,9 @@ class Sheet:
             areas = parser.merged_cells.mergeCell if parser.merged_cells else ()
             self.merged += [(area.ref, area.max_row) for area in areas]
         self._book.has_read(self.part)
+
+    def _too_long(self, said: str) -> CatalogueRefused:
+        return CatalogueRefused(f"工作表“{self.name}”{said}，一张表最多 {MOST_ROWS} 行：分成几个文件导入。")
 
 
 class Workbook:
@@ -117,6 +123,16 @@ class Workbook:
         with _refusing(part):
             stream: IO[bytes] = self._reader.archive.open(part)
         return stream
+
+    def stated_rows(self, part: str) -> int:
+        """How many rows a sheet says on top that it has, as most writers do; 0 where it says nothing there."""
+        with self.open(part) as stream, _refusing(part):
+            top = stream.read(_TOP)
+            try:
+                area = self.parser(io.BytesIO(top)).parse_dimensions()
+            except ParseError:  # the top ends somewhere
+                return 0
+        return (area[3] or 0) if area else 0
 
     def parser(self, stream: IO[bytes]) -> Any:
         """openpyxl's parser of one sheet."""

@@ -196,7 +196,8 @@ REFUSED = {
     ),
     "broken XML": (lambda: one_sheet("<row><c></row>"), "坏了"),
     "a text that is not among the strings": (lambda: one_sheet('<row r="1"><c t="s"><v>7</v></c></row>'), "坏了"),
-    "too many rows": (
+    "too many rows, as it states": (lambda: one_sheet("", before='<dimension ref="A1:C100001"/>'), "100001 行"),
+    "too many rows, as it turns out": (
         lambda: one_sheet(f'<row r="{workbook.MOST_ROWS + 1}"><c><v>1</v></c></row>'), "最多 50000 行",
     ),
 }  # fmt: skip
