@@ -115,7 +115,10 @@ def test_dates_of_a_workbook_that_counts_from_1904() -> None:
 
 
 def test_how_a_word_is_spoken_is_no_part_of_it_and_runs_are_one_text() -> None:
-    strings = f'<sst {MAIN}><si><r><t>低</t></r><r><t xml:space="preserve">保 </t></r><rPh sb="0" eb="2"><t>dibao</t></rPh></si></sst>'
+    strings = (
+        f'<sst {MAIN}><si><r><t>低</t></r><r><t xml:space="preserve">保 </t></r>'
+        '<rPh sb="0" eb="2"><t>dibao</t></rPh></si></sst>'
+    )
     content = with_strings(one_sheet('<row r="3"><c r="B3" t="s"><v>0</v></c></row>'), strings)
     assert first(content) == [(3, {1: Cell("低保 ")})]
 
