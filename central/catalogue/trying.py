@@ -53,7 +53,8 @@ def try_words(county: County, question: str, *, with_drafts: bool = True, limit:
 
 def _index(county: County, with_drafts: bool) -> _Kept:
     stores = (county.catalogue, county.databases.open(DRAFTING)) if with_drafts else (county.catalogue,)
-    made_of = tuple((store.uuid, store.update_seq) for store in stores)
+    # By the folder too: what was drawn from one seed bears the same names in two places.
+    made_of = (county.folder.path, *((store.uuid, store.update_seq) for store in stores))
     if with_drafts not in _kept or _kept[with_drafts].made_of != made_of:
         items = coming_items(county) if with_drafts else published_items(county)
         database = sqlite3.connect(":memory:", check_same_thread=False)

@@ -145,7 +145,11 @@ def test_the_register_of_proxies_counts_prints_and_goes_out_as_csv(village: Smal
 def test_an_item_that_nobody_may_do_for_another_refuses_a_proxy_with_its_reason(village: SmallNode) -> None:
     number = village.agent().take_in()
     item = village.item()
-    village.station.desk._item = lambda _code: {**item, "proxy_allowed": False, "proxy_reason": "要当面核对指纹"}
+    village.station.desk._item = lambda _code, _release: {
+        **item,
+        "proxy_allowed": False,
+        "proxy_reason": "要当面核对指纹",
+    }
     power = {"name": "王某某", "matters": ["递材料"], "authority": "代为提交", "from": "2026-09-16",
              "signed": "signature"}  # fmt: skip
     before = village.documents()

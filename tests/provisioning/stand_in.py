@@ -48,6 +48,13 @@ def catalogue() -> None:
     pass
 
 
+@catalogue.command()
+@click.argument("file", type=click.Path(exists=True))
+@FOLDER
+def libraries(file: str, folder: Path) -> None:
+    CountyFolder.open(folder)
+
+
 @catalogue.command("import")
 @click.argument("file", type=click.Path(exists=True))
 @FOLDER
