@@ -13,11 +13,9 @@ from casework.canonical import Document
 from casework.documents.misses import misses_hold
 from casework.documents.register import Register
 from casework.times import Hlc, civil_date
-from sync.checkpoints import number_of
 from sync.store import Store
+from web.followed import Followed
 from web.localfile import LocalFile
-
-READ_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class MissedQuestions:
         self._register = register
         self._lock = threading.Lock()
         self._file = LocalFile(path)
-        self._file.table("followed", {"db": str, "identity": str, "seq": str}, pk="db")
+        self._followed = Followed(self._file, "misses:")
         self._file.table(
             "asked",
             {"id": str, "station": str, "on_day": str, "text": str, "item": str, "times": int},
@@ -61,25 +59,11 @@ class MissedQuestions:
         with self._lock:
             for store in self._stores() if databases is None else map(self._store, databases):
                 if store is not None:
-                    self._follow_one(store)
+                    self._followed.follow(store, self._take)
 
-    def _follow_one(self, store: Store) -> None:
-        known = self._file.row("SELECT identity, seq FROM followed WHERE db = ?", (store.database,))
-        seq: Any = known["seq"] if known is not None and known["identity"] == store.uuid else 0
-        while (number_of(seq) or 0) < store.update_seq:
-            changes = store.changes(seq, limit=READ_AT_ONCE)
-            if not changes.results:
-                break
-            ids = [row.id for row in changes.results if row.id.startswith("misses:") and not row.deleted]
-            seq = changes.last_seq
-            with self._file.writing(durable=False) as db:
-                for document in store.read(ids) if ids else []:
-                    if self._counts(document):
-                        _note(db, document)
-                db.execute(
-                    "INSERT OR REPLACE INTO followed (db, identity, seq) VALUES (?, ?, ?)",
-                    (store.database, store.uuid, str(seq)),
-                )
+    def _take(self, db: Any, document: Document, _database: str) -> None:
+        if self._counts(document):
+            _note(db, document)
 
     def _counts(self, document: Document) -> bool:
         key = self._register().key(str(document.get("key", "")))
