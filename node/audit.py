@@ -25,8 +25,9 @@ PRUNE_EVERY = timedelta(days=1)
 
 
 class Batches:
-    """Cuts what the log has gathered into documents: when there are `entries` of them, when the oldest is `every` old,
-    when somebody signs out. A station where nothing happens cuts nothing.
+    """Cuts what the log has gathered into documents: when there are `entries` of them or the oldest is `every` old, and
+    when somebody signs out. The first two are seen at the next contact: nobody's act waits for a signature over two
+    hundred others. A station where nothing happens cuts nothing.
 
     A batch is first kept in the log's own file and then saved: after a power cut the same document is saved again, and
     never another one of the same entries.
@@ -67,12 +68,13 @@ class Batches:
         log.on_written(self._written)
 
     def cut_when_due(self) -> None:
-        """Cut if the oldest entry that no batch has is old enough. Raises `StorageFull`."""
+        """Cut if there are enough entries that no batch has, or the oldest is old enough. Raises `StorageFull`."""
         with self._lock:
             self._save()
             oldest = self._log.rows(self._cut_up_to, 1)
+            enough = self._log.head - self._cut_up_to >= self._entries
             # A clock that was set back must not put it off for years.
-            if oldest and abs(self._now() - parse_rfc3339(oldest[0].entry["at"])) >= self._every:
+            if oldest and (enough or abs(self._now() - parse_rfc3339(oldest[0].entry["at"])) >= self._every):
                 self.cut()
 
     def cut(self) -> None:
@@ -137,8 +139,7 @@ class Batches:
             return self._log.prune(before, self._who, up_to=held[-1]["last"]) if held else 0
 
     def _written(self, entries: Sequence[Entry]) -> None:
-        gathered = self._log.head - self._cut_up_to
-        if gathered >= self._entries or any(entry["act"] == "signed_out" for entry in entries):
+        if any(entry["act"] == "signed_out" for entry in entries):
             # The entry itself is written; a batch that finds no room now is cut by the next contact.
             with suppress(StorageFull):
                 self.cut()

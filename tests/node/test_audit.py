@@ -212,6 +212,8 @@ def test_two_hundred_entries_are_a_batch_and_so_is_a_sign_out(village: SmallNode
     agent = village.agent()
     for _ in range(ENTRIES - 1):
         village.station.audit.note(Actor("wang", "王某某", "agent"), "listed")
+    assert batches(village) == [], "nobody's act waits for it"
+    village.station.batches.cut_when_due()
     assert [len(batch["entries"]) for batch in batches(village)] == [ENTRIES]
     agent.send("/", {}, to="/signout", expect=302)
     found = sorted(batches(village), key=lambda batch: batch["serial"])
