@@ -17,9 +17,6 @@ LEVELS = {name: ENUMERATIONS["level"].word(name) for name in DECIDING_LEVELS}
 """Who can decide. `handling_level` (行使层级) may be higher: what a county decides by delegation."""
 
 CASE_TYPES = tuple(ENUMERATIONS["case_type"].codes)
-VILLAGE_ROLES = tuple(ENUMERATIONS["village_role"].codes)
-SERVICE_OBJECTS = tuple(ENUMERATIONS["service_object"].codes)
-NECESSITIES = tuple(ENUMERATIONS["necessity"].codes)
 
 _LINE = {"type": "string", "minLength": 1, "maxLength": 200}
 _LIMIT = nullable(shape({"n": {"type": "integer", "minimum": 0, "maximum": 3660}, "unit": {"enum": list(UNITS)}}))

@@ -8,12 +8,6 @@ from typing import Any
 from casework.canonical import Document
 from casework.documents.document_type import SIGNED, DocumentType, shape, text
 
-DICTIONARIES = (
-    "said", "same", "filler", "blocked", "acts", "endings", "simplified", "characters", "readings",
-)  # fmt: skip
-"""Ways of saying an item's name; groups of one meaning; filler; what is not answered; what is to be done; how names
-end; traditional characters; pinyin of characters, and of words whose characters read differently together."""
-
 NAME = r"[a-z]{1,20}(-[0-9]{2})?"
 
 ENTRIES = {
@@ -35,7 +29,10 @@ TYPE = DocumentType(
     immutable=False,
     schema=shape({"dictionary": text(r"[a-z]{1,20}"), "entries": ENTRIES, **SIGNED}),
 )
-"""A dictionary that a station does not know is kept and passed over."""
+"""The dictionaries: `said`, ways of saying an item's name; `same`, groups of one meaning; `filler`; `blocked`, what is
+not answered; `acts`, what is to be done; `endings`, how names end; `simplified`, traditional characters; `characters`,
+their pinyin; `readings`, of words whose characters read differently together. One that a station does not know is kept
+and passed over."""
 
 
 def words_id(name: str) -> str:

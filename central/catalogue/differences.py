@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from casework.canonical import Document
-from casework.guide.elements import BY_ID, GROUPS
+from casework.guide.elements import BY_ID
 
 _NOTHING: Final = object()
 _ADDED: Final = frozenset({"release", "terms", "terms_sig", "terms_key", "key", "sig"})
@@ -57,12 +57,6 @@ def differing_elements(contents: list[Document]) -> list[tuple[str, str, list[st
             texts = [None if one is _NOTHING else in_words(schema, one) for one in said]
             found.append((name, element.title if element is not None else name, texts))
     return found
-
-
-def group_of(path: str) -> str:
-    """The group of the guide that a difference belongs to, in words."""
-    element = BY_ID.get(path.partition(".")[0])
-    return GROUPS.get(element.group, "") if element is not None else ""
 
 
 def _differences(

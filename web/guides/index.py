@@ -657,10 +657,6 @@ def _with(reading: Reading, *, acts: frozenset[str]) -> Reading:
     return Reading(reading.plain, reading.heard, reading.meant, acts, reading.blocked, reading.filler, reading.same)
 
 
-def _is_letters(text: str) -> bool:
-    return bool(text) and text.isascii() and text.isalpha()
-
-
 def _is_bare(part: tuple[str, bool]) -> bool:
     """Whether it is letters of which none begins a whole syllable."""
     text, is_run = part
