@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext, expect
 from tests.stories.browsing import begin_intake, bring, do_next, fill_applicant, picture, save, sign_in
 from tests.stories.county import Account, DemoCounty, alive, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 QINGSHI = "600101102000"
 

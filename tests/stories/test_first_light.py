@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from tests.stories.county import Account, DemoCounty, alive, until
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.processes]
 
 APPLICANT = {
     "name": "张秀英",
