@@ -190,7 +190,7 @@ class DatabaseFile:
                     epoch_began = True
                 yield writer
                 writer.execute("COMMIT")
-                self._wal.committed()
+                self._wal.committed(writer)
             except BaseException:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")

@@ -834,7 +834,7 @@ class Casebook:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
             self._db.commit()
-            self._wal.committed()
+            self._wal.committed(self._db)
         except BaseException as error:
             self._db.rollback()
             if no_room(error):
