@@ -67,7 +67,6 @@ def _tell_rebuild(node: Node, cases: int) -> None:
     row("… and at most resident", f"{node.peak_memory_mib():.0f} MiB", "")
     node.stop()
     row("a start with them", f"{node.start(within_s=60):.2f} s", "")
-    _come_to_rest(node)
     size = (node.folder / "projections.sqlite3").stat().st_size
     row("casebook on the disk", f"{size / 2**20:.0f} MiB", f"{size / cases:,.0f} B a case")
 
@@ -93,6 +92,7 @@ def _come_to_rest(node: Node) -> None:
 
 
 def _measured(demo: DemoCounty, node: Node) -> Measured:
+    _come_to_rest(node)
     agent = county_account(demo, node.url)
     guide = agent.get(f"guides/{agent.get('guides?q=低保')['results'][0]['code']}")
     body = {"item": guide["code"], "applicant": APPLICANT, "form": first_example(guide["form"]), "materials": []}
