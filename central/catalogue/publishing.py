@@ -75,7 +75,7 @@ def publish(
             waiting = _held(county)
             changed = {id_: document for id_, document in changed.items() if not _is_held(waiting, id_, document)}
             dropped = {id_ for id_ in dropped if not (id_ in waiting and waiting[id_] is None)}
-        changed = {**_signed_anew(county, published, number), **changed}
+        changed = {**_signed_anew(county, published, dropped, number), **changed}
         if not changed and not dropped and last is not None:
             return Publication(last["number"], last["at"], _items_in(published), [], new=False)
         what = f"第 {number} 版，{len(changed) + len(dropped)} 处改动{'，连同退回过的' if held else ''}"
@@ -100,7 +100,10 @@ def take_back(county: County, to: int, *, by: str) -> Publication:
         what = f"第 {number} 版，内容和第 {to} 版一样"
         with logged(county, actor_of(county, by), "catalogue_taken_back", what):
             _hold(county, published, [*(document["_id"] for document in changed), *dropped], by)
-            return _release(county, last, published, changed, dropped, number, back_to=to)
+            whole = _signed_anew(county, published, dropped, number) | {
+                document["_id"]: document for document in changed
+            }
+            return _release(county, last, published, list(whole.values()), dropped, number, back_to=to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,10 +411,15 @@ def _keep_versions(county: County, replaced: Iterable[Document], number: int) ->
     drafting.save([version for version in kept if version["_id"] not in known])
 
 
-def _signed_anew(county: County, published: Mapping[str, Document], number: int) -> dict[str, Document]:
-    """What an older key of the county signed: that key may not count for ever."""
-    old = [document for document in published.values() if document["key"] != county.key.id]
-    return {document["_id"]: _again(county, document, document, number) for document in old}
+def _signed_anew(
+    county: County, published: Mapping[str, Document], dropped: Collection[str], number: int
+) -> dict[str, Document]:
+    """What stays and an older key of the county signed: that key may not count for ever."""
+    return {
+        id_: _again(county, document, document, number)
+        for id_, document in published.items()
+        if document["key"] != county.key.id and id_ not in dropped
+    }
 
 
 def _again(county: County, before: Document | None, document: Document, number: int) -> Document:
