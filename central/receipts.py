@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from casework.canonical import Document
 from casework.documents import receipt
@@ -56,9 +56,9 @@ class Receipts:
 
     def _receipt(self, number: str) -> Document | None:
         """The receipt that is due for this case; None when something is missing, or nothing is new."""
-        events = self._casebook.events(number)
-        heads = receipt.heads_held(events, self._casebook.chunks_present(number))
-        if not heads or self._needs_none(events, heads, number):
+        ancestry = receipt.Ancestry(self._casebook.events(number))
+        heads = ancestry.heads_held(self._casebook.chunks_present(number))
+        if not heads or self._needs_none(ancestry, heads, number):
             return None
         reading = self._clock()
         self._hlc = Hlc.tick(int(reading.corrected.timestamp() * 1000), self._hlc, self._county)
@@ -71,10 +71,10 @@ class Receipts:
             sign=self._key().sign,
         )
 
-    def _needs_none(self, events: Sequence[Document], heads: list[str], number: str) -> bool:
+    def _needs_none(self, ancestry: receipt.Ancestry, heads: list[str], number: str) -> bool:
         """Already receipted up to these heads, or nothing but the county's own is new since the last receipt."""
         covered: set[str] = set()
         for document in self._casebook.receipts(number):
-            covered |= receipt.covered(events, document["heads"])
-        news = receipt.covered(events, heads) - covered
+            covered |= ancestry.covered(document["heads"])
+        news = ancestry.covered(heads) - covered
         return not (news & self._casebook.stations_events(number))

@@ -133,33 +133,38 @@ class DatabaseFile:
         with self._changed:
             self._changed.wait(timeout_s)
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Snapshot:
         """A read-only connection within one snapshot, for this thread alone while it lasts."""
+        return Snapshot(self)
+
+    def _begin_reading(self) -> sqlite3.Connection:
         with self._readers_lock:
             self._readers_out += 1
         try:
-            with self._snapshot() as connection:
-                yield connection
-        finally:
-            with self._readers_lock:
-                self._readers_out -= 1
-            _used(self)
-
-    @contextmanager
-    def _snapshot(self) -> Iterator[sqlite3.Connection]:
-        connection = self._reader()
-        with storage_errors():
-            try:
+            with storage_errors():
+                connection = self._reader()
                 connection.execute("BEGIN")
-                yield connection
-            finally:
+        except BaseException:
+            self._one_reader_less()
+            raise
+        return connection
+
+    def _end_reading(self, connection: sqlite3.Connection) -> None:
+        try:
+            with storage_errors():
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 if self._closed or len(self._idle_readers) >= IDLE_READERS:
                     connection.close()
                 else:
                     self._idle_readers.append(connection)
+        finally:
+            self._one_reader_less()
+
+    def _one_reader_less(self) -> None:
+        with self._readers_lock:
+            self._readers_out -= 1
+        _used(self)
 
     def _reader(self) -> sqlite3.Connection:
         if self._closed:
@@ -185,7 +190,7 @@ class DatabaseFile:
                     epoch_began = True
                 yield writer
                 writer.execute("COMMIT")
-                self._wal.committed()
+                self._wal.committed(writer)
             except BaseException:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
@@ -313,14 +318,42 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-@contextmanager
-def storage_errors() -> Iterator[None]:
+class Snapshot:
+    """`DatabaseFile.reading`: every page and every request reads through it many times, and a generator would take
+    longer than what is read.
+    """
+
+    __slots__ = ("_connection", "_file")
+
+    def __init__(self, file: DatabaseFile) -> None:
+        self._file = file
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection = self._file._begin_reading()
+        return self._connection
+
+    def __exit__(self, _kind: object, problem: BaseException | None, _traceback: object) -> None:
+        self._file._end_reading(self._connection)
+        if isinstance(problem, sqlite3.Error):
+            raise _in_our_words(problem) from problem
+
+
+class storage_errors:  # noqa: N801 - read as a statement: `with storage_errors()`
     """SQLite's errors in our words."""
-    try:
-        yield
-    except sqlite3.Error as problem:
-        if no_room(problem):
-            raise StorageFull(f"The disk is full or failing ({problem}).") from problem
-        if getattr(problem, "sqlite_errorcode", 0) & 0xFF == _SQLITE_BUSY:
-            raise PeerError("The database is busy.", code="busy", status=503) from problem
-        raise PeerError(f"The database file cannot be used ({problem}).") from problem
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, problem: BaseException | None, _traceback: object) -> None:
+        if isinstance(problem, sqlite3.Error):
+            raise _in_our_words(problem) from problem
+
+
+def _in_our_words(problem: sqlite3.Error) -> PeerError:
+    if no_room(problem):
+        return StorageFull(f"The disk is full or failing ({problem}).")
+    if getattr(problem, "sqlite_errorcode", 0) & 0xFF == _SQLITE_BUSY:
+        return PeerError("The database is busy.", code="busy", status=503)
+    return PeerError(f"The database file cannot be used ({problem}).")

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from sync.peer import Change
 from sync.store import Store
 
 _SUM_BITS = 64
@@ -50,32 +48,27 @@ class Inventories:
         seq = store.update_seq
         if known.seq == seq:
             return known
-        if known.seq < seq:
-            news = store.changes(known.seq)
-            if known.seq and not all(_is_new(change) for change in news.results):
-                # What it was before is not remembered.
-                known, news = Holding(0, 0, 0), store.changes(0)
-        else:
-            # The file is an older one.
-            known, news = Holding(0, 0, 0), store.changes(0)
-        count, total = _summed(news.results)
-        # A commit may have come in between: then the rows say more than `seq` does.
-        reached = int(str(news.last_seq).partition("-")[0])
-        holding = Holding(reached, known.documents + count, (known.hashes + total) % (1 << _SUM_BITS))
+        holding = _beyond(known, store) if known.seq < seq else None
+        if holding is None:
+            # A document was changed, and what it was before is not remembered; or the file is an older one.
+            holding = _beyond(Holding(0, 0, 0), store)
+            assert holding is not None, "from the beginning everything is new"
         with self._lock:
             self._known[store] = holding
         return holding
 
 
-def _is_new(change: Change) -> bool:
-    return not change.deleted and change.revs[0].startswith("1-")
-
-
-def _summed(changes: Iterable[Change]) -> tuple[int, int]:
-    count = total = 0
-    for change in changes:
-        if not change.deleted:
-            count += 1
-            digest = hashlib.sha256(f"{change.id}\0{change.revs[0]}".encode()).digest()
-            total += int.from_bytes(digest[: _SUM_BITS // 8], "big")
-    return count, total
+def _beyond(known: Holding, store: Store) -> Holding | None:
+    """`known` with what came since; None if some of that is not new but changed. A station of years has 150,000
+    documents: they go by, and are never all in memory.
+    """
+    seq, documents, hashes = known
+    for head in store.heads_since(known.seq):
+        if known.seq and not head.is_new:
+            return None
+        seq = head.seq
+        if not head.deleted:
+            documents += 1
+            digest = hashlib.sha256(f"{head.id}\0{head.rev}".encode()).digest()
+            hashes += int.from_bytes(digest[: _SUM_BITS // 8], "big")
+    return Holding(seq, documents, hashes % (1 << _SUM_BITS))

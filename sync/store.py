@@ -120,6 +120,21 @@ class Row(NamedTuple):
         return [self.rev] if self.tree_text is None else self.tree.leaves()
 
 
+class Head(NamedTuple):
+    """What the feed says of a document; `alone` if it never had another revision."""
+
+    seq: int
+    id: str
+    rev: str
+    deleted: bool
+    alone: bool
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was not here before this sequence."""
+        return self.alone and not self.deleted and self.rev.startswith("1-")
+
+
 class _Edit(NamedTuple):
     """One document on its way in."""
 
@@ -256,6 +271,17 @@ class Store:
             )
             rows = [Row(*row) for row in found]
         return [(row.seq, row.id, bool(row.deleted), self._opened(row).document()) for row in rows]
+
+    def heads_since(self, seq: int) -> Iterator[Head]:
+        """Of every document changed after `seq`, in the order of the feed, its winning revision without a body.
+
+        One snapshot, read as it is asked for: to be read to its end, or closed.
+        """
+        with self._file.reading() as connection:
+            for at, id_, rev, deleted, alone in connection.execute(
+                "SELECT seq, id, rev, deleted, tree IS NULL FROM documents WHERE seq > ? ORDER BY seq", (seq,)
+            ):
+                yield Head(at, id_, rev, bool(deleted), bool(alone))
 
     def on_commit(self, callback: Callable[[str, int], None]) -> None:
         """Call with the database's name and its new update sequence after each commit, outside of locks."""

@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 from sync.sqlite import several_processes_may_write, sqlite3
 
-EVERY: Final = 50
-"""After so many commits; an act changes some ten pages of a file, and SQLite's own turn comes after a thousand."""
+PAGES: Final = 400
+"""From so many pages on that lie in the log alone. What an act changes lies the further apart the more there is: ten
+pages in an empty casebook, eighty in one of 50,000 cases.
+"""
 
 MOST_PAGES: Final = 4000
 """From here on the commit does it itself: large batches, or a disk that does not keep up."""
@@ -21,12 +23,15 @@ AGAIN: Final = 3
 """A log begins at its start again when all of it was brought in; what was committed meanwhile is soon done."""
 
 _waiting: SimpleQueue[Path] = SimpleQueue()
+_asked: set[Path] = set()
+"""Those that wait there."""
+
 _starting = threading.Lock()
 _thread: threading.Thread | None = None
 
 
 class Wal:
-    """Counts the commits to one file, whose connections leave the first `MOST_PAGES` to this.
+    """Looks after the log of one file, whose connections leave the first `MOST_PAGES` to this.
 
     A checkpoint writes to the file and waits for the disk twice. Done within a commit, as SQLite does it, one act in a
     hundred took three times as long as the others. What is committed is durable without it.
@@ -37,19 +42,23 @@ class Wal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._commits = 0
 
     def attend(self, connection: sqlite3.Connection) -> None:
         """For every connection that writes to the file."""
         if several_processes_may_write():
             connection.execute(f"PRAGMA wal_autocheckpoint = {MOST_PAGES}")
 
-    def committed(self) -> None:
-        """After each commit, under the lock that writers hold."""
-        self._commits += 1
-        if self._commits % EVERY == 0 and several_processes_may_write():
-            _start()
-            _waiting.put(self._path)
+    def committed(self, connection: sqlite3.Connection) -> None:
+        """After each commit of this connection, under the lock that writers hold. Never fails: what is committed is."""
+        if not several_processes_may_write():
+            return
+        with suppress(sqlite3.Error):
+            # NOOP (SQLite 3.51 and newer) only tells: pages in the log, and how many of them are in the file.
+            _busy, pages, brought_in = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+            if pages - brought_in >= PAGES and self._path not in _asked:
+                _asked.add(self._path)
+                _start()
+                _waiting.put(self._path)
 
 
 def _start() -> None:
@@ -62,7 +71,9 @@ def _start() -> None:
 
 def _run() -> None:
     while True:
-        bring_in(_waiting.get())
+        path = _waiting.get()
+        _asked.discard(path)
+        bring_in(path)
 
 
 def bring_in(path: Path) -> None:

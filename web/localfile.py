@@ -61,7 +61,7 @@ class LocalFile:
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
-                self._wal.committed()
+                self._wal.committed(self._connection)
             except BaseException as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
+from functools import cached_property
 
 from casework.canonical import Document, address, canonical, is_addressed, without
 from casework.documents.document_type import HASH32, HLC, NUMBER, SIGNED, DocumentType, shape, text
@@ -58,35 +59,71 @@ def chunks_of(event: Document) -> list[str]:
     return [chunk for chunk in chunks if isinstance(chunk, str)] if isinstance(chunks, list) else []
 
 
-def heads_held(events: Iterable[Document], chunks_present: Collection[str]) -> list[str]:
-    """The heads up to which nothing is missing here: no event that they have seen, and no chunk that one
-    lists.
+class Ancestry:
+    """Who had seen whom among the events of a case, as receipts count it.
 
-    It is what the county may sign a receipt for. Sorted; empty when even the first event waits for something.
-    A document that only bears an event's name has no shape to be read by: it counts for nothing here.
+    A document that only bears an event's name has no shape to be read by, and counts for nothing.
     """
-    here = {event["_id"]: event for event in events if is_event_shaped(event)}
-    whole: dict[str, bool] = {}
-    for start in here:
-        # Depth first by hand: a long history must not meet Python's limit on recursion.
-        path = [start]
-        while path:
-            identifier = path[-1]
-            event = here.get(identifier)
-            if event is None or any(chunk not in chunks_present for chunk in chunks_of(event)):
-                whole[identifier] = False
+
+    def __init__(self, events: Iterable[Document]) -> None:
+        self.events = {event["_id"]: event for event in events if is_event_shaped(event)}
+        """The well-formed ones by id."""
+
+    @cached_property
+    def _alike(self) -> dict[str, frozenset[str]]:
+        return copies(self.events.values())
+
+    def covered(self, heads: Iterable[str]) -> set[str]:
+        """The ids that `heads` cover: a head and all that it has seen, transitively, copies included."""
+        found: set[str] = set()
+        waiting = [head for head in heads if head in self.events]
+        while waiting:
+            identifier = waiting.pop()
+            if identifier in found:
+                continue
+            found |= self._alike[identifier]
+            waiting.extend(seen for seen in self.events[identifier]["seen"] if seen in self.events)
+        return found
+
+    def heads_held(self, chunks_present: Collection[str]) -> list[str]:
+        """The heads up to which nothing is missing here: no event that they have seen, and no chunk that one lists.
+
+        It is what the county may sign a receipt for. Sorted; empty when even the first event waits for something.
+        """
+        whole: dict[str, bool] = {}
+        for start in self.events:
+            # Depth first by hand: a long history must not meet Python's limit on recursion.
+            path = [start]
+            while path:
+                identifier = path[-1]
+                event = self.events.get(identifier)
+                if event is None or any(chunk not in chunks_present for chunk in chunks_of(event)):
+                    whole[identifier] = False
+                    path.pop()
+                    continue
+                # Hashes make circles impossible; one in hand-made documents must still end.
+                below = [seen for seen in event["seen"] if seen not in whole and seen not in path]
+                if below:
+                    path.append(below[0])
+                    continue
+                whole[identifier] = all(whole.get(seen, False) for seen in event["seen"])
                 path.pop()
-                continue
-            # Hashes make circles impossible; one in hand-made documents must still end.
-            below = [seen for seen in event["seen"] if seen not in whole and seen not in path]
-            if below:
-                path.append(below[0])
-                continue
-            whole[identifier] = all(whole.get(seen, False) for seen in event["seen"])
-            path.pop()
-    held = {identifier for identifier in here if whole[identifier]}
-    seen = {seen for identifier in held for seen in here[identifier]["seen"]}
-    return sorted(held - seen)
+        held = {identifier for identifier in self.events if whole[identifier]}
+        seen = {seen for identifier in held for seen in self.events[identifier]["seen"]}
+        return sorted(held - seen)
+
+    def held_at(self, receipts: Iterable[Document], register: Register) -> str | None:
+        """When the county confirmed the whole case (RFC 3339), or None while something is unconfirmed.
+
+        It is the `at` of the first receipt that covers every event not the county's own. `receipts` are the case's own,
+        already checked (`receipt_holds`).
+        """
+        county = register.county_keys()
+        owed = {identifier for identifier, event in self.events.items() if event["key"] not in county}
+        for receipt in sorted(receipts, key=lambda receipt: (str(receipt["at"]), str(receipt["_id"]))):
+            if owed <= self.covered(receipt["heads"]):
+                return str(receipt["at"])
+        return None
 
 
 def copies(events: Iterable[Document]) -> dict[str, frozenset[str]]:
@@ -109,34 +146,3 @@ def copies(events: Iterable[Document]) -> dict[str, frozenset[str]]:
 
 # Cheap to compare: only events that agree in these are looked at whole.
 _TELLING = ("case", "at", "incarnation", "home", "serial", "key")
-
-
-def covered(events: Iterable[Document], heads: Iterable[str]) -> set[str]:
-    """The ids among `events` that `heads` cover: a head and all that it has seen, transitively, copies
-    included.
-    """
-    here = {event["_id"]: event for event in events if is_event_shaped(event)}
-    alike = copies(here.values())
-    found: set[str] = set()
-    waiting = [head for head in heads if head in here]
-    while waiting:
-        identifier = waiting.pop()
-        if identifier in found:
-            continue
-        found |= alike[identifier]
-        waiting.extend(seen for seen in here[identifier]["seen"] if seen in here)
-    return found
-
-
-def held_at(case_events: Sequence[Document], receipts: Iterable[Document], register: Register) -> str | None:
-    """When the county confirmed the whole case (RFC 3339), or None while something is unconfirmed.
-
-    It is the `at` of the first receipt that covers every event not the county's own. `receipts` are the
-    case's own, already checked (`receipt_holds`).
-    """
-    county = register.county_keys()
-    owed = {event["_id"] for event in case_events if is_event_shaped(event) and event["key"] not in county}
-    for receipt in sorted(receipts, key=lambda receipt: (str(receipt["at"]), str(receipt["_id"]))):
-        if owed <= covered(case_events, receipt["heads"]):
-            return str(receipt["at"])
-    return None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 from casework.canonical import Document
 from casework.case import Case
 from casework.documents.document_type import shape, text
-from casework.fields import can_set, overlap, set_value
+from casework.fields import can_set, copied, overlap, set_value
 from casework.forms import validate_form
 from casework.kinds.kind import Kind
 from casework.kinds.shapes import prose
@@ -33,7 +32,7 @@ def _demands(case: Case | None, data: Mapping[str, Any], item: Document | None) 
     path = data["path"]
     if not can_set(case["fields"], path):
         return {"path": "这件办件里没有这一栏，请从页面上选要改的那一栏。"}
-    fields = copy.deepcopy(case["fields"])
+    fields = copied(case["fields"])
     set_value(fields, path, data["value"])
     if path.startswith("applicant."):
         wrong = check_applicant(fields["applicant"])[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from casework.canonical import Document
 from casework.case import Case, Material
 from casework.documents.document_type import CODE12, KEY_ID, NUMBER, SIGNATURE, shape, text
 from casework.documents.item import CODE, TERMS_SCHEMA
+from casework.fields import copied
 from casework.kinds.kind import Kind, act_of
 from casework.people import PRESENT_ROLES, SIGNED
 from casework.times import civil_date, parse_rfc3339, rfc3339
@@ -114,12 +114,12 @@ def _apply(case: Case, event: Document, at: datetime) -> None:
     data = event["data"]
     case["item"] = data["terms"]
     # A copy: corrections are written into the fields, and the event itself must stay as it is.
-    case["fields"] = copy.deepcopy({"applicant": data["applicant"], "form": data["form"]})
+    case["fields"] = copied({"applicant": data["applicant"], "form": data["form"]})
     case["fields"]["channel"] = data.get("channel", "counter")
     # Only what was said: a case from before these were asked reads as it always did.
     for name in ("people", "situation"):
         if name in data:
-            case["fields"][name] = copy.deepcopy(data[name])
+            case["fields"][name] = copied(data[name])
     known = {material["id"]: material for material in case["materials"]}
     case["materials"] = [
         Material(

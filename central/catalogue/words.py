@@ -10,19 +10,16 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from hashlib import sha256
-from itertools import product
 from pathlib import Path
 from typing import Any, Final
-
-from opencc import OpenCC
-from pypinyin import lazy_pinyin
 
 from casework.canonical import Document
 from casework.documents import words as words_type
 from casework.guide.words import MOST_WAYS, Words, expanded
 from casework.times import rfc3339
+from central.catalogue import asking
 from central.catalogue.drafts import DRAFTING, actor_of, following, logged
 from central.catalogue.findings import CatalogueRefused
 from provisioning.county import County
@@ -265,11 +262,11 @@ def _means_something(county: County, words: Words, key: str) -> bool:
 
 def next_words(
     county: County, items: Iterable[Mapping[str, Any]] = (), *, with_drafts: bool = True, sounds: bool = True
-) -> dict[str, dict[str, list[str]]]:
+) -> dict[str, Entries]:
     """Every dictionary as the next release would hold it, as `Words.compiled` and the index take them."""
     changes = edits(county) if with_drafts else {}
-    found = {name: _layered(name, changes.get(name, {})) for name in defaults()}
-    return found | made(found, items) if sounds else found
+    found: dict[str, Entries] = {name: _layered(name, changes.get(name, {})) for name in defaults()}
+    return {**found, **made(found, items)} if sounds else found
 
 
 def words_documents(county: County, items: Iterable[Mapping[str, Any]] | None = None) -> list[Document]:
@@ -285,32 +282,22 @@ def words_documents(county: County, items: Iterable[Mapping[str, Any]] | None = 
         if name != "said":
             found.append(words_type.build(name, entries))
             continue
-        parts: list[dict[str, list[str]]] = [{} for _ in range(PARTS)]
+        parts: list[dict[str, Sequence[str]]] = [{} for _ in range(PARTS)]
         for key, ways in entries.items():
             parts[sha256(key.encode()).digest()[0] % PARTS][key] = ways
         found += [words_type.build(f"said-{place:02d}", part) for place, part in enumerate(parts) if part]
     return found
 
 
-# -- pinyin ------------------------------------------------------------------------------------------------------------
+# -- what is made ------------------------------------------------------------------------------------------------------
 
 
-def made(entries: Mapping[str, Entries], items: Iterable[Mapping[str, Any]] = ()) -> dict[str, dict[str, list[str]]]:
-    """What libraries know of the language, cut down to tables.
+def made(entries: Mapping[str, Entries], items: Iterable[Mapping[str, Any]] = ()) -> Mapping[str, Entries]:
+    """The dictionaries `simplified`, `characters` and `readings` for these ones and the names of these items.
 
-    `simplified` (character → its traditional forms, after OpenCC), `characters` (pinyin → characters) and `readings`
-    (a word → its pinyin, where a character reads differently in it), after pypinyin.
+    Raises LanguageMissing, LanguageFailed.
     """
-    simplified = {plain: list(others) for plain, others in entries.get("simplified", {}).items()}
-    for plain, others in _traditional().items():
-        simplified.setdefault(plain, []).append(others)
-    readings: dict[str, list[str]] = {}
-    words = Words.compiled({"simplified": simplified})
-    for text in sorted({words.plain(text) for text in _read_aloud(entries, items)}):
-        for word, sounds in _differing(text):
-            readings.setdefault(word, [sounds])
-    characters = {sound: [every] for sound, every in _characters().items()}
-    return {"simplified": simplified, "characters": characters, "readings": readings}
+    return asking.tables(entries.get("simplified", {}), _read_aloud(entries, items))
 
 
 def _read_aloud(entries: Mapping[str, Entries], items: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -322,58 +309,3 @@ def _read_aloud(entries: Mapping[str, Entries], items: Iterable[Mapping[str, Any
             yield key
             for way in ways:
                 yield from expanded(way)
-
-
-def _written_in(charset: str, high: range, low: range) -> Iterator[str]:
-    """The characters of a double-byte character set."""
-    for first, second in product(high, low):
-        try:
-            yield bytes((first, second)).decode(charset)
-        except UnicodeDecodeError:
-            continue
-
-
-@cache
-def _traditional() -> dict[str, str]:
-    """The common traditional characters (Big5, level 1) by their simplified form."""
-    simple = OpenCC("t2s")
-    found: dict[str, str] = {}
-    for character in _written_in("big5", range(0xA4, 0xC7), range(0x40, 0xFF)):
-        plain = simple.convert(character)
-        if plain != character and len(plain) == 1:
-            found[plain] = found.get(plain, "") + character
-    return dict(sorted(found.items()))
-
-
-@cache
-def _characters() -> dict[str, str]:
-    """The characters of GB 2312 by their pinyin; each where it is read most often."""
-    found: dict[str, str] = {}
-    for character in _written_in("gb2312", range(0xB0, 0xF8), range(0xA1, 0xFF)):
-        sound = lazy_pinyin(character)[0]
-        if sound.isascii() and sound.isalpha():
-            found[sound] = found.get(sound, "") + character
-    return dict(sorted(found.items()))
-
-
-@cache
-def _sound_of() -> dict[str, str]:
-    return {character: sound for sound, every in _characters().items() for character in every}
-
-
-@lru_cache(maxsize=20_000)
-def _differing(text: str) -> tuple[tuple[str, str], ...]:
-    """(two characters, their pinyin) wherever one is read otherwise in this text than it mostly is."""
-    sound_of = _sound_of()
-    found = []
-    sounds = lazy_pinyin(text) if all(one in sound_of for one in text) else ()
-    for at, sound in enumerate(sounds):
-        if sound_of[text[at]] == sound:
-            continue
-        for start in (at - 1, at):
-            pair = text[start : start + 2] if start >= 0 else ""
-            read = lazy_pinyin(pair) if len(pair) == 2 else ()
-            if len(read) == 2 and read[at - start] == sound:
-                found.append((pair, " ".join(read)))
-                break
-    return tuple(found)

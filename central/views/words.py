@@ -106,7 +106,10 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
     def try_out() -> str:
         question = request.args.get("q", "").strip()[:100]
         coming = request.args.get("of") != "now"
-        tried = try_words(centre, question, with_drafts=coming) if question else None
+        try:
+            tried = try_words(centre, question, with_drafts=coming) if question else None
+        except CatalogueRefused as refused:
+            raise Problem(503, "cannot_try", str(refused)) from refused
         return render_template(
             "words/try.html",
             question=question,

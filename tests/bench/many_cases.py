@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,11 @@ from tests.stories.county import HTTP, Account, DemoCounty
 from tests.stories.test_first_light import APPLICANT, first_example
 
 CASES = 50_000
-INTAKES = 200
+INTAKES = 400
 LOOKS = 20
+QUIET_S = 5
+AT_REST = 0.05
+"""Of each second, on a processor."""
 GOAL_P99_MS = 25.0
 GOAL_LIST_MS = 100.0
 # The node runs on one core of its own, as the goal says; who asks it uses the others.
@@ -77,7 +81,18 @@ class Measured:
     slowest_first_ms: float
 
 
+def _come_to_rest(node: Node) -> None:
+    """What was written in one go is not in the log of acts yet: the station enters it, and signs it batch by batch."""
+    before, quiet = node.processor_s(), 0
+    while quiet < QUIET_S:
+        time.sleep(1)
+        now = node.processor_s()
+        quiet = quiet + 1 if now - before < AT_REST else 0
+        before = now
+
+
 def _measured(demo: DemoCounty, node: Node) -> Measured:
+    _come_to_rest(node)
     agent = county_account(demo, node.url)
     guide = agent.get(f"guides/{agent.get('guides?q=低保')['results'][0]['code']}")
     body = {"item": guide["code"], "applicant": APPLICANT, "form": first_example(guide["form"]), "materials": []}

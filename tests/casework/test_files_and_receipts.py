@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from casework.canonical import Document, address
 from casework.documents import receipt
 from casework.documents.chunk import CHUNK_BYTES, ChunkMissing, FileDamaged, cut, join
-from casework.documents.receipt import chunks_of, covered, heads_held, held_at, receipt_holds
+from casework.documents.receipt import Ancestry, chunks_of, receipt_holds
 from casework.signing import sign_document
 from casework.times import Hlc, milliseconds, rfc3339
 from tests.casework.county import COUNTY, NUMBER, VILLAGE, agent, at, intake_data, register, reviewer, sign_as
@@ -84,11 +84,11 @@ def test_a_case_is_held_from_the_first_receipt_that_covers_all_but_the_countys_o
     full = written([accepted["_id"]], 9)
     again = written([decided["_id"]], 12)
     events = [received, accepted, decided]
-    assert held_at(events, [], register()) is None
-    assert held_at(events, [early], register()) is None
-    assert held_at(events, [again, full, early], register()) == rfc3339(at(9))
+    assert Ancestry(events).held_at([], register()) is None
+    assert Ancestry(events).held_at([early], register()) is None
+    assert Ancestry(events).held_at([again, full, early], register()) == rfc3339(at(9))
     more = village.write("material_added", {"material": "m01", "state": "received"}, [decided])
-    assert held_at([*events, more], [again, full, early], register()) is None
+    assert Ancestry([*events, more]).held_at([again, full, early], register()) is None
 
 
 def test_a_receipt_covers_what_its_heads_had_seen_however_long_the_chain() -> None:
@@ -98,8 +98,8 @@ def test_a_receipt_covers_what_its_heads_had_seen_however_long_the_chain() -> No
         chain.append(village.write("material_added", {"material": "m01", "state": "later"}, [chain[-1]]))
     aside = village.write("accepted", {}, [chain[0]])
     everything = {event["_id"] for event in chain}
-    assert covered([*chain, aside], [chain[-1]["_id"]]) == everything
-    assert covered(chain, ["event:unknown"]) == set()
+    assert Ancestry([*chain, aside]).covered([chain[-1]["_id"]]) == everything
+    assert Ancestry(chain).covered(["event:unknown"]) == set()
 
 
 def test_a_copy_with_a_fresh_signature_is_covered_with_its_twin() -> None:
@@ -107,10 +107,10 @@ def test_a_copy_with_a_fresh_signature_is_covered_with_its_twin() -> None:
     body = {name: value for name, value in received.items() if name not in {"_id", "_rev", "sig"}}
     twin = address(received["_id"].rsplit(":", 1)[0], sign_document(body, received["key"], sign_as(received["key"])))
     assert twin["_id"] != received["_id"]
-    assert covered([received, twin], [twin["_id"]]) == {received["_id"], twin["_id"]}
+    assert Ancestry([received, twin]).covered([twin["_id"]]) == {received["_id"], twin["_id"]}
     # Another event of the same moment is no twin.
     other = agent().write("received", intake_data(channel="visit"))
-    assert covered([received, other], [other["_id"]]) == {other["_id"]}
+    assert Ancestry([received, other]).covered([other["_id"]]) == {other["_id"]}
 
 
 def test_the_county_vouches_only_up_to_where_nothing_is_missing() -> None:
@@ -122,10 +122,10 @@ def test_the_county_vouches_only_up_to_where_nothing_is_missing() -> None:
     events = [after, note, photo, received]
     assert chunks_of(photo) == ["b" * 32, "c" * 32]
     assert chunks_of(note) == chunks_of({"data": {"file": {"chunks": 7}}}) == chunks_of({}) == []
-    assert heads_held(events, {"b" * 32}) == [note["_id"]]
-    assert heads_held(events, {"b" * 32, "c" * 32}) == [after["_id"]]
-    assert heads_held([after, note, photo], {"b" * 32, "c" * 32}) == []
-    assert heads_held([], set()) == []
+    assert Ancestry(events).heads_held({"b" * 32}) == [note["_id"]]
+    assert Ancestry(events).heads_held({"b" * 32, "c" * 32}) == [after["_id"]]
+    assert Ancestry([after, note, photo]).heads_held({"b" * 32, "c" * 32}) == []
+    assert Ancestry([]).heads_held(set()) == []
 
 
 def test_a_receipt_is_the_countys_own_or_none() -> None:

@@ -102,7 +102,7 @@ def test_receipts_are_signed_and_cover_what_they_say(county: SmallCentre) -> Non
     assert key is not None
     assert receipt.receipt_holds(document, key)
     events = village.casebook.events(number)
-    assert receipt.covered(events, document["heads"]) == {event["_id"] for event in events}
+    assert receipt.Ancestry(events).covered(document["heads"]) == {event["_id"] for event in events}
 
 
 def test_a_receipt_that_is_due_since_before_the_start_is_written(county: SmallCentre) -> None:

@@ -58,12 +58,34 @@ def test_what_is_new_is_all_that_is_read(stores: tuple[Store, Store], monkeypatc
         one.update({"_id": f"d{number}"})
     inventories.of(one)
     asked = []
-    plain = Store.changes
-    monkeypatch.setattr(Store, "changes", lambda self, since: asked.append(since) or plain(self, since))
+    plain = Store.heads_since
+    monkeypatch.setattr(Store, "heads_since", lambda self, since: asked.append(since) or plain(self, since))
     inventories.of(one)
     one.update({"_id": "new"})
     inventories.of(one)
     assert asked == [10]
+
+
+def test_a_losing_revision_that_comes_later_counts_nothing_twice(stores: tuple[Store, Store]) -> None:
+    one, other = stores
+    inventories = Inventories()
+    for store in stores:
+        store.bulk_docs([{"_id": "d", "_rev": f"1-{'b' * 32}"}, {"_id": "e", "_rev": f"1-{'e' * 32}"}], new_edits=False)
+        inventories.of(store)
+    one.bulk_docs([{"_id": "d", "_rev": f"1-{'a' * 32}"}], new_edits=False)
+    # What wins is the same on both sides.
+    assert inventories.of(one).text() == inventories.of(other).text()
+
+
+def test_a_replaced_file_is_counted_anew(stores: tuple[Store, Store]) -> None:
+    one, other = stores
+    inventories = Inventories()
+    for number in range(5):
+        one.update({"_id": f"d{number}"})
+        other.update({"_id": f"d{number}"})
+    assert inventories.of(one).documents == 5
+    inventories._known[other] = inventories.of(one)._replace(seq=99)
+    assert inventories.of(other) == Inventories().of(other)
 
 
 @pytest.mark.parametrize("text", ["", "x-1", "-5", "²-1", "9" * 40])

@@ -13,15 +13,20 @@ import pytest
 
 from sync import wal
 from sync.store import Store
-from sync.wal import EVERY, bring_in
+from sync.wal import PAGES, bring_in
 
 MARK = b"in the file itself"
 
 
-def written(folder: Path, documents: int) -> Store:
+# Of this many at least one page each, besides those that every commit changes.
+LONG = "x" * 4000
+
+
+def written(folder: Path, pages: int) -> Store:
+    """A database into which so many pages and more were committed, a few at a time."""
     store = Store(folder / "cases.sqlite3", name="cases", random=Random(1))
-    for serial in range(documents):
-        store.save([{"_id": f"event:{serial:04}", "text": MARK.decode()}])
+    for serial in range(0, pages, 10):
+        store.save([{"_id": f"event:{serial + one:04}", "text": MARK.decode() + LONG} for one in range(10)])
     return store
 
 
@@ -32,8 +37,8 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_after_some_commits_the_file_itself_holds_what_they_wrote(tmp_path: Path) -> None:
-    store = written(tmp_path, EVERY)
+def test_after_some_pages_the_file_itself_holds_what_they_wrote(tmp_path: Path) -> None:
+    store = written(tmp_path, PAGES)
     try:
         until(lambda: MARK in (tmp_path / "cases.sqlite3").read_bytes())
     finally:
@@ -46,7 +51,7 @@ def test_beside_a_sqlite_with_the_wal_fault_only_the_writer_touches_the_log(
     brought_in = list[Path]()
     monkeypatch.setattr(wal, "several_processes_may_write", lambda: False)
     monkeypatch.setattr(wal, "_waiting", SimpleNamespace(put=brought_in.append))
-    written(tmp_path, EVERY).close()
+    written(tmp_path, PAGES).close()
     assert brought_in == []
 
 
@@ -65,7 +70,7 @@ def test_a_log_that_is_brought_in_begins_again_and_does_not_grow(tmp_path: Path)
 
 
 def test_a_commit_is_whole_in_file_and_log_whenever_they_are_copied(tmp_path: Path) -> None:
-    store = written(tmp_path, EVERY * 2 + 7)
+    store = written(tmp_path, PAGES * 2 + 70)
     try:
         copy = tmp_path / "copy"
         copy.mkdir()

@@ -23,7 +23,7 @@ from casework.calendar import Calendar
 from casework.canonical import Document
 from casework.documents import receipt
 from casework.documents.event import event_holds, is_event_shaped
-from casework.documents.register import Key, Register
+from casework.documents.register import COUNTY, Key, Register
 from casework.fold import Case, fold
 from sync.peer import StorageFull
 from sync.sqlite import no_room, sqlite3
@@ -172,6 +172,7 @@ class Casebook:
         self._own_station = own_station
         self._lock = threading.RLock()
         self._behind = False
+        self._in_force: tuple[Register, Calendar]
         self._listeners: list[Callable[[set[str]], None]] = []
         self._wal = Wal(path)
         self._db = self._connect()
@@ -245,9 +246,14 @@ class Casebook:
                 listener(touched)
 
     def know(self, store: Store, receipts: Iterable[Document]) -> None:
-        """These receipts were just written: known from now on, however much of the feed lies before them."""
+        """These receipts were just signed and written here: known from now on, however much of the feed lies before
+        them, and not to be checked as others are.
+        """
         with self._lock, self._writing() as db:
             for document in receipts:
+                key = self._in_force[0].key(document["key"])
+                if key is not None:
+                    _remember(db, (document["_id"], key.fingerprint), True)
                 number = self._note(db, store, document["_id"], False, document)
                 if number:
                     self._project_receipts(db, number, {})
@@ -362,8 +368,8 @@ class Casebook:
         return number
 
     def _of_county(self, document: Document) -> bool:
-        key = self._register().key(str(document.get("key", "")))
-        return key is not None and key.kind == "county"
+        key = self._in_force[0].key(str(document.get("key", "")))
+        return key is not None and key.kind == COUNTY
 
     def _project(
         self,
@@ -401,17 +407,15 @@ class Casebook:
         self._find_by(db, number, known, case)
 
     def _read(self, db: sqlite3.Connection, events: Sequence[Document], expected: Preview | None) -> Case:
-        register, calendar = self._register(), self._calendar()
+        register, calendar = self._in_force
         if (
             expected is not None
             and expected.register is register
             and expected.calendar is calendar
             and expected.events == {event["_id"] for event in events}
         ):
-            db.executemany(
-                "INSERT OR REPLACE INTO checked (id, key, holds) VALUES (?, ?, ?)",
-                [(*question, int(holds)) for question, holds in expected.checks.items()],
-            )
+            for question, holds in expected.checks.items():
+                _remember(db, question, holds)
             return expected.case
         return fold(events, register, calendar, holds=lambda event, key: self._holds(db, event, key))
 
@@ -439,27 +443,27 @@ class Casebook:
         self, db: sqlite3.Connection, number: str, events: Sequence[Document], at_hand: AtHand
     ) -> tuple[str | None, int]:
         """Since when the county holds all of it, and how many documents no receipt covers yet."""
-        register = self._register()
+        register, _ = self._in_force
         receipts = [
             document
             for document in self._documents(db, "receipts", number, at_hand)
             if self._holds_for_county(db, document, register)
         ]
-        held_at = receipt.held_at(events, receipts, register)
+        ancestry = receipt.Ancestry(events)
+        held_at = ancestry.held_at(receipts, register)
         # What is held at all is held whole.
-        return held_at, 0 if held_at is not None else self._waiting(events, receipts, register)
+        return held_at, 0 if held_at is not None else self._waiting(ancestry, receipts, register)
 
-    def _waiting(self, events: Sequence[Document], receipts: Sequence[Document], register: Register) -> int:
+    def _waiting(self, ancestry: receipt.Ancestry, receipts: Sequence[Document], register: Register) -> int:
         """Documents of this case that no county receipt covers yet: events, and the chunks that they list."""
         covered: set[str] = set()
         for document in receipts:
-            covered |= receipt.covered(events, document["heads"])
+            covered |= ancestry.covered(document["heads"])
         county = register.county_keys()
         open_events = [
             event
-            for event in events
-            if is_event_shaped(event)
-            and event["_id"] not in covered
+            for identifier, event in ancestry.events.items()
+            if identifier not in covered
             and event["key"] not in county
             and self._own_station in {None, event.get("station")}
         ]
@@ -468,30 +472,24 @@ class Casebook:
 
     # -- signatures --------------------------------------------------------------------------------------------
 
-    def _holds(self, db: sqlite3.Connection, event: Document, key: Key) -> bool:
+    def _holds(
+        self,
+        db: sqlite3.Connection,
+        document: Document,
+        key: Key,
+        arithmetic: Callable[[Document, Key], bool] = event_holds,
+    ) -> bool:
         """`event_holds`, remembered: the arithmetic is done when an event is first seen and never again.
 
         Keyed by the copy's own id and by the certificate, so that another signature or another key is another question.
         """
-        question = (event["_id"], key.fingerprint)
+        question = (document["_id"], key.fingerprint)
         row = db.execute("SELECT holds FROM checked WHERE id = ? AND key = ?", question).fetchone()
-        if row is not None:
-            return bool(row[0])
-        holds = event_holds(event, key)
-        db.execute("INSERT OR REPLACE INTO checked (id, key, holds) VALUES (?, ?, ?)", (*question, int(holds)))
-        return holds
+        return bool(row[0]) if row is not None else _remember(db, question, arithmetic(document, key))
 
     def _holds_for_county(self, db: sqlite3.Connection, document: Document, register: Register) -> bool:
         key = register.key(str(document.get("key", "")))
-        if key is None or key.kind != "county":
-            return False
-        question = (document["_id"], key.fingerprint)
-        row = db.execute("SELECT holds FROM checked WHERE id = ? AND key = ?", question).fetchone()
-        if row is not None:
-            return bool(row[0])
-        holds = receipt.receipt_holds(document, key)
-        db.execute("INSERT OR REPLACE INTO checked (id, key, holds) VALUES (?, ?, ?)", (*question, int(holds)))
-        return holds
+        return key is not None and key.kind == COUNTY and self._holds(db, document, key, receipt.receipt_holds)
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -826,10 +824,12 @@ class Casebook:
             yield self._db
             return
         try:
+            # Looked up once: every event of a batch asks for them, and looking is a read of the catalogue's feed.
+            self._in_force = self._register(), self._calendar()
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
             self._db.commit()
-            self._wal.committed()
+            self._wal.committed(self._db)
         except BaseException as error:
             self._db.rollback()
             if no_room(error):
@@ -861,6 +861,11 @@ class Casebook:
 
 def _further(progress: Progress, before: int, of: int, seq: int) -> None:
     progress(before + seq, of)
+
+
+def _remember(db: sqlite3.Connection, question: tuple[str, str], holds: bool) -> bool:
+    db.execute("INSERT OR REPLACE INTO checked (id, key, holds) VALUES (?, ?, ?)", (*question, int(holds)))
+    return holds
 
 
 def _next_touch(db: sqlite3.Connection) -> int:

@@ -8,14 +8,17 @@ import unicodedata
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flask import Request, Response, request
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from werkzeug.datastructures import FileStorage
 from werkzeug.wsgi import wrap_file
 
 from casework.case import CaseFile
 from web.errors import Problem
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 LARGEST_FILE = 20 * 1024 * 1024
 # MPO is what phones make of two views of one picture; the first is a JPEG.
@@ -77,6 +80,8 @@ def upright(content: bytes) -> tuple[str, bytes]:
     but the picture: no place, no time, no name of a device. What has none of it stays as it is, byte for byte, so
     that the same photo is still stored once. Raises `Problem` 413, 415.
     """
+    from PIL import Image
+
     try:
         with Image.open(io.BytesIO(content)) as picture:
             if _is_bare(picture, content):
@@ -101,6 +106,8 @@ def _is_bare(picture: Image.Image, content: bytes) -> bool:
 
 
 def _bared(picture: Image.Image) -> tuple[str, bytes]:
+    from PIL import ImageOps, PngImagePlugin
+
     lossless = picture.format == "PNG"
     if picture.format in ("JPEG", "MPO"):
         picture.draft("RGB", (LEAST_UNPACKED, LEAST_UNPACKED))
@@ -132,6 +139,8 @@ def kind_of(content: bytes) -> str:
     """The media type by what the file is, whatever it is called."""
     if content.startswith(b"%PDF-"):
         return "application/pdf"
+    from PIL import Image, UnidentifiedImageError
+
     try:
         # Pillow warns of a picture that unpacks to more than 89 million pixels: a bomb, not a page of paper.
         with warnings.catch_warnings():
