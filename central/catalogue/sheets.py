@@ -494,11 +494,10 @@ def writable(said: str) -> str:
 
 
 def _at(thing: Any, path: str) -> Any:
-    for step in path.split("."):
-        if not isinstance(thing, dict) or step not in thing:
-            return ABSENT
-        thing = thing[step]
-    return thing
+    here, _, below = path.partition(".")
+    if not isinstance(thing, dict) or here not in thing:
+        return ABSENT
+    return _at(thing[here], below) if below else thing[here]
 
 
 def _put(thing: Document, path: str, value: Any) -> None:
@@ -640,8 +639,9 @@ def _write_row(
     sheets of their own."""
     cells: list[str | int] = []
     for column in plan.columns:
-        cell = write_cell(column, _at(thing, column.path))
-        if isinstance(cell, str):
+        value = _at(thing, column.path)
+        cell = "" if value is ABSENT else write_cell(column, value)
+        if isinstance(cell, str) and cell:
             cell = _CONTROLS.sub("\ufffd", cell)
         cells.append("（太长，见最后一列）" if isinstance(cell, str) and len(cell) > LONGEST_CELL else cell)
     left = remainder(thing, (*(column.path for column in plan.columns), *elsewhere))
