@@ -14,6 +14,9 @@ from web.localfile import LocalFile
 
 READ_AT_ONCE = 500
 
+IN_HAND = 20
+"""So many documents lie in memory at a time: a batch of a log of acts has 200 entries."""
+
 Take = Callable[[Any, Document, str], object]
 """(connection, document, database): notes a document in the projection's file."""
 
@@ -54,8 +57,9 @@ class Followed:
             ids = [row.id for row in changes.results if row.id.startswith(self._prefix) and not row.deleted]
             seq = changes.last_seq
             with self._file.writing(durable=False) as db:
-                for document in store.read(ids) if ids else []:
-                    take(db, document, store.database)
+                for first in range(0, len(ids), IN_HAND):
+                    for document in store.read(ids[first : first + IN_HAND]):
+                        take(db, document, store.database)
                 db.execute(
                     "INSERT OR REPLACE INTO followed (db, identity, seq) VALUES (?, ?, ?)",
                     (store.database, store.uuid, str(seq)),
