@@ -33,9 +33,6 @@ MOST_COPIES = 99
 MOST_DAYS_BACK = 60
 """How long after the power was out (停电) a case on paper can still be entered."""
 
-_UNUSED = ("$ref", "$dynamicRef", "allOf")
-"""Keywords that a form's reader at a station need not understand: a form says everything in its place."""
-
 _CONTROL = frozenset(chr(code) for code in range(32)) - {"\n", "\r", "\t"}
 
 
@@ -177,20 +174,6 @@ def first_examples(schema: Schema) -> dict[str, Any]:
         elif field.get("type") == "object":
             filled[name] = first_examples(field)
     return filled
-
-
-def check_form(schema: Schema) -> list[str]:
-    """What keeps a form from being published: its schema, a keyword that we do not use, examples that do not
-    pass.
-    """
-    found = [f"不是正确的 JSON Schema：{message}" for message in schemas.schema_errors(schema)]
-    if found:
-        return found
-    found = [f"表单里不用“{keyword}”。" for keyword in _UNUSED if _uses(schema, keyword)]
-    if found:
-        return found
-    problems = validate_form(schema, first_examples(schema))
-    return [f"示例填不成一份表单，{path}：{sentence}" for path, sentence in problems.items()]
 
 
 def check_conditions(item: Document) -> dict[str, str]:
@@ -418,12 +401,6 @@ def _blank(schema: Schema, value: Any, prefix: str) -> Iterator[tuple[str, str]]
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         for position, inner in enumerate(value):
             yield from _blank(schema["items"], inner, f"{prefix}{position}.")
-
-
-def _uses(schema: Any, keyword: str) -> bool:
-    if isinstance(schema, dict):
-        return keyword in schema or any(_uses(inner, keyword) for inner in schema.values())
-    return isinstance(schema, list) and any(_uses(inner, keyword) for inner in schema)
 
 
 # -- named checks

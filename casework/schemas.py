@@ -107,8 +107,14 @@ def validator(schema: Schema) -> Validator:
 
 
 def schema_errors(schema: Schema) -> list[str]:
-    """What is wrong with the schema itself, by the draft's own meta-schema."""
-    return [error.message for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)]
+    """What is wrong with the schema itself, by the draft's own meta-schema. A file's items share their forms."""
+    return list(_errors(json.dumps(schema, sort_keys=True, ensure_ascii=False)))
+
+
+@lru_cache(maxsize=64)
+def _errors(text: str) -> tuple[str, ...]:
+    meta_schema = Draft202012Validator(Draft202012Validator.META_SCHEMA)
+    return tuple(error.message for error in meta_schema.iter_errors(json.loads(text)))
 
 
 def problems(schema: Schema, value: Any, *, compiled: Validator | None = None) -> dict[str, str]:

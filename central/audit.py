@@ -123,13 +123,12 @@ class Trail:
     ) -> None:
         self._own = own
         self._county = county
-        self._stores = stores
         self._store = store
         self._register = register
         self._now = now
         self._lock = threading.Lock()
         self._file = LocalFile(path)
-        self._followed = Followed(self._file, "audit:")
+        self._followed = Followed(self._file, "audit:", stores=stores, store=store)
         self._file.table("entries", _ENTRIES, pk="id")
         self._file.table("batches", _BATCHES, pk="id")
         self._file.table("findings", _FINDINGS, pk=("station", "incarnation", "found_by", "position", "sentence"))
@@ -147,9 +146,7 @@ class Trail:
             def take(db: Any, document: Document, database: str) -> None:
                 touched.add(self._take(db, document, database))
 
-            for store in self._stores() if databases is None else map(self._store, databases):
-                if store is not None:
-                    self._followed.follow(store, take)
+            self._followed.follow(databases, take)
             self._take_own()
             for chain in touched:
                 self._keep_findings(*chain, "arrival", self._examined(*chain))

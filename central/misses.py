@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +13,7 @@ from casework.documents.misses import misses_hold
 from casework.documents.register import Register
 from casework.times import Hlc, civil_date
 from sync.store import Store
-from web.followed import Followed
+from web.followed import Followed, if_signed
 from web.localfile import LocalFile
 
 
@@ -41,12 +40,9 @@ class MissedQuestions:
         store: Callable[[str], Store | None],
         register: Callable[[], Register],
     ) -> None:
-        self._stores = stores
-        self._store = store
-        self._register = register
-        self._lock = threading.Lock()
         self._file = LocalFile(path)
-        self._followed = Followed(self._file, "misses:")
+        self._followed = Followed(self._file, "misses:", stores=stores, store=store)
+        self._take = if_signed(register, misses_hold, _note)
         self._file.table(
             "asked",
             {"id": str, "station": str, "on_day": str, "text": str, "item": str, "times": int},
@@ -56,18 +52,7 @@ class MissedQuestions:
 
     def follow(self, databases: Iterable[str] | None = None) -> None:
         """Read what is new in these databases, in all of them when not named."""
-        with self._lock:
-            for store in self._stores() if databases is None else map(self._store, databases):
-                if store is not None:
-                    self._followed.follow(store, self._take)
-
-    def _take(self, db: Any, document: Document, _database: str) -> None:
-        if self._counts(document):
-            _note(db, document)
-
-    def _counts(self, document: Document) -> bool:
-        key = self._register().key(str(document.get("key", "")))
-        return key is not None and misses_hold(document, key)
+        self._followed.follow(databases, self._take)
 
     def offers(self, *, since: date | None = None, least: int = 1, limit: int = 200) -> list[Offer]:
         """The texts that were asked at least so often since that day, the most often asked first."""

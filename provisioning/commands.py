@@ -19,7 +19,7 @@ from provisioning.carry_out import carry_out
 from provisioning.codes import EnrolmentCode
 from provisioning.enrolment import enrol as enrol_station
 from provisioning.line import poster
-from provisioning.operations import OPERATIONS, init_county
+from provisioning.operations import OPERATIONS, init_county, renew_county_key
 from sync.peer import PeerError
 
 P = ParamSpec("P")
@@ -82,6 +82,16 @@ def county_init(folder: Path, code: str, name: str, listen: str, contact_interva
     click.echo(f"{made.name} ({made.code}) is in {folder}. Its authority is {made.authority().fingerprint}.")
     click.echo(f"Keep {folder}/authority-key.pem safe: whoever has it is the county.")
     click.echo(f"Next: yizhan provision station add CODE --name NAME --dir {folder}")
+
+
+@county_group.command("renew-key")
+@FOLDER
+@said_plainly
+def county_renew_key(folder: Path) -> None:
+    """Give the county its next key, while it is not in service; then publish, so that the catalogue is signed anew."""
+    made = renew_county_key(folder, now=_now, random=SystemRandom())
+    click.echo(f"{made.key().id} signs from now on ({made.key_path}); what the key before has signed still counts.")
+    click.echo(f"Next: yizhan central catalogue publish --dir {folder}")
 
 
 @group.group("station")

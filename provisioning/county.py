@@ -61,10 +61,6 @@ class County:
             known = self._register = (seq, register)
         return known[1]
 
-    def knows_station(self, code: str) -> bool:
-        """Whether the station was ever added, enrolled or not; the county knows itself."""
-        return code == self.code or self.fleet.get(f"station:{code}") is not None
-
     def apply_securities(self) -> None:
         apply_securities(self.databases, self.register())
 

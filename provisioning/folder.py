@@ -177,6 +177,8 @@ class CountyFolder:
     name: str
     listen: str
     contact_interval_s: int
+    # Which of the county's keys signs: each renewal makes the next.
+    key_serial: int = 1
 
     @classmethod
     def open(cls, path: Path) -> CountyFolder:
@@ -188,6 +190,7 @@ class CountyFolder:
                 str(config["name"]),
                 str(config["listen"]),
                 int(config["contact_interval_s"]),
+                int(config.get("key_serial", 1)),
             )
         except (KeyError, ValueError) as error:
             raise HalfMade(f"{path / CONFIG} lacks or garbles {error}.") from None
@@ -202,6 +205,7 @@ class CountyFolder:
                 "name": self.name,
                 "listen": self.listen,
                 "contact_interval_s": self.contact_interval_s,
+                "key_serial": self.key_serial,
             },
         )
 
@@ -221,7 +225,12 @@ class CountyFolder:
             raise FolderError(f"{error.filename} is missing: restore it from the county's backup.") from None
 
     def key(self) -> StationKey:
-        return StationKey.load(self.path / KEY, self.station, 1)
+        return StationKey.load(self.key_path, self.station, self.key_serial)
+
+    @property
+    def key_path(self) -> Path:
+        """A file for each key: which one signs changes with `config.toml`, whole."""
+        return self.path / (KEY if self.key_serial == 1 else f"key-{self.key_serial}.pem")
 
     def lock(self) -> Lock:
         return Lock(self.path / LOCK)

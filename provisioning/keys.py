@@ -29,12 +29,6 @@ def key_id(station: str, serial: int) -> str:
     return f"{station}:{serial}"
 
 
-def public_pem(public_key: ec.EllipticCurvePublicKey) -> str:
-    return public_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(
-        "ascii"
-    )
-
-
 def public_hash(public_key: ec.EllipticCurvePublicKey) -> str:
     """SHA-256 of the key's DER form: says which key it is without a certificate."""
     return hashlib.sha256(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from casework.canonical import Document
 from casework.documents import station as stations
@@ -17,7 +20,7 @@ from casework.signing import sign_document
 from casework.times import rfc3339
 from provisioning import ProvisioningError
 from provisioning.authority import Authority, der
-from provisioning.county import County, county_rule
+from provisioning.county import County, county_opened, county_rule
 from provisioning.enrolment import enrolment_id, issue_code
 from provisioning.folder import AUTHORITY, AUTHORITY_KEY, CONFIG, KEY, LOCK, AlreadyMade, CountyFolder, Lock
 from provisioning.keys import (
@@ -30,7 +33,6 @@ from provisioning.register import CATALOGUE, admit, apply_securities, current_re
 from provisioning.whole_files import make_private_folder
 from sync.store import Databases, Store
 
-COUNTY_SERIAL = 1
 _CODE = re.compile(r"[0-9]{12}")
 # Pages of events, when the county reads what a revoked key has signed.
 PAGE = 500
@@ -72,30 +74,60 @@ def init_county(
             catalogue = databases.open(CATALOGUE)
             register = current_register(catalogue, authority.fingerprint)
             if register is None:
-                certificate = authority.certify(
-                    request_certificate(private_key, folder.station),
-                    station=folder.station,
-                    serial=COUNTY_SERIAL,
-                    kind=COUNTY,
-                    name=name,
-                    now=now(),
-                    random=random,
-                )
-                key = Key(
-                    id=key_id(folder.station, COUNTY_SERIAL),
-                    station=folder.station,
-                    kind=COUNTY,
-                    parent=None,
-                    name=name,
-                    certificate=base64.b64encode(der(certificate)).decode("ascii"),
-                    since=rfc3339(now()),
-                )
+                key = _county_key(folder, authority, private_key, now=now(), random=random)
                 register = admit(catalogue, authority, key, county=code, now=now())
             apply_securities(databases, register)
         finally:
             databases.close()
         folder.finish()
         return folder
+
+
+def renew_county_key(path: Path, *, now: Callable[[], datetime], random: Random) -> CountyFolder:
+    """Give the county its next key: it signs from now on, and what the one before has signed still counts.
+
+    The next release signs the catalogue anew. Interrupted, it is simply done again. Raises `FolderLocked` while the
+    county is in service: that would go on signing with the key before.
+    """
+    with county_opened(path, now=now, random=random) as county:
+        folder = replace(county.folder, key_serial=county.folder.key_serial + 1)
+        private_key = (
+            load_private_key(folder.key_path) if folder.key_path.exists() else make_private_key(folder.key_path)
+        )
+        if county.register().key(key_id(folder.station, folder.key_serial)) is None:
+            key = _county_key(folder, county.authority, private_key, now=now(), random=random)
+            admit(county.catalogue, county.authority, key, county=folder.code, now=now())
+        folder.finish()
+        return folder
+
+
+def _county_key(
+    folder: CountyFolder,
+    authority: Authority,
+    private_key: ec.EllipticCurvePrivateKey,
+    *,
+    now: datetime,
+    random: Random,
+) -> Key:
+    """The county's key of the folder's serial, certified, for the register."""
+    certificate = authority.certify(
+        request_certificate(private_key, folder.station),
+        station=folder.station,
+        serial=folder.key_serial,
+        kind=COUNTY,
+        name=folder.name,
+        now=now,
+        random=random,
+    )
+    return Key(
+        id=key_id(folder.station, folder.key_serial),
+        station=folder.station,
+        kind=COUNTY,
+        parent=None,
+        name=folder.name,
+        certificate=base64.b64encode(der(certificate)).decode("ascii"),
+        since=rfc3339(now),
+    )
 
 
 def station_add(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:

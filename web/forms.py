@@ -11,8 +11,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from flask import Flask, current_app
-from markupsafe import Markup
+from flask import Flask
 from werkzeug.datastructures import MultiDict
 
 from casework.conditions import applies
@@ -99,21 +98,6 @@ def lay_out(
         _field(properties[name], value.get(name), _join(prefix, name), name, name not in required, add_to, facts)
         for name in names
     ]
-
-
-def render_form(
-    schema: Schema,
-    value: Mapping[str, Any] | None = None,
-    problems: Problems | None = None,
-    *,
-    prefix: str = "form",
-    add_to: str | None = None,
-) -> Markup:
-    """The fields as HTML, each with its problem: the inside of a form; in a template, `forms.fields(lay_out(…))`."""
-    module = current_app.jinja_env.get_template("forms.html").module
-    drawn = module.fields(lay_out(schema, value, prefix=prefix, add_to=add_to), dict(problems or {}))  # type: ignore[attr-defined]
-    assert isinstance(drawn, Markup)
-    return drawn
 
 
 def install(app: Flask) -> None:

@@ -33,6 +33,9 @@ THREADS = 8
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 
+LARGE_BODY = 256 << 10
+"""What came with more than this has left holes in the heap, between small things that stay."""
+
 
 def keep_memory_small() -> None:
     """Make glibc give back what is freed: two arenas for all threads, large blocks straight from and to the system.
@@ -44,6 +47,13 @@ def keep_memory_small() -> None:
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 2)
         mallopt(_M_MMAP_THRESHOLD, 256 << 10)
+
+
+def give_memory_back() -> None:
+    """Give the holes in glibc's heap back to the system (malloc_trim(3)): 85 MiB after four photos, 77 with it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class _Nowhere(OverflowableBuffer):
@@ -74,6 +84,13 @@ class _Parser(HTTPRequestParser):
 
 class _Channel(HTTPChannel):
     parser_class = _Parser
+
+    def service(self) -> None:
+        large = self.requests[0].content_length > LARGE_BODY
+        super().service()
+        # The answer is on its way: nobody waits for this.
+        if large:
+            give_memory_back()
 
 
 def listening(listen: str) -> socket.socket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from casework.canonical import Document
 from casework.documents import (
     account,
     audit,
@@ -44,8 +43,3 @@ TYPES: dict[str, DocumentType] = {
         words.TYPE,
     )
 }
-
-
-def type_of(document: Document) -> DocumentType | None:
-    """The type that a document's id begins with; None for one that this version does not know."""
-    return TYPES.get(str(document.get("_id", "")).partition(":")[0])

@@ -42,11 +42,6 @@ class ChunkMissing(LookupError):
     """A chunk that the manifest lists is not here yet; its argument is the chunk's hash."""
 
 
-def chunk_id(case: str, tail: str) -> str:
-    """The document id of a chunk that a manifest lists."""
-    return f"chunk:{case}:{tail}"
-
-
 def cut(case: str, content: bytes) -> tuple[list[Document], FileManifest]:
     """The chunks of a file, each listed once, and its manifest.
 

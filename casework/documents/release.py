@@ -69,9 +69,6 @@ TYPE = DocumentType(
     ),
 )
 
-Lookup = Callable[[str, str], Document | None]
-"""(id, rev) → that very revision of the document, or None when it is not here."""
-
 ManifestOf = Callable[[int], Document | None]
 """number → the manifest of that release, or None when it is not here."""
 
@@ -196,23 +193,6 @@ def document_problem(
 def missing(identifier: str) -> ReleaseProblem:
     """That a document is not here yet."""
     return ReleaseProblem(identifier, "missing", f"{identifier} 还没有收到。")
-
-
-def check_release(
-    release: Document, lookup: Lookup, register: Register, manifest_of: ManifestOf = lambda _number: None
-) -> list[ReleaseProblem]:
-    """What is missing, altered or badly signed; empty when the release may be switched to."""
-    refused = refusal(release, register)
-    if refused is not None:
-        return [refused]
-    try:
-        entries = whole_list(release, manifest_of)
-    except ReleaseRefused as unknown:
-        return [unknown.problem]
-    found = (
-        document_problem(id_, entry, lookup(id_, entry["rev"]), register) for id_, entry in sorted(entries.items())
-    )
-    return [problem for problem in found if problem is not None]
 
 
 def _misshapen(release: Document) -> ReleaseProblem | None:

@@ -545,8 +545,3 @@ def shown(enumeration: str, stored: Any) -> str:
     """A stored word, or several, as a page shows it."""
     known = ENUMERATIONS[enumeration]
     return "、".join(known.word(str(one)) for one in (stored if isinstance(stored, list) else [stored]))
-
-
-def national_code(enumeration: str, stored: str) -> str | None:
-    """The national code of a stored word; None where there is none."""
-    return ENUMERATIONS[enumeration].codes.get(stored)

@@ -38,7 +38,7 @@ def catalogue() -> None:
 @click.option("--approve", is_flag=True, help="take the items as approved: a county's first load")
 def import_command(file: Path, folder: Path, approve: bool) -> None:
     """Bring the items of FILE (.xlsx, .csv, .json) in, all of them or none; also while the county runs."""
-    report = _staged(file, folder, "catalogue_import", {"approve": approve, "by": "command"})
+    report = _staged(file, folder, "catalogue_import", {"approve": approve})
     _show(report)
     if report["refused"]:
         raise click.ClickException("Nothing was imported. Put these right, then import the file again.")
@@ -77,7 +77,7 @@ def export_command(file: Path, folder: Path, release: int | None, drafts: bool) 
 @FOLDER
 def libraries_command(file: Path, folder: Path) -> None:
     """Bring directories, types, laws, departments and systems of FILE (.json) in, all of them or none."""
-    report = _perform(folder, "catalogue_libraries", {"libraries": _records(file), "by": "command"})
+    report = _perform(folder, "catalogue_libraries", {"libraries": _records(file)})
     for refused in report["refused"]:
         click.echo("refused: {library} {id} {path}：{sentence}".format(**refused), err=True)
     if report["refused"]:
@@ -109,7 +109,7 @@ def publish_command(folder: Path, back_to: int | None, held: bool) -> None:
     """Make the next release from what is approved; the stations switch to it when they have it whole."""
     if back_to is not None and held:
         raise click.UsageError("--back-to N takes back, --held brings again: give one of them.")
-    arguments = {"held": held} if back_to is None else {"back_to": back_to, "by": "command"}
+    arguments = {"held": held} if back_to is None else {"back_to": back_to}
     release = _perform(folder, "catalogue_publish", arguments)
     if release["back_to"] is not None:
         changed = len(release["changed"])

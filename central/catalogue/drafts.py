@@ -11,6 +11,7 @@ from casework import schemas
 from casework.canonical import Document, content_hash
 from casework.documents import item as items
 from casework.times import rfc3339
+from central.accounts import account_at
 from central.audit import AUDIT
 from central.catalogue.findings import ImportReport
 from central.catalogue.lifecycle import (
@@ -33,6 +34,10 @@ from web.signin import User
 
 DRAFTING: Final = "drafting"
 """The county's own database of drafts. No register grants it to a station."""
+
+BY_COMMAND: Final = "command"
+AT_THE_MACHINE: Final = Actor(BY_COMMAND, "本机的操作人（命令行）", "")
+"""Whoever gives a command: it asks for no password, so nobody knows more than that they were at the machine."""
 
 TRIES: Final = 5
 """Two people at one item at the same moment: the second looks again, so often."""
@@ -206,7 +211,7 @@ def import_items(
         what = f"{'导入并入库' if approve else '导入'} {len(written) // 2} 个事项"
         what += f"、{len(above)} 个目录" if above else ""
         try:
-            with logged(county, Actor(by, "", "admin"), "catalogue_imported", what):
+            with logged(county, actor_of(county, by), "catalogue_imported", what):
                 county.databases.open(DRAFTING).save([*above, *written])
         except Conflict:
             # Somebody did something to one of these items in between.
@@ -223,6 +228,7 @@ def _imported(
     """A draft and its act for each item that changes."""
     drafting = county.databases.open(DRAFTING)
     state = APPROVED if approve else DRAFT
+    who = actor_of(county, by)
     for content in contents:
         code = content["code"]
         known = drafting.get(draft_id(code))
@@ -237,7 +243,7 @@ def _imported(
             stored=None if approve or known is None else in_library(known),
         )  # fmt: skip
         comment = "导入，按已审核入库" if approve else ""
-        yield from _documents(county, known, after, "import", Actor(by, "", ""), comment=comment)
+        yield from _documents(county, known, after, "import", who, comment=comment)
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------
@@ -328,6 +334,14 @@ def _documents(
     }
     # Without a revision of its own it must be new: this is what holds two people apart.
     yield done if item is None else {**done, "item": item}
+
+
+def actor_of(county: County, by: str) -> Actor:
+    """Who that is in the log of acts: an account of the county's, or whoever works at its machine."""
+    if by == BY_COMMAND:
+        return AT_THE_MACHINE
+    account = account_at(county, county.code, by)
+    return Actor(by, account["name"], account["roles"][0]) if account is not None else Actor(by, "", "")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Final
 from casework.canonical import Document
 from casework.guide.words import Words, expanded
 from casework.times import rfc3339
-from central.catalogue.drafts import DRAFTING, following
+from central.catalogue.drafts import DRAFTING, actor_of, following, logged
 from central.catalogue.publishing import published_items, published_words
 from central.catalogue.words import EDITABLE, defaults, edits, next_words
 from central.misses import Offer
@@ -138,7 +138,9 @@ def leave_out(county: County, text: str, times: int, *, by: str) -> None:
         "by": by,
         "at": rfc3339(county.now()),
     }
-    drafting.save([following(drafting.get(body["_id"]), body)])
+    what = f"“{text}”{'不采纳' if times else '放回来'}"
+    with logged(county, actor_of(county, by), "catalogue_words", what):
+        drafting.save([following(drafting.get(body["_id"]), body)])
 
 
 def title(name: str) -> str:

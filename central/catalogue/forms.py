@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from casework import schemas
 from casework.canonical import Document
 from casework.flow import check_flow, step_of
-from casework.forms import check_conditions, validate_form
+from casework.forms import check_conditions, first_examples, validate_form
 
 PLAIN_FORM: Final[Document] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -64,16 +63,6 @@ def form_problems(content: Document) -> dict[str, str]:
         examples = validate_form(form, first_examples(form))
         found = {f"form.{name}": f"第一个例子通不过：{sentence}" for name, sentence in examples.items()}
     return found
-
-
-def first_examples(form: Mapping[str, Any]) -> dict[str, Any]:
-    """A form filled in with the first example of everything that it requires."""
-    filled: dict[str, Any] = {}
-    for name in form.get("required", ()):
-        field_schema = form["properties"][name]
-        nested = "properties" in field_schema
-        filled[name] = first_examples(field_schema) if nested else field_schema["examples"][0]
-    return filled
 
 
 def _unfillable(form: Document, path: str) -> dict[str, str]:

@@ -28,8 +28,3 @@ def groups_of(item: Mapping[str, Any], kind: str) -> list[str]:
         if (categories.intersection(rule["categories"]) or any(word in name for word in rule["words"]))
         and not any(word in name for word in rule.get("not", ()))
     ]
-
-
-def order_of(kind: str) -> list[str]:
-    """The groups that the rules know, in the order of the page."""
-    return [rule["name"] for rule in _RULES[kind]]

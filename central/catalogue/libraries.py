@@ -17,7 +17,7 @@ from casework.times import CHINA, rfc3339
 from central.catalogue.checks import Context
 from central.catalogue.codes import DEFAULT_TYPES, TYPE_SCHEMA
 from central.catalogue.directories import Libraries, blanks_of, parent_problem
-from central.catalogue.drafts import DRAFTING, following, logged
+from central.catalogue.drafts import DRAFTING, actor_of, following, logged
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.lifecycle import in_library
 from provisioning.county import County
@@ -378,7 +378,7 @@ def import_libraries(county: County, said: Any, *, by: str, dry: bool = False) -
     `{added, changed, unchanged, refused: [{library, id, path, sentence}]}`. With `dry` nothing is written."""
     report, written = library_changes(county, said, by=by)
     if written and not dry:
-        with logged(county, Actor(by, "", "admin"), "catalogue_library", f"导入 {len(written)} 条"):
+        with logged(county, actor_of(county, by), "catalogue_library", f"导入 {len(written)} 条"):
             county.databases.open(DRAFTING).save(written)
     return report
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from central.catalogue.drafts import BY_COMMAND
 from central.catalogue.exporting import contents_of, directories_of
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.importing import bring_in
@@ -16,15 +17,14 @@ from provisioning.county import County
 
 
 def catalogue_import(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`bring_in` with {records | staged, approve, by}: `staged` is the token of a file in the county's folder."""
-    by = str(arguments.get("by") or "command")
-    return bring_in(county, _records(county, arguments), approve=bool(arguments.get("approve")), by=by)
+    """`bring_in` with {records | staged, approve}: `staged` is the token of a file in the county's folder."""
+    return bring_in(county, _records(county, arguments), approve=bool(arguments.get("approve")), by=BY_COMMAND)
 
 
 def catalogue_check(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What `catalogue_import` would do, with {records | staged, approve}; writes nothing."""
     report = bring_in(
-        county, _records(county, arguments), approve=bool(arguments.get("approve")), by="command", dry=True
+        county, _records(county, arguments), approve=bool(arguments.get("approve")), by=BY_COMMAND, dry=True
     )
     return {**report, "items": sum(len(report[name]) for name in ("added", "changed", "unchanged"))}
 
@@ -52,18 +52,18 @@ def catalogue_export(county: County, arguments: Mapping[str, Any]) -> dict[str, 
 
 
 def catalogue_libraries(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`import_libraries` with {libraries, by}; answers with its report."""
-    return import_libraries(county, arguments.get("libraries"), by=str(arguments.get("by") or "command"))
+    """`import_libraries` with {libraries}; answers with its report."""
+    return import_libraries(county, arguments.get("libraries"), by=BY_COMMAND)
 
 
 def catalogue_publish(county: County, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """`publish` with {held}, or `take_back` with {back_to, by}; answers with the publication as JSON."""
+    """`publish` with {held}, or `take_back` with {back_to}; answers with the publication as JSON."""
     back_to = arguments.get("back_to")
     if back_to is None:
-        return asdict(publish(county, held=bool(arguments.get("held"))))
+        return asdict(publish(county, by=BY_COMMAND, held=bool(arguments.get("held"))))
     if type(back_to) is not int:
         raise CatalogueRefused("要退回的版本号是一个整数。")
-    return asdict(take_back(county, back_to, by=str(arguments.get("by") or "command")))
+    return asdict(take_back(county, back_to, by=BY_COMMAND))
 
 
 OPERATIONS: Final = {

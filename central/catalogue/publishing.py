@@ -17,7 +17,7 @@ from casework.signing import sign_document
 from casework.times import rfc3339
 from central.catalogue import libraries
 from central.catalogue.directories import Libraries, resolved
-from central.catalogue.drafts import DRAFTING, following, version_id
+from central.catalogue.drafts import BY_COMMAND, DRAFTING, actor_of, following, logged, version_id
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.groups import grouped
 from central.catalogue.lifecycle import WORKED_ON, in_library, is_withdrawn
@@ -51,7 +51,9 @@ class Publication:
     back_to: int | None = None
 
 
-def publish(county: County, *, calendars: Sequence[Document] | None = None, held: bool = False) -> Publication:
+def publish(
+    county: County, *, by: str = BY_COMMAND, calendars: Sequence[Document] | None = None, held: bool = False
+) -> Publication:
     """Make the next release from the approved drafts and what the last release had, in one transaction.
 
     What did not change keeps its revision and the release it came with, so that a new release costs the line
@@ -73,10 +75,12 @@ def publish(county: County, *, calendars: Sequence[Document] | None = None, held
             waiting = _held(county)
             changed = {id_: document for id_, document in changed.items() if not _is_held(waiting, id_, document)}
             dropped = {id_ for id_ in dropped if not (id_ in waiting and waiting[id_] is None)}
-        changed = {**_signed_anew(county, published, number), **changed}
+        changed = {**_signed_anew(county, published, dropped, number), **changed}
         if not changed and not dropped and last is not None:
             return Publication(last["number"], last["at"], _items_in(published), [], new=False)
-        return _release(county, last, published, list(changed.values()), dropped, number)
+        what = f"第 {number} 版，{len(changed) + len(dropped)} 处改动{'，连同退回过的' if held else ''}"
+        with logged(county, actor_of(county, by), "catalogue_published", what):
+            return _release(county, last, published, list(changed.values()), dropped, number)
 
 
 def take_back(county: County, to: int, *, by: str) -> Publication:
@@ -93,8 +97,13 @@ def take_back(county: County, to: int, *, by: str) -> Publication:
         changed, dropped = _way_back(county, last, published, to, number)
         if not changed and not dropped:
             raise CatalogueRefused(f"第 {to} 版和现在用的第 {number - 1} 版一样，不用退。")
-        _hold(county, published, [*(document["_id"] for document in changed), *dropped], by)
-        return _release(county, last, published, changed, dropped, number, back_to=to)
+        what = f"第 {number} 版，内容和第 {to} 版一样"
+        with logged(county, actor_of(county, by), "catalogue_taken_back", what):
+            _hold(county, published, [*(document["_id"] for document in changed), *dropped], by)
+            whole = _signed_anew(county, published, dropped, number) | {
+                document["_id"]: document for document in changed
+            }
+            return _release(county, last, published, list(whole.values()), dropped, number, back_to=to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,10 +411,15 @@ def _keep_versions(county: County, replaced: Iterable[Document], number: int) ->
     drafting.save([version for version in kept if version["_id"] not in known])
 
 
-def _signed_anew(county: County, published: Mapping[str, Document], number: int) -> dict[str, Document]:
-    """What an older key of the county signed: that key may not count for ever."""
-    old = [document for document in published.values() if document["key"] != county.key.id]
-    return {document["_id"]: _again(county, document, document, number) for document in old}
+def _signed_anew(
+    county: County, published: Mapping[str, Document], dropped: Collection[str], number: int
+) -> dict[str, Document]:
+    """What stays and an older key of the county signed: that key may not count for ever."""
+    return {
+        id_: _again(county, document, document, number)
+        for id_, document in published.items()
+        if document["key"] != county.key.id and id_ not in dropped
+    }
 
 
 def _again(county: County, before: Document | None, document: Document, number: int) -> Document:

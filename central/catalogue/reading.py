@@ -421,7 +421,7 @@ _KEPT_WHEN_EMPTY = frozenset({"form", "form_version"})
 
 
 def _completed(record: Document, before: Document, spoken: Mapping[str, Any]) -> Document:
-    mapped = [column.path for column in ITEMS.columns] + [plan.path for plan in LISTS]
+    mapped = (*(column.path for column in ITEMS.columns), *(plan.path for plan in LISTS))
     done = _without(before, [path for path in spoken[""]["paths"] if path not in _KEPT_WHEN_EMPTY or path in record])
     if spoken[""]["rest"]:
         done = _without(done, _leaves(sheets.remainder(done, mapped)))

@@ -494,11 +494,10 @@ def writable(said: str) -> str:
 
 
 def _at(thing: Any, path: str) -> Any:
-    for step in path.split("."):
-        if not isinstance(thing, dict) or step not in thing:
-            return ABSENT
-        thing = thing[step]
-    return thing
+    here, _, below = path.partition(".")
+    if not isinstance(thing, dict) or here not in thing:
+        return ABSENT
+    return _at(thing[here], below) if below else thing[here]
 
 
 def _put(thing: Document, path: str, value: Any) -> None:
@@ -520,12 +519,9 @@ def merge(thing: Document, rest: Mapping[str, Any]) -> None:
             thing[name] = value
 
 
-def remainder(thing: Document, known: Iterable[str]) -> Document:
+def remainder(thing: Document, known: tuple[str, ...]) -> Document:
     """The fields of a thing that are none of the `known` (dotted paths)."""
-    heads: dict[str, list[str]] = {}
-    for path in known:
-        head, _, tail = path.partition(".")
-        heads.setdefault(head, []).append(tail)
+    heads = _tails_by_head(known)
     left: Document = {}
     for name, value in thing.items():
         if name not in heads:
@@ -535,6 +531,15 @@ def remainder(thing: Document, known: Iterable[str]) -> Document:
             if inside:
                 left[name] = inside
     return left
+
+
+@lru_cache(maxsize=256)
+def _tails_by_head(paths: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    heads: dict[str, tuple[str, ...]] = {}
+    for path in paths:
+        head, _, tail = path.partition(".")
+        heads[head] = (*heads.get(head, ()), tail)
+    return heads
 
 
 @dataclass(slots=True)
@@ -629,20 +634,22 @@ class RowsWritten:
 
 def _write_row(
     plan: Plan, thing: Document, seen: Seen, elsewhere: Iterable[str], more: Mapping[str, Any]
-) -> tuple[list[str | int], Document]:
-    """A thing's cells, and what no cell says. `elsewhere` are fields with sheets of their own."""
+) -> tuple[list[str | int], str, Document]:
+    """A thing's cells, the JSON of what no cell says, and what a reader makes of both. `elsewhere` are fields with
+    sheets of their own."""
     cells: list[str | int] = []
     for column in plan.columns:
-        cell = write_cell(column, _at(thing, column.path))
-        if isinstance(cell, str):
+        value = _at(thing, column.path)
+        cell = "" if value is ABSENT else write_cell(column, value)
+        if isinstance(cell, str) and cell:
             cell = _CONTROLS.sub("\ufffd", cell)
         cells.append("（太长，见最后一列）" if isinstance(cell, str) and len(cell) > LONGEST_CELL else cell)
-    paths = [column.path for column in plan.columns]
-    left = remainder(thing, [*paths, *elsewhere])
+    left = remainder(thing, (*(column.path for column in plan.columns), *elsewhere))
     shown = [
         (column, _shown(cell, seen)) for column, cell in zip(plan.columns, cells, strict=True)
     ]  # fmt: skip
-    got = read_row(plan, shown, _compact({"rest": left}) if left else "").thing
+    rest = _compact({"rest": left}) if left else ""
+    got = read_row(plan, shown, rest).thing
     exact = dict(more)
     aside = set(elsewhere)
     for name in thing.keys() | got.keys():
@@ -650,8 +657,10 @@ def _write_row(
             continue
         marks = [cell.text if cell else "" for column, cell in shown if column.path.partition(".")[0] == name]
         exact[name] = [_mark([marks]), *([thing[name]] if name in thing else [])]
-    said = {**({"rest": left} if left else {}), **({"exact": exact} if exact else {})}
-    return cells, said
+    if exact:
+        rest = _compact({**({"rest": left} if left else {}), "exact": exact})
+        got = read_row(plan, shown, rest).thing
+    return cells, rest, got
 
 
 def _shown(cell: str | int, seen: Seen) -> Cell | None:
@@ -662,9 +671,13 @@ def _shown(cell: str | int, seen: Seen) -> Cell | None:
 
 def _equal(one: Any, other: Any) -> bool:
     """As JSON has it: True is not 1."""
-    if one is ABSENT or other is ABSENT:
-        return one is other
-    return one == other and _compact(one) == _compact(other)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_equal(value, other[name]) for name, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return bool(one == other)
 
 
 def spread(plan: Plan, entries: Sequence[Any]) -> Iterator[Document]:
@@ -709,21 +722,19 @@ def write_items(contents: Iterable[Document], *, seen: Seen = str, lists: bool =
             entries = content.get(plan.path, ABSENT)
             written, rests, got = [], [], []
             for thing in spread(plan, entries if isinstance(entries, list) else []):
-                cells, said = _write_row(plan, thing, seen, (), {})
-                rest = _compact(said) if said else ""
+                cells, rest, read = _write_row(plan, thing, seen, (), {})
                 written.append(cells)
                 rests.append(rest)
-                shown = [(c, _shown(cell, seen)) for c, cell in zip(plan.columns, cells, strict=True)]
-                got.append((0, read_row(plan, shown, rest).thing))
+                got.append((0, read))
             if not _equal(entries, gather(plan, got)[0] or unsaid(items.CONTENT_SCHEMA, plan.path)):
                 looks = [[seen(cell) if isinstance(cell, str) else cell for cell in row] for row in written]
                 more[plan.path] = [list_mark(plan, looks), *([entries] if entries is not ABSENT else [])]
             head: list[str | int] = [content["code"], content["name"]]
             sheet.rows += [head + cells for cells in written]
             sheet.rests += rests
-        cells, said = _write_row(sheets[0].plan, content, seen, aside, more)
+        cells, rest, _read = _write_row(sheets[0].plan, content, seen, aside, more)
         sheets[0].rows.append(cells)
-        sheets[0].rests.append(_compact(said) if said else "")
+        sheets[0].rests.append(rest)
     return sheets
 
 
@@ -736,9 +747,9 @@ def write_directories(entries: Iterable[Document], *, seen: Seen = str) -> RowsW
     """The directories as rows."""
     sheet = RowsWritten(DIRECTORIES)
     for entry in entries:
-        cells, said = _write_row(DIRECTORIES, entry, seen, (), {})
+        cells, rest, _read = _write_row(DIRECTORIES, entry, seen, (), {})
         sheet.rows.append(cells)
-        sheet.rests.append(_compact(said) if said else "")
+        sheet.rests.append(rest)
     return sheet
 
 

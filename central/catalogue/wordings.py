@@ -11,7 +11,7 @@ from casework.documents import paper as papers
 from casework.documents.enquiry import OWN_WORDS, kinds_problems
 from casework.papers import PAPERS, words_problems
 from casework.times import rfc3339
-from central.catalogue.drafts import DRAFTING, following
+from central.catalogue.drafts import DRAFTING, actor_of, following, logged
 from provisioning.county import County
 
 WORDED = {**{code: kind.title for code, kind in PAPERS.items()}, OWN_WORDS: "咨询台的事由"}
@@ -49,5 +49,7 @@ def word_paper(county: County, code: str, words: Mapping[str, Any] | None, *, by
         "by": by,
         "at": rfc3339(county.now()),
     }
-    drafting.save([following(drafting.get(body["_id"]), body)])
+    what = f"{WORDED[code]}{'恢复成默认的' if words is None else ''}"
+    with logged(county, actor_of(county, by), "catalogue_paper", what):
+        drafting.save([following(drafting.get(body["_id"]), body)])
     return {}

@@ -20,7 +20,7 @@ from casework.documents import words as words_type
 from casework.guide.words import MOST_WAYS, Words, expanded
 from casework.times import rfc3339
 from central.catalogue import asking
-from central.catalogue.drafts import DRAFTING, following
+from central.catalogue.drafts import DRAFTING, actor_of, following, logged
 from central.catalogue.findings import CatalogueRefused
 from provisioning.county import County
 from sync.peer import Conflict
@@ -133,11 +133,22 @@ def edit_dictionary(
             "at": body["at"],
         }
         try:
-            drafting.save([following(known, body), edit])
+            with logged(county, actor_of(county, by), "catalogue_words", _told(edit)):
+                drafting.save([following(known, body), edit])
         except Conflict:
             continue
         return {}
     raise CatalogueRefused("同时有人在改这个词库，请再试一次。")
+
+
+def _told(edit: Document) -> str:
+    """An edit in the words of the log of acts: 群众的说法：加上 吃低保（最低生活保障）"""
+    done = [
+        f"{word} {'、'.join(ways)}（{key}）"
+        for word, entries in (("加上", edit["add"]), ("拿掉", edit["remove"]))
+        for key, ways in entries.items()
+    ]
+    return f"{EDITABLE[edit['dictionary']]}：{'；'.join(done)}"
 
 
 def _edited(name: str, known: Document | None, add: Entries, remove: Entries) -> Document:

@@ -6,7 +6,6 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from central.catalogue.drafts import logged
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.publishing import (
     newest_release,
@@ -56,8 +55,7 @@ def pages(centre: Centre, services: CaseServices) -> Blueprint:
     @allow("admin", "service")
     def publish_drafts() -> Response:
         try:
-            with logged(centre, current_user(), "catalogue_published", _("发布目录")):
-                release = publish(centre, held=request.form.get("held") == "yes")
+            release = publish(centre, by=current_user().username, held=request.form.get("held") == "yes")
         except CatalogueRefused as refused:
             raise Problem(409, "nothing_to_publish", str(refused)) from refused
         if release.new:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ from central.views.catalogue_libraries import add_libraries
 from web.cases.flowchart import flowchart
 from web.cases.services import CaseServices
 from web.errors import Problem
-from web.forms import lay_out, names_of, row_asked, row_to_add
+from web.forms import ROW_BUTTON, lay_out, names_of, row_asked, row_to_add
 from web.signin import allow, current_user
 
 MOST_LISTED = 200
@@ -50,6 +50,19 @@ class Page:
     theirs: list[Difference] = field(default_factory=list)
     rev: str = ""
     add_to: str | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page that folds, `id` its place; `faults` is how many things there are to look at in it, `must`
+    whether one of them stops the item. What is folded is sent and kept like the rest."""
+
+    id: str
+    title: str
+    fields: list[Any] | None
+    faults: int
+    must: bool
+    is_open: bool
 
 
 def pages(centre: Centre, services: CaseServices) -> Blueprint:
@@ -178,22 +191,42 @@ def _replaced(page: Page, **changes: Any) -> Page:
 def _page(centre: Centre, draft: Document, page: Page) -> str:
     known, user = libraries.load(centre), current_user()
     schemas = groups(page.content, known)
-    sections = {name: lay_out(schema, page.shown, prefix="", add_to=page.add_to) for name, schema in schemas.items()}
-    names = {path: name for fields in sections.values() for path, name in names_of(fields).items()}
+    laid = {name: lay_out(schema, page.shown, prefix="", add_to=page.add_to) for name, schema in schemas.items()}
+    names = {path: name for fields in laid.values() for path, name in names_of(fields).items()}
+    found = _findings(centre, page, known)
     barred = obstacle("save", draft, somebody(user), rules_of(centre))
     return render_template(
         "editor/item.html",
         item=page.content,
         draft=draft,
         page=page,
-        groups=GROUPS,
-        sections=sections,
+        sections=_sections(schemas, laid, page, found),
         names={**names, "form_json": _("申请表"), "flow_json": _("环节"), "hints_json": _("填表提示")},
         bodies=BODIES,
         barred=barred,
-        found=_findings(centre, page, known),
+        found=found,
         **_preview(centre, page.content, page.problems, known),
     )
+
+
+def _sections(
+    schemas: Mapping[str, Mapping[str, Any]],
+    laid: Mapping[str, list[Any]],
+    page: Page,
+    inconsistencies: Sequence[Inconsistency],
+) -> list[Section]:
+    """The parts of the page in their order. Open are the first, those with faults, the one whose row was asked for, or
+    all when the address says so."""
+    own = {name: frozenset(schema["properties"]) for name, schema in schemas.items()}
+    own["form"] = frozenset({"form", "flow", "form_json", "flow_json", "hints_json"})
+    faulty = [(path, True) for path in page.problems] + [(one.path, one.check.stops) for one in inconsistencies]
+    row = request.form.get(ROW_BUTTON, "").partition(":")[2]
+    found = []
+    for place, (name, fields) in enumerate(own.items(), start=1):
+        faults = [stops for path, stops in faulty if path.partition(".")[0] in fields]
+        is_open = place == 1 or bool(faults) or row.partition(".")[0] in fields or "all" in request.args
+        found.append(Section(f"s{place}", GROUPS[name], laid.get(name), len(faults), any(faults), is_open))
+    return found
 
 
 def _findings(centre: Centre, page: Page, known: Libraries) -> list[Inconsistency]:

@@ -14,7 +14,7 @@ from casework.canonical import Document
 from central.catalogue import approvals
 from central.catalogue.approvals import Outcome
 from central.catalogue.differences import Difference, differences, differing_elements
-from central.catalogue.drafts import rules_of, set_rules, settle_draft, somebody
+from central.catalogue.drafts import AT_THE_MACHINE, BY_COMMAND, rules_of, set_rules, settle_draft, somebody
 from central.catalogue.lifecycle import (
     APPROVED,
     BODIES,
@@ -267,7 +267,7 @@ def _act_told(act: Document) -> Told:
     titles = {"import": _("导入"), "kept_aside": _("同时改动，留着待定")}
     row = transition(act["act"], act["from"], act["body"])
     title = titles.get(act["act"]) or (row.title if row is not None else act["act"])
-    name = act["name"] or (_("本机的命令") if act["by"] == "command" else act["by"])
+    name = act["name"] or (AT_THE_MACHINE.name if act["by"] == BY_COMMAND else act["by"])
     return Told(act, title, f"{BODIES[act['body']]} · {name}" if act["body"] else name)
 
 

@@ -301,9 +301,15 @@ def _without_last(item: Document, given: dict[str, str]) -> dict[str, str] | Non
 
 
 def _page(template: str, station: Station, visit: Visit | None, **values: Any) -> str:
-    release = station.catalogue.release
     return render_template(
-        template, visit=visit, release=release, minute=int(FORGOTTEN_AFTER.total_seconds()), longest=LONGEST, **values
+        template,
+        visit=visit,
+        release=station.catalogue.release,
+        is_stale=station.freshness().is_stale,
+        is_alone=not station.line.status().online,
+        minute=int(FORGOTTEN_AFTER.total_seconds()),
+        longest=LONGEST,
+        **values,
     )
 
 

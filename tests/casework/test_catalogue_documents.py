@@ -11,11 +11,12 @@ from casework.canonical import Document, content_hash
 from casework.documents import account, release, station
 from casework.documents import item as item_type
 from casework.documents import paper as paper_type
-from casework.documents.release import check_release, whole_list
+from casework.documents.release import whole_list
 from casework.holidays import known_calendars
 from casework.signing import document_holds, signature_holds
 from tests.casework.county import COUNTY, VILLAGE, item, item_content, private_key, register, sign_as
 from tests.casework.examples import KEY, county_signed, stored
+from tests.casework.whole_releases import check_release
 
 AT = "2026-09-16T01:21:05.000Z"
 

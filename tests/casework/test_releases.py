@@ -20,7 +20,6 @@ from casework.documents.release import (
     MOST_ENTRIES,
     Listing,
     ReleaseRefused,
-    check_release,
     listing_hash,
     refusal,
     release_id,
@@ -29,6 +28,7 @@ from casework.documents.release import (
 from casework.holidays import known_calendars
 from tests.casework.county import VILLAGE, item, register
 from tests.casework.examples import KEY, county_signed, stored
+from tests.casework.whole_releases import check_release
 
 AT = "2026-09-16T01:21:05.000Z"
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from casework.documents.release import check_release, release_id
+from casework.documents.release import release_id
 from central.catalogue.checks import check_items
 from central.catalogue.commands import catalogue
 from central.catalogue.drafts import DRAFTING, import_items
@@ -27,6 +27,7 @@ from central.catalogue.wordings import word_paper
 from provisioning import sample_county
 from provisioning.county import County, county_opened
 from provisioning.operations import init_county
+from tests.casework.whole_releases import check_release
 
 SAMPLE = sample_county.load("items")
 

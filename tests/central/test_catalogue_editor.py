@@ -382,3 +382,47 @@ def test_every_page_of_the_area_is_whole(shelved: SmallCentre) -> None:
     answer = sun.client.get("/items/libraries/blank/form/file")
     assert answer.data == b"%PDF-1.7"
     assert answer.headers["Content-Disposition"].encode("latin-1"), "a server sends no header in Chinese"
+
+
+# -- folding ----------------------------------------------------------------------------------------------------------
+
+
+def unfolded(page: str) -> list[str]:
+    """The titles of the sections that are open."""
+    found = re.findall(r'<details class="card sec"( open)?>\s*<summary><h2 id="s\d+-title">([^<]*)</h2>', page)
+    assert len(found) == 12, "every section folds"
+    return [title for is_open, title in found if is_open]
+
+
+def test_the_list_of_sections_leads_into_each_of_them(shelved: SmallCentre) -> None:
+    page = page_of(shelved.sign_in("sun"), shelved)
+    listed = page[page.index('<nav class="sections') :].partition("</nav>")[0]
+    assert re.findall(r'<a href="#(s\d+)">', listed) == [f"s{place}" for place in range(1, 13)]
+    for place in range(1, 13):
+        # Inside of what folds: a browser unfolds it on the way there.
+        assert re.search(rf'</summary>\s*<section id="s{place}"', page), place
+
+
+def test_what_has_faults_is_open_and_says_how_many_and_nothing_folded_is_lost(shelved: SmallCentre) -> None:
+    sun = shelved.sign_in("sun")
+    calm = unfolded(page_of(sun, shelved))
+    assert calm[0] == "基本信息"
+    assert not {"办理时限", "收费", "表单和流程"} & set(calm)
+    wrong = saved(
+        sun, shelved, page_of(sun, shelved), promised__n="很多", form_json="[]", quantity_limit="先写着"
+    ).text  # fmt: skip
+    assert {"办理时限", "表单和流程"} <= set(unfolded(wrong))
+    assert re.search(r'办理时限</h2> <span class="faults is-bad">1 处要改', wrong)
+    assert typed(wrong)["quantity_limit"] == "先写着"
+    assert "收费" not in unfolded(wrong)
+
+
+def test_the_section_of_a_new_row_is_open_and_all_of_them_when_asked(shelved: SmallCentre) -> None:
+    sun = shelved.sign_in("sun")
+    more = saved(sun, shelved, page_of(sun, shelved), row="add:faq").text
+    assert "常见问题" in unfolded(more)
+    body = typed(more, note="还没存", row="stay")
+    every = sun.client.post(f"/items/{code_of(shelved)}?all=", data=body).text
+    assert len(unfolded(every)) == 12
+    assert typed(every)["note"] == "还没存"
+    assert len(unfolded(sun.get(f"/items/{code_of(shelved)}?all="))) == 12

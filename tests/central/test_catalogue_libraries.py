@@ -8,13 +8,14 @@ import pytest
 
 from casework.canonical import Document
 from casework.documents import blank
-from casework.documents.release import check_release, release_id, whole_list
+from casework.documents.release import release_id, whole_list
 from central.catalogue import libraries
 from central.catalogue.drafts import draft_of
 from central.catalogue.findings import CatalogueRefused
 from central.catalogue.libraries import Kept, drop, entry_of, file_of, import_libraries, keep, load
 from central.catalogue.publishing import newest_release, pending, publish, take_back
 from provisioning import sample_county
+from tests.casework.whole_releases import check_release
 from tests.central.county import SUBSISTENCE, SmallCentre
 from web.audit import Actor
 from web.signin import User

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from casework.documents.release import check_release, release_id
+from casework.documents.release import release_id
 from central.catalogue.commands import catalogue
 from central.catalogue.drafts import APPROVED, DRAFTING, import_items
 from central.catalogue.findings import CatalogueRefused
@@ -35,6 +35,7 @@ from central.catalogue.wordings import word_paper
 from provisioning import sample_county
 from provisioning.county import County, county_opened
 from provisioning.operations import init_county
+from tests.casework.whole_releases import check_release
 from tests.central.county import SmallCentre, make_county
 
 SAMPLE = sample_county.load("items")

@@ -12,7 +12,6 @@ import pytest
 
 from casework.canonical import Document
 from casework.documents import words as words_type
-from casework.documents.release import check_release
 from casework.guide.words import MOST_WAYS, Words, expanded
 from central.catalogue.drafts import import_items
 from central.catalogue.publishing import newest_listing, newest_release, pending, publish
@@ -21,6 +20,7 @@ from central.catalogue.words import EDITABLE, defaults, dictionary, edit_diction
 from provisioning import sample_county
 from provisioning.county import County, county_opened
 from provisioning.operations import init_county
+from tests.casework.whole_releases import check_release
 
 SAMPLE = sample_county.load("items")
 SUBSISTENCE = "最低生活保障对象认定与保障金给付"

@@ -186,6 +186,13 @@ REFUSED = {
         lambda: changed(one_sheet(""), **{"xl__worksheets__sheet1--xml": f"{DOCTYPE}<worksheet>&b;</worksheet>"}),
         "DTD",
     ),
+    "entities in a sheet, after a long comment": (
+        lambda: changed(
+            one_sheet(""),
+            **{"xl__worksheets__sheet1--xml": f"<!--{'很长 ' * 9000}-->{DOCTYPE}<worksheet>&b;</worksheet>"},
+        ),
+        "DTD",
+    ),
     "entities in the strings": (
         lambda: with_strings(one_sheet(""), f"{DOCTYPE}<sst><si><t>&b;</t></si></sst>"),
         "DTD",

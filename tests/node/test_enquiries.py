@@ -7,8 +7,7 @@ import re
 import pytest
 
 from casework.canonical import address
-from casework.documents import type_of
-from casework.documents.enquiry import KINDS, enquiry_holds, kinds_of, kinds_problems
+from casework.documents.enquiry import KINDS, TYPE, enquiry_holds, kinds_of, kinds_problems
 from provisioning.register import station_database
 from tests.central.county import VILLAGE
 from tests.node.station import OLD_AGE, SmallNode, intake, plain
@@ -29,9 +28,7 @@ def test_what_is_asked_and_done_is_a_signed_record_that_no_case_knows(village: S
     key = village.station.register.key(str(first["key"]))
     assert key is not None
     for record in (first, second):
-        kind = type_of(record)
-        assert kind is not None
-        assert kind.problems(record) == {}
+        assert TYPE.problems(record) == {}
         assert enquiry_holds(record, key)
         assert record["by"] == {"account": "wang", "name": "王某某", "role": "agent", "department": None}
     assert village.station.casebook.waiting() == waiting

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from casework.documents import type_of
-from casework.documents.misses import misses_hold
+from casework.documents.misses import TYPE, misses_hold
 from provisioning.register import station_database
 from tests.central.county import VILLAGE
 from tests.node.station import APPLICANT, OLD_AGE, Desk, SmallNode
@@ -110,9 +109,8 @@ def test_a_record_a_day_signed_and_without_names(village: SmallNode) -> None:
     misses.tell_when_due()
     [record] = told(village)
     assert record["asked"] == [{"text": "飞船游泳", "times": 1, "item": None}]
-    kind, key = type_of(record), village.station.register.key(str(record["key"]))
-    assert kind is not None
-    assert kind.problems(record) == {}
+    key = village.station.register.key(str(record["key"]))
+    assert TYPE.problems(record) == {}
     assert key is not None
     assert misses_hold(record, key)
     assert not misses_hold({**record, "station": "600101101999"}, key)

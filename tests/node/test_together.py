@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from casework.forms import check_form, first_examples, validate_form
+from casework.forms import first_examples, validate_form
+from central.catalogue.forms import form_problems
 from node.together import lay_together
 from provisioning import sample_county
 
@@ -96,7 +97,7 @@ def test_any_two_items_of_the_sample_county_make_one_good_form() -> None:
     for one in several.values():
         for two in several.values():
             page = lay_together([one, two])
-            assert check_form(page.item["form"]) == [], (one["name"], two["name"])
+            assert form_problems(page.item) == {}, (one["name"], two["name"])
             typed = {"form": first_examples(page.item["form"]), "situation": {}, "materials": {}, "papers": {}}
             for part in page.parts:
                 assert validate_form(part.item["form"], part.typed(typed)["form"]) == {}, part.item["name"]

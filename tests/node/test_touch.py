@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
@@ -171,3 +172,48 @@ def test_the_screen_stays_open_over_a_restart(village: SmallNode) -> None:
     again = village.app.test_client()
     again.set_cookie(cookie.key, cookie.value)
     assert again.get("/touch").status_code == 200
+
+
+# -- how new the guide is --------------------------------------------------------------------------------------------
+
+
+def told(screen: FlaskClient, address: str) -> str:
+    """What the page says above all else; empty for nothing."""
+    found = re.search(r'<section class="banner[^"]*" role="status">(.*?)</section>', screen.get(address).text, re.S)
+    return plain(found[1]).strip() if found else ""
+
+
+def up(node: SmallNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The county has answered just now."""
+    status = replace(node.station.line.status(), online=True)
+    monkeypatch.setattr(node.station.line, "status", lambda: status)
+
+
+def pages_of_a_visit(node: SmallNode, screen: FlaskClient) -> list[str]:
+    """The start, which forgets whoever was there, comes last."""
+    code = node.item(OLD_AGE)["code"]
+    guide = begun(screen, go=f"guide:{code}")
+    visit = guide.removesuffix(f"/guide/{code}")
+    return [guide, f"{guide}/bring", f"{visit}/find", f"{visit}/help", "/touch"]
+
+
+def test_every_page_says_calmly_that_the_line_is_down(village: SmallNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = given(village)
+    said = {told(screen, address) for address in pages_of_a_visit(village, screen)}
+    assert said == {"现在和县里联系不上 这里的指南照样能查，事情照样能办。"}
+    up(village, monkeypatch)
+    assert {told(screen, address) for address in pages_of_a_visit(village, screen)} == {""}
+
+
+@pytest.mark.parametrize("line_is_up", [True, False])
+def test_every_page_says_in_the_visitors_words_that_the_guide_may_be_old(
+    village: SmallNode, monkeypatch: pytest.MonkeyPatch, line_is_up: bool
+) -> None:
+    village.now.forward(days=30)
+    screen = given(village)
+    if line_is_up:
+        up(village, monkeypatch)
+    said = {told(screen, address) for address in pages_of_a_visit(village, screen)}
+    assert said == {
+        "指南可能不是最新的 这里的指南是9月16日发布的，县里也许有新的规定。要办之前，先问一问窗口的工作人员。"
+    }

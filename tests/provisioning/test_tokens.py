@@ -13,8 +13,8 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from provisioning.keys import public_pem
 from provisioning.operations import station_revoke
 from provisioning.register import roles_of
 from provisioning.tokens import NonceRefused, Nonces, Sessions, Token, bearer_writer, mint, read_token
@@ -108,7 +108,7 @@ def test_a_token_made_with_the_public_key_as_a_shared_secret_is_refused(small_co
 
     claims = {"sub": COUNTY, "exp": 1 << 40, "_couchdb.roles": ["county"]}
     body = part({"alg": "HS256", "kid": f"{COUNTY}:1"}) + b"." + part(claims)
-    secret = public_pem(small_county.county.key.public_key).encode()
+    secret = small_county.county.key.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     mac = base64.urlsafe_b64encode(hmac.digest(secret, body, hashlib.sha256)).rstrip(b"=")
     with pytest.raises(BadRequest, match="alg"):
         read_token((body + b"." + mac).decode(), small_county.county.register(), small_county.now())

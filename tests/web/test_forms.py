@@ -110,7 +110,9 @@ def app(small: SmallApp) -> Flask:
 
 def page_of(app: Flask, schema: dict[str, Any], value: dict[str, Any], **more: Any) -> str:
     with app.test_request_context():
-        return str(forms.render_form(schema, value, **more))
+        macros: Any = app.jinja_env.get_template("forms.html").module
+        problems = more.pop("problems", {})
+        return str(macros.fields(forms.lay_out(schema, value, **more), problems))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)

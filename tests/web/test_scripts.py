@@ -43,6 +43,7 @@ PAGE = """
 <form method="post" data-keys data-draft="/keep">
 <section id="s1"><input id="id" name="id"><p data-reads="id" data-as="id" id="aloud"></p></section>
 <section id="s2">{{ forms.fields(lay_out(schema), {}) }}</section>
+<details><summary>更多</summary><section id="s3"><input id="more"></section></details>
 <p id="draft-told" role="status"></p>
 <button type="submit" name="do" value="park" data-park>暂存</button>
 <button type="submit" name="do" value="save" data-save>保存</button>
@@ -152,6 +153,12 @@ def test_keys_lead_to_sections_save_and_park(page: Page, pages: Pages) -> None:
     page.keyboard.press("F8")
     expect(page.locator("body")).to_have_text("sent")
     assert pages.sent[-1][0] == "park"
+
+
+def test_a_key_unfolds_the_section_that_it_leads_to(page: Page) -> None:
+    page.keyboard.press("Alt+3")
+    assert page.evaluate("document.activeElement.id") == "more"
+    assert page.evaluate("document.querySelector('details').open")
 
 
 def test_a_letter_needs_alt_and_is_told_so(page: Page) -> None:

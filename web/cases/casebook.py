@@ -545,11 +545,6 @@ class Casebook:
         """The first page of a list."""
         return self.page(scope, Wanted(states=states, text=text), by_due=by_due, limit=limit).rows
 
-    def finder(self, scope: Scope, text: str, *, limit: int = 20) -> list[CaseRow]:
-        """The cases of whoever says this: a name or a piece of it, or the last signs of their number or phone."""
-        sql, values = listing(scope, Wanted(text=text), LATEST, items=(), limit=limit)
-        return [CaseRow.of(row) for row in self._all(sql, values)] if text.strip() else []
-
     def proxied(self, scope: Scope, *, received: tuple[str, str] = ("", "")) -> Iterator[tuple[CaseRow, Case]]:
         """The cases that somebody handles for the applicant, in the order in which they were received.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from casework.documents.enquiry import enquiry_holds
 from casework.documents.register import Register
 from casework.times import Hlc, civil_date, rfc3339
 from sync.store import Store
-from web.followed import Followed
+from web.followed import Followed, if_signed
 from web.localfile import LocalFile
 
 _COLUMNS = {
@@ -68,12 +67,9 @@ class Enquiries:
         store: Callable[[str], Store | None],
         register: Callable[[], Register],
     ) -> None:
-        self._stores = stores
-        self._store = store
-        self._register = register
-        self._lock = threading.Lock()
         self._file = LocalFile(path)
-        self._followed = Followed(self._file, "enquiry:")
+        self._followed = Followed(self._file, "enquiry:", stores=stores, store=store)
+        self._take = if_signed(register, enquiry_holds, _note)
         self._file.table("enquiries", _COLUMNS, pk="id")
         self._file.index("enquiries", "on_day", "station")
         self._file.index("enquiries", "station", "at")
@@ -81,18 +77,7 @@ class Enquiries:
 
     def follow(self, databases: Iterable[str] | None = None) -> None:
         """Read what is new in these databases, in all of them when not named."""
-        with self._lock:
-            for store in self._stores() if databases is None else map(self._store, databases):
-                if store is not None:
-                    self._followed.follow(store, self._take)
-
-    def _take(self, db: Any, document: Document, _database: str) -> None:
-        if self._counts(document):
-            _note(db, document)
-
-    def _counts(self, document: Document) -> bool:
-        key = self._register().key(str(document.get("key", "")))
-        return key is not None and enquiry_holds(document, key)
+        self._followed.follow(databases, self._take)
 
     def newest(self, stations: Iterable[str], limit: int = 20) -> list[Enquiry]:
         names = sorted(stations)

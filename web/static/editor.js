@@ -43,6 +43,29 @@
     });
   }
 
+  // Sections that were unfolded stay so when the page comes again; [data-unfold] opens or folds all of them.
+  function folds(form) {
+    const all = [...form.querySelectorAll("details.sec")];
+    const name = `unfolded ${location.pathname}`;
+    const kept = (sessionStorage.getItem(name) ?? "").split(" ");
+    for (const one of all) {
+      if (kept.includes(one.querySelector("section").id)) one.open = true;
+      one.addEventListener("toggle", () => {
+        sessionStorage.setItem(name, all.filter((other) => other.open).map((other) => other.querySelector("section").id).join(" "));
+        say();
+      });
+    }
+    const button = document.querySelector("[data-unfold]");
+    const say = () => { button.textContent = all.every((one) => one.open) ? "全部收起" : "全部展开"; };
+    button.addEventListener("click", (event) => {
+      event.preventDefault();
+      const open = !all.every((one) => one.open);
+      for (const one of all) one.open = open;
+    });
+    say();
+  }
+
+  for (const form of document.querySelectorAll("form:has(details.sec)")) folds(form);
   for (const form of document.querySelectorAll("form[data-guard]")) guard(form);
   for (const form of document.querySelectorAll("form[data-preview]")) preview(form);
 }

@@ -29,6 +29,7 @@
   function section(form, digit) {
     const place = form.querySelector(`#s${digit}`);
     if (!place) return false;
+    place.closest("details")?.setAttribute("open", "");
     place.scrollIntoView();
     (places(place)[0] ?? place).focus({ preventScroll: true });
     return true;

@@ -39,7 +39,6 @@ def village(pair: Pair) -> Place:
 def test_yesterdays_visitor_is_found_by_a_piece_of_the_name_or_the_end_of_the_phone(village: Place, said: str) -> None:
     number = village.take_in(serial=1, name="王秀英", phone="13087654321")
     village.take_in(serial=2, name="李建国", phone="13011112222")
-    assert [row.number for row in village.casebook.finder(ALL, said)] == [number]
     assert [row.number for row in village.casebook.latest(ALL, text=said)] == [number]
 
 
@@ -49,37 +48,36 @@ def test_a_case_is_found_by_the_last_signs_of_its_number(village: Place, signs: 
     village.take_in(serial=2)
     said = number[-signs:]
     for typed in (said, said.lower(), f" {said} "):
-        assert [row.number for row in village.casebook.finder(ALL, typed)] == [number], typed
+        assert [row.number for row in village.casebook.latest(ALL, text=typed)] == [number], typed
     if signs == 10:
-        assert [row.number for row in village.casebook.finder(ALL, said.replace("-", " "))] == [number]
+        assert [row.number for row in village.casebook.latest(ALL, text=said.replace("-", " "))] == [number]
 
 
 @pytest.mark.parametrize("said", ["阿卜杜拉·买买提", "阿卜杜拉买买提", "卜杜拉买", "买买提"])
 def test_a_long_name_is_found_by_all_that_is_said_of_it(village: Place, said: str) -> None:
     number = village.take_in(serial=1, name="阿卜杜拉·买买提")
     village.take_in(serial=2, name="阿卜杜拉·司马义")
-    assert [row.number for row in village.casebook.finder(ALL, said)] == [number]
+    assert [row.number for row in village.casebook.latest(ALL, text=said)] == [number]
 
 
-@pytest.mark.parametrize("said", ["王建英", "%", "", "  ", "_", "0000", "买", "'"])
+@pytest.mark.parametrize("said", ["王建英", "%", "_", "0000", "买", "'"])
 def test_what_fits_nobody_finds_nobody(village: Place, said: str) -> None:
     village.take_in(serial=1, name="王秀英", phone="13087654321")
-    assert village.casebook.finder(ALL, said) == []
+    assert village.casebook.latest(ALL, text=said) == []
 
 
-def test_a_list_is_also_asked_for_by_the_name_of_an_item_and_a_finder_is_not(village: Place) -> None:
+def test_a_list_is_also_asked_for_by_the_name_of_an_item(village: Place) -> None:
     number = village.take_in(name="王秀英")
     assert [row.number for row in village.casebook.latest(ALL, text="最低生活保障")] == [number]
-    assert village.casebook.finder(ALL, "最低生活保障") == []
 
 
 def test_a_name_that_was_put_right_is_found_and_the_wrong_one_no_more(village: Place) -> None:
     number = village.take_in(name="王秀英", phone="13087654321")
     correction = {"path": "applicant.name", "value": "汪秀英", "reason": "登记时写错"}
     village.desk.write(number, [Act("field_corrected", correction)], AGENT)
-    assert [row.number for row in village.casebook.finder(ALL, "汪秀")] == [number]
-    assert [row.number for row in village.casebook.finder(ALL, "4321")] == [number]
-    assert village.casebook.finder(ALL, "王秀") == []
+    assert [row.number for row in village.casebook.latest(ALL, text="汪秀")] == [number]
+    assert [row.number for row in village.casebook.latest(ALL, text="4321")] == [number]
+    assert village.casebook.latest(ALL, text="王秀") == []
 
 
 def test_a_case_that_the_county_has_retired_is_neither_found_nor_listed(village: Place) -> None:
@@ -87,7 +85,7 @@ def test_a_case_that_the_county_has_retired_is_neither_found_nor_listed(village:
     for event in village.casebook.events(number):
         village.cases.update({"_id": event["_id"], "_rev": event["_rev"], "_deleted": True})
     village.casebook.follow()
-    assert village.casebook.finder(ALL, "王秀英") == []
+    assert village.casebook.latest(ALL, text="王秀英") == []
     assert village.casebook.latest(Scope(stations=frozenset({VILLAGE}))) == []
     assert village.casebook.counts(ALL) == {}
     assert village.casebook.ledgers(VILLAGE) == []
@@ -323,7 +321,7 @@ def test_another_layout_is_built_anew_without_checking_a_signature_again_and_say
     monkeypatch.setattr(casebook_module, "TOLD_EVERY", 3)
     village.start()
     assert {number: village.casebook.case(number) for number in numbers} == before
-    assert len(village.casebook.finder(ALL, "王秀英")) == 5
+    assert len(village.casebook.latest(ALL, text="王秀英")) == 5
     assert checks == []
     told = [record.getMessage() for record in caplog.records if "casebook" in record.name]
     assert told == [
