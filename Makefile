@@ -17,7 +17,8 @@ demo: ## a whole sample county on this machine (DIR=.demo PORT=8700), until Ctrl
 test: ## all tests, headless; installs what they need
 	@scripts/venv dev
 	@scripts/test-machine
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@# Also where the machine forbids it: hundreds of services are started, and each would compile the program anew.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
 check: ## formatter, linter, import contracts, strict types
 	@scripts/venv dev

@@ -242,17 +242,16 @@ def of_plain(schema: Any, path: str) -> st.SearchStrategy[Any]:
 
 
 OWN = {"form": st.just({"type": "object", "title": "表", "x": "长" * 40_000}), "flow": st.none()}
+# Made once: making a strategy takes longer than drawing from it.
+PARTS = {element.id: OWN[element.id] if element.id in OWN else of(element.schema) for element in ELEMENTS}
+CHOICE = st.sets(st.sampled_from([element.id for element in ELEMENTS if not element.required]), max_size=8)
+REQUIRED = {element.id for element in ELEMENTS if element.required}
 
 
 @st.composite
 def an_item(draw: st.DrawFn, code: str) -> Document:
-    required = {element.id for element in ELEMENTS if element.required}
-    chosen = draw(st.sets(st.sampled_from([one.id for one in ELEMENTS if not one.required]), max_size=8)) | required
-    content = {
-        element.id: draw(OWN[element.id] if element.id in OWN else of(element.schema))
-        for element in ELEMENTS
-        if element.id in chosen
-    }
+    chosen = draw(CHOICE) | REQUIRED
+    content = {name: draw(part) for name, part in PARTS.items() if name in chosen}
     return {**draw(UNKNOWN), **content, "code": code}
 
 

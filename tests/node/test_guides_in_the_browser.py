@@ -8,38 +8,33 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
 from casework.canonical import Document
 from tests.central.county import PASSWORD
 from tests.node.station import HOMESTEAD, OLD_AGE, PROOF, SUBSISTENCE, SmallNode
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+pytestmark = [pytest.mark.browser]
 
 
 @pytest.fixture
-def page(village: SmallNode) -> Iterator[Page]:
+def page(village: SmallNode, browser: Browser) -> Iterator[Page]:
     """An agent, signed in."""
     server = make_server("127.0.0.1", 0, village.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        context = browser.new_context(
-            base_url=f"http://127.0.0.1:{server.port}", locale="zh-CN", viewport={"width": 1080, "height": 1920}
-        )
-        page = context.new_page()
-        page.goto("/signin")
-        page.get_by_label("用户名").fill("wang")
-        page.get_by_label("密码").fill(PASSWORD)
-        page.get_by_role("button", name="登录").click()
-        page.wait_for_url("**/")
-        yield page
-        browser.close()
+    context = browser.new_context(
+        base_url=f"http://127.0.0.1:{server.port}", locale="zh-CN", viewport={"width": 1080, "height": 1920}
+    )
+    page = context.new_page()
+    page.goto("/signin")
+    page.get_by_label("用户名").fill("wang")
+    page.get_by_label("密码").fill(PASSWORD)
+    page.get_by_role("button", name="登录").click()
+    page.wait_for_url("**/")
+    yield page
+    context.close()
     server.shutdown()
     thread.join(5)
 

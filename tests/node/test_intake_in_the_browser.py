@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,25 +12,17 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from tests.node.station import HOMESTEAD, OLD_AGE, PASSWORD, PROOF, SmallNode, typed
 from tests.sync.served import served
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser]
 
 # Where pictures are kept for looking at; none are taken when it is not set.
 SCREENS = os.environ.get("YIZHAN_SCREENS")
 # What a hand that types all day does: a key in 150 ms, and two seconds at each field to ask and to look.
 KEY_S, FIELD_S = 0.15, 2.0
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from provisioning.commands import demo_group
 from provisioning.folder import StationFolder
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.processes]
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,10 +11,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-CHROMIUM = "/usr/bin/chromium"
 # Where pictures are kept for looking at (and for the README); none are taken when it is not set.
 SCREENS = os.environ.get("YIZHAN_SCREENS")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @contextmanager

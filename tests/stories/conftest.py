@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 
-from tests.stories.browsing import CHROMIUM, FLAGS, someone
+from tests.stories.browsing import someone
 from tests.stories.county import DemoCounty
 
 
@@ -26,14 +26,6 @@ def healed(demo: DemoCounty) -> Iterator[DemoCounty]:
     demo.line("heal")
     yield demo
     demo.line("heal")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from provisioning import sample_county
-from tests.stories.county import HTTP, Account, alive, until
+from tests.stories.county import HTTP, Account, alive, until, yizhan
 
 VILLAGE, TOWNSHIP = "600101101201", "600101101000"
 SUBSISTENCE = "最低生活保障对象认定与保障金给付"
@@ -48,19 +48,6 @@ def make_station(folder: Path) -> Path:
             until(lambda: node.health()["release"], 30, "the catalogue is there")
             until(node.signs_in, 30, "the accounts are there")
     return village
-
-
-def yizhan(*arguments: object, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "yizhan", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **environment},
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 class Running:

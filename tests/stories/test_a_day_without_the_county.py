@@ -17,7 +17,7 @@ from tests.stories.browsing import (
 )
 from tests.stories.county import DemoCounty
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 
 def test_a_window_finishes_on_the_spot_and_a_village_attests(healed: DemoCounty, person: BrowserContext) -> None:

@@ -22,7 +22,7 @@ from tests.stories.browsing import (
 from tests.stories.county import Account, DemoCounty, until
 from tests.stories.test_first_light import photo
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 HOMESTEAD = "农村村民宅基地审批"
 

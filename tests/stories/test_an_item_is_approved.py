@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.stories.browsing import picture, sign_in, someone
 from tests.stories.county import Account, DemoCounty, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 CODES = ("60010100MZ-JF-0001", "60010100MZ-QR-0001")
 NAMES = ("最低生活保障对象认定与保障金给付", "最低生活保障边缘家庭认定")

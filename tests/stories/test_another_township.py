@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +14,9 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.stories.browsing import begin_intake, bring, do_next, fill_applicant, picture, save, sign_in
-from tests.stories.county import Account, DemoCounty, alive, until
+from tests.stories.county import Account, DemoCounty, alive, until, yizhan
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 QINGSHI = "600101102000"
 
@@ -104,15 +103,3 @@ def signs_in(demo: DemoCounty, place: dict[str, Any]) -> bool:
         return bool(demo.sign_in(place, "township").get("guides?q=户口")["results"])
     except AssertionError:
         return False
-
-
-def yizhan(*arguments: object, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "yizhan", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, **environment},
-        check=True,
-    )
-    return done.stdout

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from tests.stories.county import Account, DemoCounty, alive, until
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.processes]
 
 APPLICANT = {
     "name": "张秀英",
@@ -200,26 +200,22 @@ def test_every_guide_offers_a_form_that_its_own_examples_pass(healed: DemoCounty
         assert case["state"] == ("received" if name == "宅基地" else "accepted"), name
 
 
-def test_the_demo_ends_with_everything_it_started_and_goes_on_with_the_same_data(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    county = DemoCounty(tmp_path_factory.mktemp("again") / "county")
+def test_the_demo_ends_with_everything_it_started_and_goes_on_with_the_same_data(demo: DemoCounty) -> None:
+    agent = demo.sign_in(demo.station("village"), "agent")
+    number = take_in(agent, decided_by(agent, "village"))["number"]
+    pids = [demo.pid_of(place) for place in (*demo.layout["stations"], demo.layout["county"])]
+    assert demo.process is not None
+    # The demo's own process ends in the worst way; nothing it started may stay behind.
+    os.kill(demo.process.pid, signal.SIGKILL)
+    demo.process.wait()
     try:
-        county.start()
-        agent = county.sign_in(county.station("village"), "agent")
-        number = take_in(agent, decided_by(agent, "village"))["number"]
-        pids = [county.pid_of(place) for place in (*county.layout["stations"], county.layout["county"])]
-        assert county.process is not None
-        # The demo's own process ends in the worst way; nothing it started may stay behind.
-        os.kill(county.process.pid, signal.SIGKILL)
-        county.process.wait()
         until(lambda: not any(map(exists, pids)), 5, "every process ends with the demo's own")
-        county.port += 50
-        county.start()
-        agent = county.sign_in(county.station("village"), "agent")
-        assert agent.get(f"cases/{number}")["number"] == number
     finally:
-        county.stop()
+        # The other stories go on with it.
+        demo.port += 50
+        demo.start()
+    agent = demo.sign_in(demo.station("village"), "agent")
+    assert agent.get(f"cases/{number}")["number"] == number
 
 
 def sees(account: Account, number: str) -> bool:

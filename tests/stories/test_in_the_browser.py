@@ -13,7 +13,7 @@ from tests.stories.browsing import fill_required, picture, sign_in
 from tests.stories.county import DemoCounty, alive, until
 from tests.stories.test_first_light import photo
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 
 def test_steps_1_to_5(healed: DemoCounty, person: BrowserContext, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.stories.county import Account, DemoCounty, until
 from tests.stories.test_first_light import item_called, take_in
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.processes]
 
 
 def test_a_withdrawal_meets_a_decision_and_two_phone_numbers_meet(healed: DemoCounty) -> None:

@@ -9,7 +9,7 @@ from tests.stories.browsing import choose, picture, sign_in
 from tests.stories.county import DemoCounty, until
 from tests.stories.test_first_light import item_called, take_in
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 
 def test_the_applicant_withdraws_while_the_county_grants(healed: DemoCounty, person: BrowserContext) -> None:

@@ -29,7 +29,7 @@ from ibmcloudant.features.changes_follower import ChangesFollower
 
 from tests.sync.server_process import Served
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("ibmcloudant")]
+pytestmark = [pytest.mark.processes]
 
 DB = "letters/one"
 

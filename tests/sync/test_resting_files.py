@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -17,9 +19,13 @@ from sync.store import Databases
 
 
 @pytest.fixture
-def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Databases:
+def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Databases]:
     monkeypatch.setattr(database_file, "MOST_AWAKE", 3)
-    return Databases(tmp_path / "couch", random=Random(1))
+    # What other tests of this process left awake would take the places.
+    monkeypatch.setattr(database_file, "_awake", OrderedDict())
+    databases = Databases(tmp_path / "couch", random=Random(1))
+    yield databases
+    databases.close()
 
 
 def open_files(folder: Path) -> int:

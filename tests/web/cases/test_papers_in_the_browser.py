@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
 from casework.papers import PAPERS, papers_of
@@ -20,8 +20,6 @@ from tests.web.cases.test_paper_pages import long_list, refused
 
 pytestmark = [pytest.mark.browser]
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # Where the printed papers are kept for looking at; none are when it is not set.
 PRINTS = os.environ.get("YIZHAN_PRINTS")
 
@@ -34,21 +32,20 @@ def desk(tmp_path: Path) -> Iterator[PaperDesk]:
 
 
 @pytest.fixture
-def page(desk: PaperDesk) -> Iterator[Page]:
+def page(desk: PaperDesk, browser: Browser) -> Iterator[Page]:
     """Somebody signed in, in a real browser."""
     server = make_server("127.0.0.1", 0, desk.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_context(base_url=f"http://127.0.0.1:{server.port}", locale="zh-CN").new_page()
-        page.goto("/signin")
-        page.get_by_label("用户名").fill("wang")
-        page.get_by_label("密码").fill(PASSWORD)
-        page.get_by_role("button", name="登录").click()
-        page.wait_for_url("**/")
-        yield page
-        browser.close()
+    context = browser.new_context(base_url=f"http://127.0.0.1:{server.port}", locale="zh-CN")
+    page = context.new_page()
+    page.goto("/signin")
+    page.get_by_label("用户名").fill("wang")
+    page.get_by_label("密码").fill(PASSWORD)
+    page.get_by_role("button", name="登录").click()
+    page.wait_for_url("**/")
+    yield page
+    context.close()
     server.shutdown()
     thread.join(5)
 

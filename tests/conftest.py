@@ -1,0 +1,74 @@
+"""What no test can tell and every test gains by: who runs where, templates that are compiled already, cheap hashes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from jinja2 import FileSystemBytecodeCache
+from playwright.sync_api import Browser, sync_playwright
+from xdist.scheduler import LoadGroupScheduling
+
+from web import signin
+
+# The tests below one of these run in one worker, one after another, so that what they share is started once.
+TOGETHER = {
+    "tests/stories/test_bad_luck.py": "a lone station",
+    "tests/stories/": "the demo",
+    "tests/provisioning/test_demo.py": "the demo",
+    "tests/peers/": "the peers",
+    "tests/sync/test_ibmcloudant.py": "a served CouchDB",
+    "tests/node/test_guides_in_the_browser.py": "Chromium",
+    "tests/node/test_intake_in_the_browser.py": "Chromium",
+    "tests/web/test_scripts.py": "Chromium",
+    "tests/web/cases/test_papers_in_the_browser.py": "Chromium",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Groups by where a test lies. xdist's own mark for it does nothing with pytest 9.2, whose node ids are no strings
+    any more, and says nothing about it.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+
+    class Together(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((group for place, group in TOGETHER.items() if nodeid.startswith(place)), nodeid)
+
+    return Together(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each test makes an app of its own; what jinja makes of the same template text is the same."""
+    with pytest.MonkeyPatch.context() as patched:
+        kept = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+        patched.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": kept})
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """argon2id as in the product, at the lowest cost that it allows: each hash says its own cost, so that only those
+    made here are cheap. Services in processes of their own hash as the product does.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(signin, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        patched.setattr(signin, "_NOBODY", signin.hash_password("nobody has this password"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of a worker; what a test sees of another's is kept apart by contexts."""
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        yield browser
+        browser.close()
