@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -33,7 +33,8 @@ MOST_COPIES = 99
 MOST_DAYS_BACK = 60
 """How long after the power was out (停电) a case on paper can still be entered."""
 
-_CONTROL = frozenset(chr(code) for code in range(32)) - {"\n", "\r", "\t"}
+# Control characters but tab and line ends, and halves of characters (surrogates).
+_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 
 def validate_form(schema: Schema, value: Any, facts: Facts | None = None) -> Problems:
@@ -314,7 +315,7 @@ def _unfit_scalar(value: Any) -> str | None:
     if isinstance(value, str):
         if len(value) > MOST_TEXT:
             return f"最多 {MOST_TEXT} 个字，现在有 {len(value)} 个，请缩短。"
-        if any(sign in _CONTROL or unicodedata.category(sign) == "Cs" for sign in value):
+        if _UNSEEN.search(value):
             return "有看不见的字符。请删掉，用键盘再输一遍。"
     return None
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from casework.documents.audit import altered_at, batch_holds, chained
+from casework.documents.audit import BEGINNING, altered_at, batch_holds, chained
 from node.audit import ENTRIES
 from node.commands import group
 from provisioning.register import station_database
@@ -24,6 +24,8 @@ from sync.store import Store
 from tests.central.county import VILLAGE
 from tests.node.station import APPLICANT, Desk, SmallNode, intake, photo
 from web.audit import Actor
+from web.cases import casebook
+from web.cases.casebook import Casebook
 from web.cases.desk import Act, Person
 
 WHOLE_ID, WHOLE_PHONE = APPLICANT["id_number"], APPLICANT["phone"]
@@ -270,6 +272,29 @@ def test_what_a_power_cut_takes_from_the_log_is_entered_again_from_the_events(vi
     village.restart()
     assert village.station.audit.head == head
     assert check(village).exit_code == 0
+
+
+def test_a_lost_log_of_years_is_entered_some_events_at_a_time(
+    village: SmallNode, agent: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        agent.take_in()
+    written = [row.entry for row in village.station.audit.rows(0, 10_000) if row.entry["act"].startswith("wrote:")]
+    village.close()
+    # The tables that say how far: emptied, and not those of an older version.
+    with contextlib.closing(sqlite3.connect(village.folder / "audit.sqlite3")) as log, log:
+        log.execute("DELETE FROM entries")
+        log.execute("DELETE FROM entered")
+        log.execute("UPDATE chain SET position = 0, hash = ? WHERE name IN ('head', 'pruned')", (BEGINNING,))
+    monkeypatch.setattr(casebook, "BATCH", 2)
+    asked = []
+    plain = Casebook._all
+    monkeypatch.setattr(Casebook, "_all", lambda self, sql, values=(): asked.append(sql) or plain(self, sql, values))
+    village.start()
+    again = [row.entry for row in village.station.audit.rows(0, 10_000) if row.entry["act"].startswith("wrote:")]
+    assert again == written
+    assert len(written) == 6
+    assert sum("serial > ?" in sql for sql in asked) == 4, "three that bring two each, and one that brings none"
 
 
 def test_a_log_of_a_former_version_is_not_entered_a_second_time(village: SmallNode, agent: Desk) -> None:

@@ -750,16 +750,19 @@ class Casebook:
 
     # -- the file ----------------------------------------------------------------------------------------------
 
-    def written(self, station: str, incarnation: str, home: str, *, after: int) -> list[Document]:
-        """The events of one incarnation of a station in one database beyond this serial, in their order."""
-        found = self._all(
-            "SELECT id, db FROM events "
-            "WHERE station = ? AND incarnation = ? AND home = ? AND serial > ? ORDER BY serial",
-            (station, incarnation, home, after),
-        )
-        stores = {name: self._store(name) for name in {row["db"] for row in found}}
-        documents = [store.get(row["id"]) for row in found if (store := stores[row["db"]]) is not None]
-        return [document for document in documents if document is not None and is_event_shaped(document)]
+    def written(self, station: str, incarnation: str, home: str, *, after: int) -> Iterator[list[Document]]:
+        """The events of one incarnation of a station in one database beyond this serial, in their order and some at a
+        time: of a log that was lost, those of years.
+        """
+        while found := self._all(
+            "SELECT id, db, serial FROM events "
+            "WHERE station = ? AND incarnation = ? AND home = ? AND serial > ? ORDER BY serial LIMIT ?",
+            (station, incarnation, home, after, BATCH),
+        ):
+            after = found[-1]["serial"]
+            stores = {name: self._store(name) for name in {row["db"] for row in found}}
+            documents = [store.get(row["id"]) for row in found if (store := stores[row["db"]]) is not None]
+            yield [document for document in documents if document is not None and is_event_shaped(document)]
 
     def close(self) -> None:
         with self._lock, self._read_lock:

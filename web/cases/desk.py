@@ -216,9 +216,9 @@ class Desk:
         entered = 0
         for incarnation, home, serial in ledgers:
             if (known := self.audit.entered(incarnation, home)) < serial:
-                written = self.casebook.written(self.station, incarnation, home, after=known)
-                entries = {event["serial"]: _entry_of(event) for event in written}
-                entered += self.audit.enter_missing(entries, incarnation, home)
+                for written in self.casebook.written(self.station, incarnation, home, after=known):
+                    entries = {event["serial"]: _entry_of(event) for event in written}
+                    entered += self.audit.enter_missing(entries, incarnation, home)
         return entered
 
     def mend_clock(self, by: Person) -> int:
