@@ -1165,15 +1165,17 @@ class Databases:
         """For each database something that is another after every commit, whichever process made it: sizes and times of
         its files. Costs one look at the folder, however many there are.
         """
-        found: dict[str, tuple[int, ...]] = {}
+        found: dict[str, dict[str, tuple[int, int]]] = {}
         with os.scandir(self.folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
+            for entry in entries:
                 name, suffix, rest = entry.name.partition(_SUFFIX)
                 if suffix and rest in ("", "-wal"):
                     with suppress(FileNotFoundError):
                         seen = entry.stat()
-                        found[unquote(name)] = (*found.get(unquote(name), ()), seen.st_mtime_ns, seen.st_size)
-        return found
+                        found.setdefault(name, {})[rest] = (seen.st_mtime_ns, seen.st_size)
+        return {
+            unquote(name): (*files.get("", ()), *files.get("-wal", ())) for name, files in found.items() if "" in files
+        }
 
     def delete(self, name: str) -> None:
         """Remove a database and its file. Raises `NotFound`."""

@@ -136,6 +136,7 @@ class Register:
         self._by_station: dict[str, list[Key]] = {}
         for key in self.keys:
             self._by_station.setdefault(key.station, []).append(key)
+        self._county_keys = frozenset(key.id for key in self.keys if key.kind == COUNTY)
 
     @classmethod
     def of(cls, document: Document, *, authority: str | None) -> Register:
@@ -193,7 +194,7 @@ class Register:
 
     def county_keys(self) -> frozenset[str]:
         """The ids of the county's own keys."""
-        return frozenset(key.id for key in self.keys if key.kind == COUNTY)
+        return self._county_keys
 
 
 _KEY_FIELDS = ("id", "station", "kind", "parent", "name", "certificate", "since", "revoked")
