@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
+from hypothesis import settings
 from jinja2 import FileSystemBytecodeCache
 from playwright.sync_api import Browser, sync_playwright
 from xdist.scheduler import LoadGroupScheduling
 
 from web import signin
+
+# No test is timed: a machine that is busy with something else proves nothing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # The tests below one of these run in one worker, one after another, so that what they share is started once.
 TOGETHER = {
