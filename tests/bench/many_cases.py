@@ -133,7 +133,7 @@ def _measured(demo: DemoCounty, node: Node) -> Measured:
 
 
 def disk_p99_ms(folder: Path) -> float:
-    """How long the machine's disk takes to say that something is on it; an intake waits for it twice."""
+    """How long the machine's disk takes to say that something is on it; an intake waits for it once."""
     took = []
     with (folder / "yardstick").open("wb", buffering=0) as file:
         for _ in range(INTAKES):

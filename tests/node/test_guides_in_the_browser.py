@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
 from casework.canonical import Document
 from tests.central.county import PASSWORD
 from tests.node.station import HOMESTEAD, OLD_AGE, PROOF, SUBSISTENCE, SmallNode
+from tests.web.signed_in import signed_in
 
 pytestmark = [pytest.mark.browser]
 
@@ -21,22 +20,8 @@ pytestmark = [pytest.mark.browser]
 @pytest.fixture
 def page(village: SmallNode, browser: Browser) -> Iterator[Page]:
     """An agent, signed in."""
-    server = make_server("127.0.0.1", 0, village.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    context = browser.new_context(
-        base_url=f"http://127.0.0.1:{server.port}", locale="zh-CN", viewport={"width": 1080, "height": 1920}
-    )
-    page = context.new_page()
-    page.goto("/signin")
-    page.get_by_label("用户名").fill("wang")
-    page.get_by_label("密码").fill(PASSWORD)
-    page.get_by_role("button", name="登录").click()
-    page.wait_for_url("**/")
-    yield page
-    context.close()
-    server.shutdown()
-    thread.join(5)
+    with signed_in(village.app, browser, PASSWORD, viewport={"width": 1080, "height": 1920}) as page:
+        yield page
 
 
 def printed(page: Page, path: str) -> int:

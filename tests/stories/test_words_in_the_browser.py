@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from playwright.sync_api import BrowserContext, Page, expect
-from werkzeug.serving import make_server
 
 from tests.central.county import PASSWORD, SmallCentre
 from tests.central.test_words_page import carry
 from tests.node.station import OLD_AGE, SmallNode, make_stations
 from tests.stories.browsing import picture
+from tests.sync.served import served
 
 pytestmark = [pytest.mark.browser]
 
 ASKED = "飞船糕"
-
-
-@contextmanager
-def served(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def sign_in(person: BrowserContext, url: str, username: str) -> Page:

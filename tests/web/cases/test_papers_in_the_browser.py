@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from werkzeug.serving import make_server
 
 from casework.papers import PAPERS, papers_of
 from tests.casework.county import NUMBER, intake_data, item
 from tests.casework.lives import Life, accepted, granted, taken_in
 from tests.web.cases.paper_desk import PASSWORD, PaperDesk
 from tests.web.cases.test_paper_pages import long_list, refused
+from tests.web.signed_in import signed_in
 
 pytestmark = [pytest.mark.browser]
 
@@ -34,20 +33,8 @@ def desk(tmp_path: Path) -> Iterator[PaperDesk]:
 @pytest.fixture
 def page(desk: PaperDesk, browser: Browser) -> Iterator[Page]:
     """Somebody signed in, in a real browser."""
-    server = make_server("127.0.0.1", 0, desk.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    context = browser.new_context(base_url=f"http://127.0.0.1:{server.port}", locale="zh-CN")
-    page = context.new_page()
-    page.goto("/signin")
-    page.get_by_label("用户名").fill("wang")
-    page.get_by_label("密码").fill(PASSWORD)
-    page.get_by_role("button", name="登录").click()
-    page.wait_for_url("**/")
-    yield page
-    context.close()
-    server.shutdown()
-    thread.join(5)
+    with signed_in(desk.app, browser, PASSWORD) as page:
+        yield page
 
 
 def pages_of(page: Page, path: str, name: str) -> int:
