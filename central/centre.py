@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from random import Random
 
@@ -122,7 +122,8 @@ class Centre(County):
         self._news = threading.Event()
         self._watched: set[str] = set()
         self._touched: set[str] = set()
-        self._changed: set[str] = set()
+        # Databases that were written, and the newest sequence that is known of each; None where others wrote.
+        self._changed: dict[str, int | None] = {}
         self._stood: dict[str, tuple[int, ...]] = {}
         self._catalogue_seq: int | None = None
         self._touched_lock = threading.Lock()
@@ -221,11 +222,14 @@ class Centre(County):
         for start in range(0, len(named), FOLLOWED_AT_ONCE):
             here = named[start : start + FOLLOWED_AT_ONCE]
             for unfinished in self.casebook.follow_a_turn(here):
-                self._note_changed(unfinished, 0)
+                self._note_changed(unfinished, None)
             self._settle()
+            # Who comes after the casebook reads at least as far. What a page writes from here on is beyond it.
+            reached = self._read_to(here)
             self.trail.follow(here)
             self.enquiries.follow(here)
             self.misses.follow(here)
+            self._forget_changed(reached)
         self._settle()
 
     def _settle(self) -> None:
@@ -283,7 +287,7 @@ class Centre(County):
         A new station's database is nobody's news: it is found by looking everywhere.
         """
         with self._touched_lock:
-            changed, self._changed = self._changed, set()
+            changed, self._changed = set(self._changed), {}
         if CATALOGUE not in changed:
             return changed
         # Every station's pull keeps its place there in a local document: that is a commit, and no news.
@@ -317,13 +321,26 @@ class Centre(County):
         stands = self.databases.stands()
         for name in stands.keys() | self._stood.keys():
             if stands.get(name) != self._stood.get(name):
-                self._note_changed(name, 0)
+                self._note_changed(name, None)
         self._stood = stands
 
-    def _note_changed(self, database: str, _seq: int) -> None:
+    def _note_changed(self, database: str, seq: int | None) -> None:
         with self._touched_lock:
-            self._changed.add(database)
+            known = self._changed.get(database, 0)
+            self._changed[database] = None if seq is None or known is None else max(seq, known)
         self._news.set()
+
+    def _read_to(self, databases: Iterable[str]) -> dict[str, int]:
+        stores = map(self.databases.existing, databases)
+        return {store.database: self.casebook.read_to(store) for store in stores if store is not None}
+
+    def _forget_changed(self, reached: Mapping[str, int]) -> None:
+        """What was written no further than this is no news: the receipts of this turn, as a rule."""
+        with self._touched_lock:
+            for database, seq in reached.items():
+                known = self._changed.get(database)
+                if known is not None and known <= seq:
+                    del self._changed[database]
 
     def _watch(self, stores: Iterable[Store]) -> None:
         for store in stores:

@@ -198,14 +198,26 @@ class DatabaseFile:
             self._epoch_begun = self._epoch_begun or epoch_began
         _used(self)
 
-    def resting_seq(self) -> int | None:
-        """The newest sequence of a file that rests here and lies as it was left; None if it has to be asked.
+    def newest_seq(self) -> int:
+        """The sequence of the newest change.
 
-        A county of a thousand stations looks at each one's databases at every contact: to open them for it would cost
-        more than all the rest of the contact.
+        A county of a thousand stations asks this of each one's databases at every contact: to open them for it would
+        cost more than all the rest of the contact. So a file that rests here and lies as it was left is not opened, and
+        of one that is awake whichever connection is at hand is asked.
         """
         slept = self._slept
-        return slept[1] if slept is not None and slept[0] == _lie_of(self.path) else None
+        if slept is not None and slept[0] == _lie_of(self.path):
+            return slept[1]
+        if not self._idle_readers and self._write_lock.acquire(blocking=False):
+            try:
+                # Within a transaction of this very thread, what is not committed yet does not count.
+                if self._writer is not None and not self._writer.in_transaction:
+                    with storage_errors():
+                        return last_seq(self._writer)
+            finally:
+                self._write_lock.release()
+        with self.reading() as connection:
+            return last_seq(connection)
 
     def _awake_writer(self) -> sqlite3.Connection:
         """The writer connection, opened again if the file was resting; the write lock is held."""
@@ -231,7 +243,7 @@ class DatabaseFile:
                 last = self._writer or (self._idle_readers.pop() if self._idle_readers else None)
                 self._writer = None
                 if last is not None:
-                    seq = last.execute("SELECT coalesce(max(seq), 0) FROM documents").fetchone()[0]
+                    seq = last_seq(last)
                     last.close()
                     lie = _lie_of(self.path)
                     # A WAL that is still there has a reader or a writer in another process.
@@ -256,6 +268,12 @@ class DatabaseFile:
             if free * _FREE_SHARE > pages:
                 writer.execute("VACUUM")
             writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def last_seq(connection: sqlite3.Connection) -> int:
+    """The sequence of the newest change in what this connection sees."""
+    seq: int = connection.execute("SELECT coalesce(max(seq), 0) FROM documents").fetchone()[0]
+    return seq
 
 
 def _connection(path: Path, mode: str) -> sqlite3.Connection:

@@ -29,7 +29,7 @@ from sync.bodies import (
     plain_content,
     sorted_json,
 )
-from sync.database_file import DatabaseFile
+from sync.database_file import DatabaseFile, last_seq
 from sync.peer import (
     COUNTY,
     Attachment,
@@ -220,7 +220,7 @@ class Store:
         written: list[Written] = []
         kept = [self._edit(doc, new_edits="_rev" not in doc) for doc in docs]
         with self._file.writing(documents=True) as connection:
-            tally = _Tally(_last_seq(connection))
+            tally = _Tally(last_seq(connection))
             for new_edits in (False, True):
                 edits = [edit for edit, doc in zip(kept, docs, strict=True) if ("_rev" not in doc) is new_edits]
                 written += self._apply(
@@ -258,10 +258,7 @@ class Store:
     @property
     def update_seq(self) -> int:
         """The sequence of the newest change."""
-        if (resting := self._file.resting_seq()) is not None:
-            return resting
-        with self._file.reading() as connection:
-            return _last_seq(connection)
+        return self._file.newest_seq()
 
     def changes_since(self, seq: int, limit: int) -> list[tuple[int, str, bool, Document]]:
         """Up to `limit` documents changed after `seq`: sequence, id, whether deleted, winning revision."""
@@ -352,7 +349,7 @@ class Store:
             return {
                 "db_name": self.database,
                 "uuid": self.uuid,
-                "update_seq": self._token(connection, _last_seq(connection)),
+                "update_seq": self._token(connection, last_seq(connection)),
                 "doc_count": int(_property(connection, "documents")),
                 "doc_del_count": int(_property(connection, "deleted")),
                 "sizes": {"file": size * page_size, "active": size * page_size, "external": size * page_size},
@@ -380,7 +377,7 @@ class Store:
             end = None if before is None else self._position(connection, before)
             columns = _COLUMNS if include_docs else _HEAD
             rows = list(_changed(connection, columns, start, limit, doc_ids, descending=descending, before=end))
-            last = _last_seq(connection)
+            last = last_seq(connection)
             more = limit is not None and len(rows) >= limit
             epoch = _epoch(connection)
             results = [
@@ -472,7 +469,7 @@ class Store:
         with self._file.writing(documents=True) as connection:
             if _any_here(connection, plain.ids):
                 return False
-            tally = _Tally(_last_seq(connection))
+            tally = _Tally(last_seq(connection))
             values: list[object] = [None] * (4 * len(contents))
             values[::4] = range(tally.seq + 1, tally.seq + 1 + len(contents))
             values[1::4], values[2::4], values[3::4] = plain.ids, plain.revs, contents
@@ -490,7 +487,7 @@ class Store:
         size = 0
         with self._file.reading() as connection:
             reached = self._position(connection, since)
-            last, epoch = _last_seq(connection), _epoch(connection)
+            last, epoch = last_seq(connection), _epoch(connection)
             found = connection.execute(
                 "SELECT seq, id, rev, body,"
                 " deleted OR tree IS NOT NULL OR attachments IS NOT NULL OR rev NOT GLOB '1-*'"
@@ -644,7 +641,7 @@ class Store:
         columns = _COLUMNS if include_docs else _HEAD
         with self._file.reading() as connection:
             reached = self._position(connection, since)
-            last, epoch = _last_seq(connection), _epoch(connection)
+            last, epoch = last_seq(connection), _epoch(connection)
             found = connection.execute(
                 f"SELECT {columns} FROM documents WHERE seq > ? ORDER BY seq LIMIT ?", (reached, limit)
             )
@@ -728,7 +725,7 @@ class Store:
         if isinstance(since, int):
             return max(0, since)
         if since == "now":
-            return _last_seq(connection)
+            return last_seq(connection)
         number, _, token = since.partition("-")
         if not (number.isascii() and number.isdigit() and len(number) < 19):
             raise BadRequest(f"Malformed sequence supplied in 'since' parameter: {since[:80]!r}")
@@ -736,13 +733,13 @@ class Store:
             return 0
         if not token:
             # Given back, one that never was would let whoever goes on from it miss what comes until then.
-            return min(int(number), _last_seq(connection))
+            return min(int(number), last_seq(connection))
         begun = connection.execute("SELECT number FROM epochs WHERE token = ?", (token,)).fetchone()
         if begun is None:
             # Of another file, or of a life of this one that a restored backup has wiped out.
             return 0
         following = connection.execute("SELECT start FROM epochs WHERE number = ?", (begun[0] + 1,)).fetchone()
-        return min(int(number), following[0] if following else _last_seq(connection))
+        return min(int(number), following[0] if following else last_seq(connection))
 
     # Writing, inside.
 
@@ -772,7 +769,7 @@ class Store:
         strict: bool = False,
     ) -> list[Written]:
         with self._file.writing(documents=True) as connection:
-            tally = _Tally(_last_seq(connection))
+            tally = _Tally(last_seq(connection))
             written = self._apply(
                 connection,
                 tally,
@@ -1218,7 +1215,7 @@ def _count(connection: sqlite3.Connection, tally: _Tally) -> None:
 
 def _wrong_sequences(connection: sqlite3.Connection) -> Iterator[str]:
     """What is wrong with the order of the feed and of the lives of the file, and what belongs to no document."""
-    last = _last_seq(connection)
+    last = last_seq(connection)
     if (first := connection.execute("SELECT min(seq) FROM documents").fetchone()[0]) is not None and first < 1:
         yield f"The first sequence is {first}."
     begun = 0
@@ -1228,11 +1225,6 @@ def _wrong_sequences(connection: sqlite3.Connection) -> Iterator[str]:
         begun = max(begun, start)
     strays = connection.execute("SELECT DISTINCT id FROM revisions WHERE id NOT IN (SELECT id FROM documents)")
     yield from (f"{id_}: there are revisions and no document" for (id_,) in strays)
-
-
-def _last_seq(connection: sqlite3.Connection) -> int:
-    seq: int = connection.execute("SELECT coalesce(max(seq), 0) FROM documents").fetchone()[0]
-    return seq
 
 
 def _epoch(connection: sqlite3.Connection) -> str:

@@ -235,12 +235,15 @@ class SmallStation:
         key = self.county.centre.register().key(str(document.get("key")))
         return key is not None and key.kind == "county" and document_holds(document, key.public_key)
 
-    def up(self, *, without: str = "no such id") -> None:
-        """Replicate to the county, perhaps without the documents whose ids begin so. No token is asked for here."""
+    def up(self, *, without: str = "no such id", catch_up: bool = True) -> None:
+        """Replicate to the county, perhaps without the documents whose ids begin so; it takes note of them at once if
+        it is to. No token is asked for here.
+        """
         ids = [id_ for _, id_, _, _ in self.cases.changes_since(0, 10_000) if not id_.startswith(without)]
         target = self.county.centre.databases.open(station_database(self.code)).as_writer(self.writer)
         replicate(self.cases, target, now=self.county.now, random=Random(4), doc_ids=ids)
-        self.county.centre.catch_up()
+        if catch_up:
+            self.county.centre.catch_up()
 
     def down(self) -> None:
         source = self.county.centre.databases.open(station_database(self.code))

@@ -13,7 +13,7 @@ from casework.documents import receipt
 from sync.peer import StorageFull, Writer
 from sync.store import Store
 from tests.central.county import AGENT, COUNTY, VILLAGE, SmallCentre, SmallStation
-from web.cases.casebook import Scope
+from web.cases.casebook import Casebook, Scope
 from web.cases.desk import Act, Person
 
 BROKEN: list[Document] = [
@@ -52,6 +52,67 @@ def test_a_case_is_receipted_once_for_a_set_of_heads(county: SmallCentre) -> Non
     village.add_photo(number)
     village.up()
     assert len(receipts(county, number)) == 2
+
+
+def test_the_countys_own_receipts_are_no_news_to_it(county: SmallCentre) -> None:
+    """Each of a thousand stations' files would be opened once more for them."""
+    village = county.enrol(VILLAGE)
+    number = village.take_in()
+    county.centre.catch_up()
+    village.up(catch_up=False)
+    changed = county.centre._take_changed()
+    assert changed == {f"station-{VILLAGE}"}
+    county.centre._take_turn(changed)
+    assert len(receipts(county, number)) == 1
+    assert county.centre._take_changed() == set(), "nothing came but what it wrote itself"
+    store = county.centre.home_of(number)
+    assert county.centre.casebook.read_to(store) == store.update_seq
+
+
+def test_what_comes_beside_a_receipt_is_read(county: SmallCentre, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The station goes on pushing while the county writes its word of what came before."""
+    village = county.enrol(VILLAGE)
+    number = village.take_in()
+    county.centre.catch_up()
+    village.up(catch_up=False)
+    know = Casebook.know
+
+    def pushed_meanwhile(casebook: Casebook, store: Store, written: list[Document]) -> None:
+        monkeypatch.setattr(Casebook, "know", know)
+        village.take_in()
+        village.up(catch_up=False)
+        know(casebook, store, written)
+
+    monkeypatch.setattr(Casebook, "know", pushed_meanwhile)
+    county.centre._take_turn(county.centre._take_changed())
+    assert len(county.centre.casebook.waiting_cases()) == 0, "the second case is not read yet"
+    assert county.centre._take_changed() == {f"station-{VILLAGE}"}
+    county.centre._note_changed(f"station-{VILLAGE}", None)
+    county.centre.catch_up()
+    both = [row.number for row in county.centre.casebook.latest(Scope())]
+    assert len(both) == 2
+    assert all(len(receipts(county, one)) == 1 for one in both)
+    assert number in both
+
+
+def test_what_comes_after_its_receipt_and_before_the_other_readers_is_read_by_them(
+    county: SmallCentre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that follows the feed itself moves the casebook's place, and nobody else's."""
+    village = county.enrol(VILLAGE)
+    number = village.take_in()
+    county.centre.catch_up()
+    village.up(catch_up=False)
+    follow = county.centre.misses.follow
+
+    def written_by_a_page(databases: list[str] | None = None) -> None:
+        monkeypatch.setattr(county.centre.misses, "follow", follow)
+        follow(databases)
+        county.centre.desk.write(number, [Act("decided", {"outcome": "granted", "reason": "符合条件"})], REVIEWER)
+
+    monkeypatch.setattr(county.centre.misses, "follow", written_by_a_page)
+    county.centre._take_turn(county.centre._take_changed())
+    assert county.centre._take_changed() == {f"station-{VILLAGE}"}
 
 
 def test_none_is_written_while_a_chunk_is_missing(county: SmallCentre) -> None:

@@ -101,6 +101,24 @@ def test_a_resting_file_is_not_opened_to_hear_that_nothing_is_new(databases: Dat
     assert open_files(databases.folder) == awake
 
 
+def test_a_file_that_was_woken_to_write_is_asked_over_that_connection(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = [databases.open(f"db{n}") for n in range(10)]
+    opened: list[str] = []
+    connect = database_file._connection
+    monkeypatch.setattr(
+        database_file, "_connection", lambda path, mode: opened.append(f"{path.stem} {mode}") or connect(path, mode)
+    )
+    stores[0].update({"_id": "a"})
+    assert stores[0].update_seq == 1
+    assert opened == ["db0 rw"]
+    with stores[0]._file.writing() as connection:
+        connection.execute("UPDATE documents SET seq = 7")
+        assert stores[0].update_seq == 1, "not committed yet"
+    assert stores[0].update_seq == 7
+
+
 def test_what_another_process_wrote_into_a_resting_file_is_heard_of(databases: Databases) -> None:
     stores = [databases.open(f"db{n}") for n in range(10)]
     for store in stores:

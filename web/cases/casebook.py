@@ -247,16 +247,41 @@ class Casebook:
 
     def know(self, store: Store, receipts: Iterable[Document]) -> None:
         """These receipts were just signed and written here: known from now on, however much of the feed lies before
-        them, and not to be checked as others are.
+        them, and not to be checked as others are. Where nothing lies before them, they are not read again either.
         """
         with self._lock, self._writing() as db:
+            written = set()
             for document in receipts:
+                written.add(document["_id"])
                 key = self._in_force[0].key(document["key"])
                 if key is not None:
                     _remember(db, (document["_id"], key.fingerprint), True)
                 number = self._note(db, store, document["_id"], False, document)
                 if number:
                     self._project_receipts(db, number, {})
+            reached = self._read_to(db, store)
+            # A station that uploads a month has more there than anybody wants to look through for this.
+            if store.update_seq <= reached + len(written):
+                news = list(store.heads_since(reached))
+                if news and all(head.id in written for head in news):
+                    self._note_read(db, store, news[-1].seq)
+
+    def read_to(self, store: Store) -> int:
+        """Up to which sequence this database was read."""
+        with self._lock:
+            return self._read_to(self._db, store)
+
+    def _read_to(self, db: sqlite3.Connection, store: Store) -> int:
+        row = db.execute("SELECT identity, seq FROM followed WHERE db = ?", (store.database,)).fetchone()
+        # A database that was replaced (restored from a backup, say) is read from its beginning.
+        return int(row["seq"]) if row is not None and row["identity"] == store.uuid else 0
+
+    def _note_read(self, db: sqlite3.Connection, store: Store, seq: int) -> None:
+        db.execute(
+            "INSERT INTO followed (db, identity, seq) VALUES (?, ?, ?) "
+            "ON CONFLICT (db) DO UPDATE SET identity = excluded.identity, seq = excluded.seq",
+            (store.database, store.uuid, seq),
+        )
 
     def refold(self, numbers: Iterable[str] | None = None) -> None:
         """Fold cases anew (all of them when not named): a new register or calendar may say something else."""
@@ -282,10 +307,7 @@ class Casebook:
     def _follow_some(self, store: Store, expected: Preview | None) -> _News | None:
         """One batch of a feed, in a transaction of its own; None when there was nothing."""
         with self._lock:
-            row = self._db.execute("SELECT identity, seq FROM followed WHERE db = ?", (store.database,)).fetchone()
-            identity = store.uuid
-            # A database that was replaced (restored from a backup, say) is read from its beginning.
-            since = row["seq"] if row is not None and row["identity"] == identity else 0
+            since = self._read_to(self._db, store)
             if since >= store.update_seq:
                 return None
             changes = store.changes_since(since, BATCH)
@@ -306,11 +328,7 @@ class Casebook:
                         self._project(db, number, at_hand, expected)
                     else:
                         self._project_receipts(db, number, at_hand)
-                db.execute(
-                    "INSERT INTO followed (db, identity, seq) VALUES (?, ?, ?) "
-                    "ON CONFLICT (db) DO UPDATE SET identity = excluded.identity, seq = excluded.seq",
-                    (store.database, identity, changes[-1][0]),
-                )
+                self._note_read(db, store, changes[-1][0])
             return _News(numbers, since, changes[-1][0], at_end=len(changes) < BATCH)
 
     def _tell(self, what: str, before: int, now: int, all_of_them: int) -> None:
