@@ -15,6 +15,8 @@ from casework.transitions import OPEN_STATES
 STATION: Final = "station"
 DEPARTMENT: Final = "department"
 
+# Where the casebook keeps which cases are found by a word.
+WORDS: Final = "index_of_words"
 # Whoever types more than this many signs of a name is found by all of them, so many at a time.
 WORD: Final = 4
 PHONE_TAILS: Final = (4, 5, 6, 7, 8, 11)
@@ -184,7 +186,7 @@ def listing(
         conditions.append(_IN_DEPARTMENT.format(name="wanted_department"))
     if wanted.papers_with:
         values["papers_with"] = wanted.papers_with
-        conditions.append("number IN (SELECT case_number FROM words WHERE word = :papers_with)")
+        conditions.append(f"number IN (SELECT case_number FROM {WORDS} WHERE word = :papers_with)")  # noqa: S608
     if wanted.text:
         said, more = _said(wanted.text, items)
         conditions.append(said)
@@ -212,9 +214,9 @@ def _said(text: str, items: Sequence[str]) -> tuple[str, dict[str, Any]]:
     values |= {f"piece{place}": piece for place, piece in enumerate(pieces)}
     asked = ", ".join(f":piece{place}" for place in range(len(pieces)))
     numbers = (
-        "SELECT case_number FROM words WHERE word = :word "  # noqa: S608
+        f"SELECT case_number FROM {WORDS} WHERE word = :word "  # noqa: S608
         "UNION SELECT number FROM cases WHERE number >= :number AND number < :number || '~' AND length(:number) >= 12 "
-        f"UNION SELECT case_number FROM words WHERE word IN ({asked}) GROUP BY case_number HAVING count(*) = :pieces"
+        f"UNION SELECT case_number FROM {WORDS} WHERE word IN ({asked}) GROUP BY case_number HAVING count(*) = :pieces"
     )
     if not items:
         return f"number IN ({numbers})", values

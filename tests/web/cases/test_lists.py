@@ -91,6 +91,29 @@ def test_a_case_that_the_county_has_retired_is_neither_found_nor_listed(village:
     assert village.casebook.ledgers(VILLAGE) == []
 
 
+def test_cases_are_found_in_whatever_volume_they_are(village: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(casebook_module, "VOLUME", 2)
+    names = ["王秀英", "李建国", "张桂兰", "赵玉珍", "孙国栋"]
+    numbers = [
+        village.take_in(serial=serial, name=name, phone=f"1301111{serial:04}") for serial, name in enumerate(names, 1)
+    ]
+    for serial, (number, name) in enumerate(zip(numbers, names, strict=True), 1):
+        for said in (name, name[1:], f"{serial:04}", number[-10:], number):
+            assert [row.number for row in village.casebook.latest(ALL, text=said)] == [number], said
+        assert village.casebook.names_somebody(f"问一下{name}的事")
+    assert len(village.casebook.latest(ALL, text="1301")) == 0
+    kept = village.casebook._all("SELECT volume, case_number FROM words GROUP BY volume, case_number")
+    assert sorted((row["case_number"], row["volume"]) for row in kept) == sorted(
+        zip(numbers, [1, 1, 2, 2, 3], strict=True)
+    )
+    # The words of an old case change in its own volume.
+    correction = {"path": "applicant.name", "value": "钱多多", "reason": "登记时写错"}
+    village.desk.write(numbers[0], [Act("field_corrected", correction)], AGENT)
+    assert [row.number for row in village.casebook.latest(ALL, text="钱多多")] == [numbers[0]]
+    assert village.casebook.latest(ALL, text="王秀英") == []
+    assert not village.casebook.names_somebody("王秀英")
+
+
 # -- whose a case is ----------------------------------------------------------------------------------------------
 
 
