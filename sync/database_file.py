@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -26,8 +27,6 @@ IDLE_READERS: Final = 4
 MOST_AWAKE = 200
 # Free pages are used again by the next writes. From a quarter of the file on they are given back to the disk.
 _FREE_SHARE: Final = 4
-# How many numbers tell how one file lies: that is all there is of a database that nobody has open.
-_LONE_FILE: Final = 3
 _SQLITE_BUSY = 5
 
 _log = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class DatabaseFile:
         self._readers_out = 0
         self._readers_lock = threading.Lock()
         # Of a resting file: how it lies on the disk, and its newest sequence.
-        self._slept: tuple[tuple[int, ...], int] | None = None
+        self._slept: tuple[_Lie, int] | None = None
         self._wal = Wal(path)
         is_new = not path.exists() or path.stat().st_size == 0
         with storage_errors():
@@ -246,8 +245,8 @@ class DatabaseFile:
                     seq = last_seq(last)
                     last.close()
                     lie = _lie_of(self.path)
-                    # A WAL that is still there has a reader or a writer in another process.
-                    self._slept = (lie, seq) if len(lie) == _LONE_FILE else None
+                    # A WAL with something in it has a reader or a writer in another process.
+                    self._slept = (lie, seq) if lie is not None and not lie.logged else None
             return True
         finally:
             self._write_lock.release()
@@ -318,14 +317,29 @@ def share_awake(processes: int) -> None:
     MOST_AWAKE //= processes
 
 
-def _lie_of(path: Path) -> tuple[int, ...]:
-    """How a database lies on the disk: another after every commit of whichever process."""
-    lie: tuple[int, ...] = ()
-    for file in (f"{path}-wal", path):
-        with suppress(FileNotFoundError):
-            found = os.stat(file)  # noqa: PTH116 - asked with every contact
-            lie += (found.st_ino, found.st_mtime_ns, found.st_size)
-    return lie
+@dataclass(frozen=True)
+class _Lie:
+    """How a database lies on the disk: another after every commit of whichever process.
+
+    `logged` is the size of its WAL, 0 also where there is none: one that is empty is what a reader leaves behind, who
+    may not tidy it away.
+    """
+
+    file: tuple[int, int, int]
+    logged: int
+
+
+def _lie_of(path: Path) -> _Lie | None:
+    """None for a file that is gone."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - asked with every contact
+    except FileNotFoundError:
+        return None
+    try:
+        logged = os.stat(f"{path}-wal").st_size  # noqa: PTH116
+    except FileNotFoundError:
+        logged = 0
+    return _Lie((found.st_ino, found.st_mtime_ns, found.st_size), logged)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -101,6 +101,29 @@ def test_a_resting_file_is_not_opened_to_hear_that_nothing_is_new(databases: Dat
     assert open_files(databases.folder) == awake
 
 
+def test_a_file_that_was_only_read_is_not_opened_either(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader leaves an empty WAL behind, and may not tidy it away."""
+    stores = [databases.open(f"db{n}") for n in range(10)]
+    for store in stores:
+        store.update({"_id": "a"})
+    for _ in range(2):
+        for store in stores:
+            assert store.get("a") is not None
+    opened: list[str] = []
+    connect = database_file._connection
+    monkeypatch.setattr(
+        database_file, "_connection", lambda path, mode: opened.append(path.stem) or connect(path, mode)
+    )
+    assert [store.update_seq for store in stores[:6]] == [1] * 6
+    assert opened == []
+    code = (
+        "import sys; from pathlib import Path; from random import Random; from sync.store import Databases\n"
+        "Databases(Path(sys.argv[1]), random=Random(2)).open('db0').update({'_id': 'b'})"
+    )
+    subprocess.run([sys.executable, "-c", code, str(databases.folder)], check=True)
+    assert stores[0].update_seq == 2
+
+
 def test_a_file_that_was_woken_to_write_is_asked_over_that_connection(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
