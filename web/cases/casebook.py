@@ -64,6 +64,8 @@ REFOLDED = 50
 # So many cases make a volume of the index of words: fifty that come to 15,000 change 108 of its pages, and would change
 # 590 of an index in one piece. Among 50,000 a word is looked up in 50 places.
 VOLUME = 1000
+# Of what is said of papers there are few words with many cases each, which lie together by themselves.
+OF_PAPERS = 0
 # So many cases of one slip, or on the road to one place, are read at most.
 MOST_OF_A_WORD = 500
 LONGEST_NAME = 12
@@ -453,7 +455,14 @@ class Casebook:
     def _find_by(self, db: sqlite3.Connection, number: str, volume: int, before: Case | None, now: Case | None) -> None:
         """Keep what the case is found by, and whose it is, as it is told now; what has not changed is not touched."""
         finding: tuple[tuple[str, str, Callable[[Case], set[tuple[Any, ...]]]], ...] = (
-            ("words", "volume, word, case_number", lambda case: {(volume, w, number) for w in _words(number, case)}),
+            (
+                "words",
+                "volume, word, case_number",
+                lambda case: {
+                    *((volume, word, number) for word in _words_of_people(number, case)),
+                    *((OF_PAPERS, word, number) for word in words_of_papers(case)),
+                },
+            ),
             ("parts", "case_number, kind, value", lambda case: {(number, *part) for part in parts_of(number, case)}),
         )
         for table, columns, of in finding:
@@ -891,6 +900,7 @@ class Casebook:
             for table in _DERIVED:
                 db.execute(f"DROP TABLE IF EXISTS {table}")
         db.executescript(_TABLES)
+        db.execute("INSERT OR IGNORE INTO volumes (volume, cases) VALUES (?, 0)", (OF_PAPERS,))
         db.execute("INSERT OR REPLACE INTO layout (name, version) VALUES ('casebook', ?)", (LAYOUT,))
 
 
@@ -909,9 +919,11 @@ def _next_touch(db: sqlite3.Connection) -> int:
 
 def _volume_with_room(db: sqlite3.Connection) -> int:
     """The volume that the next case goes into, counted there already."""
-    last = db.execute("SELECT volume, cases FROM volumes ORDER BY volume DESC LIMIT 1").fetchone()
+    last = db.execute(
+        "SELECT volume, cases FROM volumes WHERE volume > ? ORDER BY volume DESC LIMIT 1", (OF_PAPERS,)
+    ).fetchone()
     if last is None or last["cases"] >= VOLUME:
-        volume = last["volume"] + 1 if last is not None else 1
+        volume = (last["volume"] if last is not None else OF_PAPERS) + 1
         db.execute("INSERT INTO volumes (volume, cases) VALUES (?, 1)", (volume,))
     else:
         volume = last["volume"]
@@ -919,9 +931,9 @@ def _volume_with_room(db: sqlite3.Connection) -> int:
     return int(volume)
 
 
-def _words(number: str, case: Case) -> set[str]:
+def _words_of_people(number: str, case: Case) -> set[str]:
     applicant = case["fields"].get("applicant") or {}
     words = words_of(number, str(applicant.get("name") or ""), str(applicant.get("phone") or ""))
     people = [applicant, *(case["fields"].get("people") or {}).values()]
     names = {str(person.get("name") or "") for person in people if isinstance(person, dict)}
-    return words | {name_word(name) for name in names if name} | words_of_papers(case)
+    return words | {name_word(name) for name in names if name}

@@ -102,7 +102,7 @@ def test_cases_are_found_in_whatever_volume_they_are(village: Place, monkeypatch
             assert [row.number for row in village.casebook.latest(ALL, text=said)] == [number], said
         assert village.casebook.names_somebody(f"问一下{name}的事")
     assert len(village.casebook.latest(ALL, text="1301")) == 0
-    kept = village.casebook._all("SELECT volume, case_number FROM words GROUP BY volume, case_number")
+    kept = village.casebook._all("SELECT volume, case_number FROM words WHERE volume > 0 GROUP BY volume, case_number")
     assert sorted((row["case_number"], row["volume"]) for row in kept) == sorted(
         zip(numbers, [1, 1, 2, 2, 3], strict=True)
     )
