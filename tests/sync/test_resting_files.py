@@ -28,6 +28,24 @@ def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Datab
     databases.close()
 
 
+def written_by_another_process(folder: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from random import Random; from sync.store import Databases\n"
+        "Databases(Path(sys.argv[1]), random=Random(2)).open('db0').update({'_id': 'b'})"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+
+
+def openings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Which files are opened from now on, and how."""
+    opened: list[str] = []
+    connect = database_file._connection
+    monkeypatch.setattr(
+        database_file, "_connection", lambda path, mode: opened.append(f"{path.stem} {mode}") or connect(path, mode)
+    )
+    return opened
+
+
 def open_files(folder: Path) -> int:
     held = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_link(fd)]  # noqa: PTH115, PTH208
     return len({name for name in held if name.startswith(str(folder.resolve())) and name.endswith(".sqlite3")})
@@ -109,18 +127,10 @@ def test_a_file_that_was_only_read_is_not_opened_either(databases: Databases, mo
     for _ in range(2):
         for store in stores:
             assert store.get("a") is not None
-    opened: list[str] = []
-    connect = database_file._connection
-    monkeypatch.setattr(
-        database_file, "_connection", lambda path, mode: opened.append(path.stem) or connect(path, mode)
-    )
+    opened = openings(monkeypatch)
     assert [store.update_seq for store in stores[:6]] == [1] * 6
     assert opened == []
-    code = (
-        "import sys; from pathlib import Path; from random import Random; from sync.store import Databases\n"
-        "Databases(Path(sys.argv[1]), random=Random(2)).open('db0').update({'_id': 'b'})"
-    )
-    subprocess.run([sys.executable, "-c", code, str(databases.folder)], check=True)
+    written_by_another_process(databases.folder)
     assert stores[0].update_seq == 2
 
 
@@ -128,11 +138,7 @@ def test_a_file_that_was_woken_to_write_is_asked_over_that_connection(
     databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stores = [databases.open(f"db{n}") for n in range(10)]
-    opened: list[str] = []
-    connect = database_file._connection
-    monkeypatch.setattr(
-        database_file, "_connection", lambda path, mode: opened.append(f"{path.stem} {mode}") or connect(path, mode)
-    )
+    opened = openings(monkeypatch)
     stores[0].update({"_id": "a"})
     assert stores[0].update_seq == 1
     assert opened == ["db0 rw"]
@@ -147,11 +153,7 @@ def test_what_another_process_wrote_into_a_resting_file_is_heard_of(databases: D
     for store in stores:
         store.update({"_id": "a"})
     assert stores[0].update_seq == 1
-    code = (
-        "import sys; from pathlib import Path; from random import Random; from sync.store import Databases\n"
-        "Databases(Path(sys.argv[1]), random=Random(2)).open('db0').update({'_id': 'b'})"
-    )
-    subprocess.run([sys.executable, "-c", code, str(databases.folder)], check=True)
+    written_by_another_process(databases.folder)
     assert stores[0].update_seq == 2
     for store in stores[1:]:
         store.update({"_id": "b"})
