@@ -13,7 +13,8 @@ from typing import Any
 import click
 import psutil
 
-from tests.stories.county import Account, DemoCounty, alive, free_port_block, until
+from tests.patience import until
+from tests.stories.county import Account, DemoCounty, alive, free_port_block
 
 
 class Node:
@@ -38,7 +39,7 @@ class Node:
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        until(partial(alive, self.url), within_s, "the node answers", every_s=0.02)
+        until(partial(alive, self.url), "the node answers", within_s=within_s, every_s=0.02)
         return time.monotonic() - began
 
     def stop(self) -> None:

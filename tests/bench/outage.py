@@ -55,7 +55,8 @@ from sync.replicator import replicate
 from sync.store import Store
 from sync.write_rules import append_only, county_only
 from tests.central.county import intake
-from tests.stories.county import alive, free_port_block, until
+from tests.patience import until
+from tests.stories.county import alive, free_port_block
 
 COUNTY = "600101"
 PROCESSES = 4
@@ -333,9 +334,9 @@ def come_back(stations: int, events_each: int, scratch: Path, workers: int = 1) 
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        until(lambda: alive(url), 60, "the county answers")
+        until(lambda: alive(url), "the county answers", within_s=60)
         # A connection stays with the process that took it: all of them are to be there for the first ones.
-        until(lambda: _serving(service) >= workers, 60, "each of its processes serves")
+        until(lambda: _serving(service) >= workers, "each of its processes serves", within_s=60)
         context = multiprocessing.get_context("spawn")
         ready, go, outcomes = context.Queue(), context.Event(), context.Queue()
         sealed = {
@@ -414,7 +415,7 @@ def _wait_for_receipts(folder: Path, codes: Sequence[str], events_each: int) -> 
             known = db.execute("SELECT count(*) FROM cases").fetchone()[0] if not waiting else 0
             return bool(known >= wanted)
 
-    until(written, 1200, "every case has its receipt", every_s=0.5)
+    until(written, "every case has its receipt", within_s=1200, every_s=0.5)
 
 
 @click.command()

@@ -18,7 +18,8 @@ from uuid import uuid4
 import click
 
 from provisioning.relay import Relay
-from tests.stories.county import Account, DemoCounty, alive, free_port_block, until
+from tests.patience import until
+from tests.stories.county import Account, DemoCounty, alive, free_port_block
 from tests.stories.test_first_light import APPLICANT, first_example
 
 GOAL_CASE_BYTES = 3_000
@@ -68,7 +69,7 @@ def _measured(demo: DemoCounty, village: dict[str, Any], relay: Relay) -> None:
             case = agent.post("cases", body, Idempotency_Key=str(uuid4()))
             agent.post(f"cases/{case['number']}/events", CORRECTION)
             # Until the county has said that it holds all of it, and that is here.
-            until(partial(_held, agent, case["number"]), 60, "the county holds the case")
+            until(partial(_held, agent, case["number"]), "the county holds the case", within_s=60)
             waits.append(time.monotonic() - began)
             _until_quiet(relay)
             ups.append(relay.bytes_up - up)
@@ -149,7 +150,7 @@ def _serving(package: str, folder: str, port: int, *more: str) -> Iterator[None]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     try:
-        until(partial(alive, f"http://127.0.0.1:{port}"), 60, f"{package} answers")
+        until(partial(alive, f"http://127.0.0.1:{port}"), f"{package} answers", within_s=60)
         yield
     finally:
         process.terminate()

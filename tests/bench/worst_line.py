@@ -25,7 +25,8 @@ import click
 
 from provisioning.relay import SLOW_BYTES_PER_S, Relay
 from tests.bench.__main__ import county_account, row
-from tests.stories.county import HTTP, Account, DemoCounty, free_port_block, until
+from tests.patience import until
+from tests.stories.county import HTTP, Account, DemoCounty, free_port_block
 from tests.stories.test_first_light import APPLICANT, first_example, photo
 
 CASES = 40
@@ -93,7 +94,7 @@ def _measured(scratch: Path, photo_bytes: int, seed: int) -> dict[str, Any]:
     ]
     try:
         for at in (port, port + 1):
-            until(lambda at=at: _answers(f"http://127.0.0.1:{at}"), 30, "it answers")  # type: ignore[misc]
+            until(lambda at=at: _answers(f"http://127.0.0.1:{at}"), "it answers", within_s=30)  # type: ignore[misc]
         agent = county_account(demo, f"http://127.0.0.1:{port + 1}")
         numbers = _taken_in(agent, photo_bytes)
         return _carried(relay, agent, numbers, photo_bytes)
@@ -161,10 +162,10 @@ def _carried(relay: ReadAlong, agent: Account, numbers: list[str], photo_bytes: 
         waiting.difference_update([number for number in sorted(waiting)[:5] if held(number)])
         return not waiting
 
-    until(all_held, patience_s, "the cases are held", every_s=0.5)
+    until(all_held, "the cases are held", within_s=patience_s, every_s=0.5)
     cases_s = time.monotonic() - began
     first_sent = _pieces(relay.carried)
-    until(lambda: held(numbers[0]), patience_s, "the photo is held", every_s=1)
+    until(lambda: held(numbers[0]), "the photo is held", within_s=patience_s, every_s=1)
     photo_s = time.monotonic() - began
     pieces = _pieces(relay.carried)
     return {

@@ -14,7 +14,8 @@ from central.catalogue.publishing import newest_release, publish
 from central.catalogue.words import defaults, made
 from provisioning import sample_county
 from tests.central.county import SmallCentre
-from tests.stories.county import alive, until
+from tests.patience import PATIENCE_S, until
+from tests.stories.county import alive
 
 SAMPLE = sample_county.load("items")
 NOWHERE = "central.catalogue.no_such_module"
@@ -110,9 +111,9 @@ def test_a_running_county_publishes_and_never_loads_what_knows_the_language(
         )  # fmt: skip
         assert service.stdin is not None
         try:
-            until(lambda: "http://" in log.read_text(), 60, "the county says where it is")
+            until(lambda: "http://" in log.read_text(), "the county says where it is")
             line = next(line for line in log.read_text().splitlines() if "http://" in line)
-            until(lambda: alive(line.split(" (")[0].split(": ")[-1]), 60, "the county answers")
+            until(lambda: alive(line.split(" (")[0].split(": ")[-1]), "the county answers")
             done = subprocess.run(
                 [sys.executable, "-m", "yizhan", "central", "catalogue", "publish", "--dir", folder],
                 capture_output=True,
@@ -121,7 +122,7 @@ def test_a_running_county_publishes_and_never_loads_what_knows_the_language(
             )
         finally:
             service.stdin.close()
-            service.wait(30)
+            service.wait(PATIENCE_S)
     assert f"release {before + 1}:" in done.stdout
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in log.read_text().splitlines()}
     assert {"central", "web", "casework"} <= loaded

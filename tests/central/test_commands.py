@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from central.commands import group
 from provisioning.commands import group as provision
 from provisioning.folder import CountyFolder
 from tests.central.county import COUNTY, PASSWORD, SECRET, VILLAGE, SmallCentre, some_items
+from tests.patience import PATIENCE_S
 from tests.sync.served import served as served_by_waitress
 
 WANG = {"username": "wang", "name": "王某某", "roles": ["agent"], "station": VILLAGE, "password": PASSWORD}
@@ -121,16 +121,14 @@ def test_the_service_says_where_it_is_and_ends_with_its_supervisor(county: Small
             assert "SQLite" in said
             url = said.split(": ", 1)[1].split(" ", 1)[0]
             assert HTTP.request("GET", f"{url}/healthz").json()["county"] == "600101"
-            second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+            second = subprocess.run(command, capture_output=True, text=True, check=False)
             assert second.returncode == 1
             assert "in use" in second.stderr
-            began = time.monotonic()
             if way_out == "SIGTERM":
                 os.kill(service.pid, signal.SIGTERM)
             else:
                 service.stdin.close()
-            service.wait(10)
-            assert time.monotonic() - began < 3
+            service.wait(PATIENCE_S)
             rest = service.stderr.read()
             assert "Traceback" not in rest, rest
     county.start()

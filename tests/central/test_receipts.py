@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 
@@ -13,6 +11,7 @@ from casework.documents import receipt
 from sync.peer import StorageFull, Writer
 from sync.store import Store
 from tests.central.county import AGENT, COUNTY, VILLAGE, SmallCentre, SmallStation
+from tests.patience import PATIENCE_S, until
 from web.cases.casebook import Casebook, Scope
 from web.cases.desk import Act, Person
 
@@ -178,7 +177,7 @@ def test_a_receipt_that_is_due_since_before_the_start_is_written(county: SmallCe
     county.restart()
     assert receipts(county, number) == [], "nothing new on the feed"
     county.centre.start()
-    until(lambda: receipts(county, number))
+    until(lambda: receipts(county, number), "the receipt")
 
 
 def test_a_following_county_receipts_by_itself(county: SmallCentre) -> None:
@@ -188,7 +187,7 @@ def test_a_following_county_receipts_by_itself(county: SmallCentre) -> None:
     county.centre.databases.open(f"station-{VILLAGE}").save(
         village.cases.range("event:", "event;"), writer=village.writer
     )
-    until(lambda: receipts(county, number))
+    until(lambda: receipts(county, number), "the receipt")
 
 
 def test_a_full_disk_puts_receipts_off_and_loses_none(county: SmallCentre, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +299,7 @@ def test_a_new_station_is_followed_without_a_restart(county: SmallCentre) -> Non
     number = village.take_in()
     member = county.centre.databases.open(f"station-{VILLAGE}").as_writer(Writer(VILLAGE, village.writer.roles))
     member.bulk_docs(village.cases.range("event:", "event;"), new_edits=False)
-    until(lambda: receipts(county, number))
+    until(lambda: receipts(county, number), "the receipt")
 
 
 def test_one_broken_turn_does_not_end_the_follower(county: SmallCentre, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,13 +313,13 @@ def test_one_broken_turn_does_not_end_the_follower(county: SmallCentre, monkeypa
     with monkeypatch.context() as once:
         once.setattr(county.centre, "_take_turn", broken)
         county.centre.start()
-        assert turns.wait(5)
+        assert turns.wait(PATIENCE_S)
     village = county.enrol(VILLAGE)
     number = village.take_in()
     county.centre.databases.open(f"station-{VILLAGE}").save(
         village.cases.range("event:", "event;"), writer=village.writer
     )
-    until(lambda: receipts(county, number))
+    until(lambda: receipts(county, number), "the receipt")
 
 
 def test_a_look_at_the_files_that_fails_does_not_end_the_follower(
@@ -341,17 +340,10 @@ def test_a_look_at_the_files_that_fails_does_not_end_the_follower(
     monkeypatch.setattr("central.centre.RETRY_AFTER_S", 0.05)
     monkeypatch.setattr(county.centre.databases, "stands", once)
     county.centre.start()
-    assert failed.wait(5)
+    assert failed.wait(PATIENCE_S)
     village = county.enrol(VILLAGE)
     number = village.take_in()
     county.centre.databases.open(f"station-{VILLAGE}").save(
         village.cases.range("event:", "event;"), writer=village.writer
     )
-    until(lambda: receipts(county, number))
-
-
-def until(true: Callable[[], object], within_s: float = 10) -> None:
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: receipts(county, number), "the receipt")

@@ -23,7 +23,8 @@ from sync.remote import RemotePeer
 from sync.replicator import replicate
 from sync.sqlite import several_processes_may_write
 from tests.central.county import VILLAGE, SmallCentre, SmallStation
-from tests.stories.county import alive, until
+from tests.patience import PATIENCE_S, until
+from tests.stories.county import alive
 
 pytestmark = [
     pytest.mark.processes,
@@ -61,7 +62,7 @@ def served(county: SmallCentre, village: SmallStation, tmp_path: Path) -> Iterat
         yield psutil.Process(service.pid), url
     finally:
         service.terminate()
-        service.wait(15)
+        service.wait(PATIENCE_S)
         service.stderr.close()
 
 
@@ -70,18 +71,18 @@ def test_what_one_process_takes_another_follows_also_when_the_one_that_followed_
 ) -> None:
     parent, url = served
     with urllib3.PoolManager() as pool:
-        until(lambda: alive(url), 30, "the county answers")
+        until(lambda: alive(url), "the county answers")
         assert len(parent.children()) == WORKERS
         first = take_in(village)
-        assert goes_up(village, pool, url)
-        until(lambda: receipted(village, pool, url, first), 30, "the receipt")
+        goes_up(village, pool, url)
+        until(lambda: receipted(village, pool, url, first), "the receipt")
         held = [child for child in parent.children() if follows(child)]
         assert len(held) == 1, "one process follows"
         os.kill(held[0].pid, signal.SIGKILL)
         second = take_in(village)
-        until(lambda: goes_up(village, pool, url), 30, "another process takes it")
-        until(lambda: receipted(village, pool, url, second), 30, "another process follows")
-        until(lambda: len(parent.children()) == WORKERS, 30, "the killed one is replaced")
+        until(lambda: goes_up(village, pool, url), "another process takes it")
+        until(lambda: receipted(village, pool, url, second), "another process follows")
+        until(lambda: len(parent.children()) == WORKERS, "the killed one is replaced")
     ids = [document["_id"] for document in village.cases.range("receipt:", "receipt;")]
     assert len(ids) == len({id_.split(":")[1] for id_ in ids}) == 2, "one receipt for each case"
 
@@ -91,7 +92,7 @@ def take_in(village: SmallStation) -> str:
 
 
 def peer(village: SmallStation, pool: urllib3.PoolManager, url: str, name: str) -> RemotePeer:
-    made = contact(poster(pool, timeout_s=10), url, village.key, None, village.report(register=1), now=now)
+    made = contact(poster(pool, timeout_s=PATIENCE_S), url, village.key, None, village.report(register=1), now=now)
     return RemotePeer(f"{url}/couch/{name}", pool=pool, authorization=lambda: f"Bearer {made.token}")
 
 

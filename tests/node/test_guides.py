@@ -32,7 +32,8 @@ from provisioning.operations import init_county
 from sync.sqlite import sqlite3
 from sync.store import Store
 from tests.central.county import VILLAGE
-from tests.stories.county import alive, free_port_block, until
+from tests.patience import PATIENCE_S, until
+from tests.stories.county import alive, free_port_block
 
 SAMPLE = sample_county.load("items")
 QUERIES: list[dict[str, str]] = json.loads(
@@ -239,10 +240,10 @@ def test_a_running_node_never_loads_what_only_the_county_needs(tmp_path: Path, m
             stderr=said,
         )  # fmt: skip
         try:
-            until(lambda: alive(f"http://127.0.0.1:{port}"), 60, "the node answers")
+            until(lambda: alive(f"http://127.0.0.1:{port}"), "the node answers")
         finally:
             node.terminate()
-            node.wait(20)
+            node.wait(PATIENCE_S)
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in log.read_text().splitlines()}
     assert {"node", "web", "casework"} <= loaded
     assert not loaded & {"central", "jieba", "opencc", "pypinyin"}

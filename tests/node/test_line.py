@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,6 +32,7 @@ from sync.peer import (
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from tests.casework.county import MORNING, NUMBER, agent, intake_data
+from tests.patience import until
 
 OURS = "station-600101101201"
 
@@ -221,7 +221,7 @@ def test_keys_go_before_cases_and_these_before_the_catalogue_and_pictures(site: 
     line.try_now(5)
     line.wake()
     county = site.there.open(OURS)
-    _until(lambda: len(county.range("chunk:", "chunk;")) == 4 and catalogue_is_here(site))
+    until(lambda: len(county.range("chunk:", "chunk;")) == 4 and catalogue_is_here(site), "all is there")
     line.stop()
     kinds = [id_.partition(":")[0] for _, id_, _, _ in site.here.open("catalogue").changes_since(0, 100)]
     assert kinds.index("register") < kinds.index("item")
@@ -230,13 +230,6 @@ def test_keys_go_before_cases_and_these_before_the_catalogue_and_pictures(site: 
 
 def catalogue_is_here(site: Site) -> bool:
     return site.here.open("catalogue").get("item:A") is not None
-
-
-def _until(true: Callable[[], bool], within_s: float = 10) -> None:
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.01)
 
 
 def test_pictures_wait_between_two_requests_while_text_is_under_way(site: Site, line: Line) -> None:

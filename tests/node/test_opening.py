@@ -12,6 +12,7 @@ from werkzeug.test import Client
 
 from node.opening import Opening
 from tests.node.station import SmallNode
+from tests.patience import PATIENCE_S
 from web.cases.casebook import Casebook
 
 
@@ -25,7 +26,7 @@ def test_whoever_asks_meanwhile_is_told_how_far_it_is_and_nobody_acts() -> None:
     def open_it(progress: Callable[[int, int], None]) -> str:
         progress(1200, 50000)
         told.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE_S)
         return "the station"
 
     one = opening(open_it)
@@ -33,7 +34,7 @@ def test_whoever_asks_meanwhile_is_told_how_far_it_is_and_nobody_acts() -> None:
     assert "正在开机" in client.get("/").text
     one.start()
     assert one.wait(0) is None
-    told.wait(10)
+    told.wait(PATIENCE_S)
     page = client.get("/cases")
     assert page.status_code == 503
     assert "正在整理办件：1200 条记录，共 50000 条" in page.text
@@ -47,7 +48,7 @@ def test_whoever_asks_meanwhile_is_told_how_far_it_is_and_nobody_acts() -> None:
     found, opened = list[object](), threading.Event()
     one.then(lambda station: (found.append(station), opened.set()), failed=opened.set)
     go_on.set()
-    assert opened.wait(10)
+    assert opened.wait(PATIENCE_S)
     assert found == ["the station"]
 
 
@@ -58,10 +59,10 @@ def test_what_goes_wrong_is_raised_where_somebody_waits() -> None:
     one = opening(open_it)
     one.start()
     with pytest.raises(ValueError, match="no register"):
-        one.wait(10)
+        one.wait(PATIENCE_S)
     failed = threading.Event()
     one.then(lambda _opened: None, failed=failed.set)
-    assert failed.wait(10)
+    assert failed.wait(PATIENCE_S)
 
 
 def test_reading_all_cases_anew_tells_how_far_it_is(village: SmallNode, tmp_path: Path) -> None:

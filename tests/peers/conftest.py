@@ -20,6 +20,7 @@ import pytest
 import urllib3
 
 from provisioning.relay import Relay
+from tests.patience import PATIENCE_S
 from tests.peers.pouch import ROOT, Node, installed, process
 
 _names = itertools.count(1)
@@ -50,7 +51,7 @@ class Site:
             body=None if body is None else json.dumps(body),
             headers={**self._headers, "Content-Type": "application/json"},
             retries=False,
-            timeout=30,
+            timeout=PATIENCE_S,
         )
         assert 200 <= answer.status < 300, f"{method} {path}: {answer.status} {answer.data[:300]!r}"
         return answer.json()
@@ -98,14 +99,14 @@ def pouchdb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     options = ["--in-memory", "--host", "127.0.0.1", "--port", str(port), "--no-color", "--no-stdout-logs"]
     with process(["node", str(started), *options], folder, {}) as serving:
         there = Site(f"http://127.0.0.1:{port}")
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + PATIENCE_S
         while True:
             try:
                 there.ask("GET", "/")
                 break
             except urllib3.exceptions.HTTPError:
                 assert serving.poll() is None, f"pouchdb-server ended with {serving.returncode}"
-                assert time.monotonic() < ends, "pouchdb-server did not answer within 30 s"
+                assert time.monotonic() < ends, "pouchdb-server did not answer"
                 time.sleep(0.1)
         yield there
 

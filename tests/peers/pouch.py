@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 MODULES = ROOT / ".artifacts" / "npm" / "node_modules"
 _DRIVER = Path(__file__).with_name("peer.cjs")
@@ -61,7 +63,7 @@ class Node:
             self._answers.put(json.loads(line))
         self._answers.put(None)
 
-    def ask(self, *, within_s: float = 60, **asked: Any) -> Any:
+    def ask(self, *, within_s: float = PATIENCE_S, **asked: Any) -> Any:
         """The answer to one call. Raises `PouchProblem`, and `TimeoutError` after `within_s`."""
         self._calls += 1
         assert self._process.stdin is not None
@@ -72,9 +74,9 @@ class Node:
             try:
                 told = self._answers.get(timeout=max(0.0, ends - time.monotonic()))
             except queue.Empty:
-                raise TimeoutError(f"PouchDB did not answer within {within_s} s: {str(asked)[:200]}") from None
+                raise TimeoutError(f"PouchDB did not answer within {within_s:.0f} s: {str(asked)[:200]}") from None
             if told is None:
-                raise RuntimeError(f"node ended with {self._process.wait(10)}.")
+                raise RuntimeError(f"node ended with {self._process.wait(PATIENCE_S)}.")
             # An answer that came after its caller had given up is nobody's.
             if told["call"] == self._calls:
                 break
@@ -106,7 +108,7 @@ class Node:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
 
@@ -168,17 +170,6 @@ def read_bytes(answer: Document) -> bytes:
     return base64.b64decode(answer["$bytes"])
 
 
-def soon(holds: Callable[[], Any], *, within_s: float = 20) -> Any:
-    """What `holds` gives once it gives something; fails after `within_s`."""
-    ends = time.monotonic() + within_s
-    while True:
-        found = holds()
-        if found:
-            return found
-        assert time.monotonic() < ends, f"not within {within_s} s"
-        time.sleep(0.05)
-
-
 @contextmanager
 def process(command: Sequence[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process that is ended with the block."""
@@ -190,7 +181,7 @@ def process(command: Sequence[str], folder: Path, environment: dict[str, str]) -
     finally:
         started.terminate()
         try:
-            started.wait(10)
+            started.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             started.kill()
-            started.wait(10)
+            started.wait(PATIENCE_S)

@@ -7,8 +7,9 @@ from random import Random
 
 import pytest
 
+from tests.patience import until
 from tests.peers.conftest import Site
-from tests.peers.pouch import Node, Pouch, PouchProblem, as_bytes, read_bytes, soon
+from tests.peers.pouch import Node, Pouch, PouchProblem, as_bytes, read_bytes
 from tests.peers.trees import revision
 
 
@@ -127,7 +128,7 @@ def test_a_live_feed_of_some_documents_only(ours: Pouch) -> None:
     feed = ours.follow_changes(since="now", doc_ids=["wanted"])
     ours.put({"_id": "other"})
     ours.put({"_id": "wanted"})
-    soon(lambda: [what for event, what in feed.told() if event == "change"])
+    until(lambda: [what for event, what in feed.told() if event == "change"], "the feed tells of it")
     assert [what["id"] for event, what in feed.cancel() if event == "change"] == ["wanted"]
 
 
@@ -226,7 +227,7 @@ def test_old_bodies_go_with_compaction(ours: Pouch) -> None:
             return problem.status == 404
         return False
 
-    soon(gone)
+    until(gone, "it is gone")
     assert ours.get("a")["n"] == 2
 
 

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from provisioning.relay import Relay
+from tests.patience import until
 from tests.peers.conftest import Site
-from tests.peers.pouch import Document, Node, Pouch, as_bytes, read_bytes, soon
+from tests.peers.pouch import Document, Node, Pouch, as_bytes, read_bytes
 from tests.peers.trees import hash_like, random_tree, revision, seen
 
 
@@ -66,10 +67,12 @@ def test_a_live_pair_carries_each_write_to_the_other_side(node: Node, ours: Pouc
     try:
         theirs.put({"_id": "from theirs"})
         ours.put({"_id": "from ours"})
-        soon(lambda: set(everything(theirs)) == set(everything(ours)) == {"from theirs", "from ours"})
+        until(
+            lambda: set(everything(theirs)) == set(everything(ours)) == {"from theirs", "from ours"}, "both hold both"
+        )
         document = everything(theirs)["from ours"]
         theirs.put({**document, "answered": True})
-        soon(lambda: everything(ours)["from ours"].get("answered"))
+        until(lambda: everything(ours)["from ours"].get("answered"), "the answer comes")
     finally:
         told = live.cancel()
     assert {what["direction"] for event, what in told if event == "change"} == {"push", "pull"}
@@ -80,7 +83,7 @@ def test_a_live_feed_tells_changes_as_they_happen_and_ends_when_told(ours: Pouch
     feed = ours.follow_changes(since="now", include_docs=True)
     for number in range(3):
         ours.put({"_id": str(number)})
-    soon(lambda: len(feed.told()) == 3)
+    until(lambda: len(feed.told()) == 3, "the feed tells of three")
     told = feed.cancel()
     assert [what["doc"]["_id"] for event, what in told if event == "change"] == ["0", "1", "2"]
 
@@ -92,15 +95,15 @@ def test_a_cut_line_is_waited_for_and_nothing_written_meanwhile_is_lost(
     live = node.sync(theirs, over_the_line, retry=True, retry_ms=100)
     try:
         theirs.put({"_id": "before"})
-        soon(lambda: "before" in everything(ours))
+        until(lambda: "before" in everything(ours), "what was before comes")
         relay.switch("cut")
         theirs.put({"_id": "theirs, while it was cut"})
         ours.put({"_id": "ours, while it was cut"})
-        soon(lambda: [what for event, what in live.told() if event == "waiting"])
+        until(lambda: [what for event, what in live.told() if event == "waiting"], "it waits")
         assert "theirs, while it was cut" not in everything(ours)
         relay.switch("heal")
         expected = {"before", "theirs, while it was cut", "ours, while it was cut"}
-        soon(lambda: set(everything(ours)) == set(everything(theirs)) == expected)
+        until(lambda: set(everything(ours)) == set(everything(theirs)) == expected, "both hold all")
     finally:
         live.cancel()
 
@@ -131,7 +134,7 @@ def test_a_line_that_drops_again_and_again_carries_all(
         return int(ours.info()["doc_count"]) == int(theirs.info()["doc_count"]) == 400
 
     try:
-        soon(all_there, within_s=40)
+        until(all_there, "all are there")
     finally:
         told = live.cancel()
     assert "paused" in [event for event, what in told if what]
@@ -325,7 +328,7 @@ def test_compaction_and_stemming_while_replication_runs(node: Node, ours: Pouch,
     try:
         for turn in range(12):
             side = (ours, theirs)[turn % 2]
-            soon(partial(has_all, side))
+            until(partial(has_all, side), "a side has all")
             docs = [
                 {"_id": f"d{n:02}", "turn": turn, **({"_rev": revs[f"d{n:02}"]} if revs else {})} for n in range(30)
             ]
@@ -334,8 +337,8 @@ def test_compaction_and_stemming_while_replication_runs(node: Node, ours: Pouch,
             revs = {row["id"]: row["rev"] for row in written}
             site.ask("POST", f"{path}/_compact", {})
             theirs.compact()
-        soon(partial(has_all, ours))
-        soon(partial(has_all, theirs))
+        until(partial(has_all, ours), "we have all")
+        until(partial(has_all, theirs), "they have all")
     finally:
         told = live.cancel()
     assert not [what for event, what in told if event in ("denied", "error")]

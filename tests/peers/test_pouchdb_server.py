@@ -11,8 +11,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.patience import PATIENCE_S, until
 from tests.peers.conftest import Site
-from tests.peers.pouch import ROOT, Document, Node, Pouch, soon
+from tests.peers.pouch import ROOT, Document, Node, Pouch
 from tests.peers.trees import random_tree, seen
 
 _FILE = Random(8).randbytes(300_000)
@@ -25,7 +26,7 @@ def replicated(source: str, target: str) -> Document:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -112,7 +113,7 @@ def test_its_own_replicator_follows_our_feed(
     pouchdb_server.ask("POST", "/_replicate", asked)
     for number in range(3):
         ours.put({"_id": str(number)})
-        soon(lambda: whole(ours) == whole(theirs))
+        until(lambda: whole(ours) == whole(theirs), "both hold the same")
     ours.remove(ours.get("0"))
-    soon(lambda: set(whole(theirs)) == {"1", "2"})
+    until(lambda: set(whole(theirs)) == {"1", "2"}, "both are there")
     pouchdb_server.ask("POST", "/_replicate", {**asked, "cancel": True})

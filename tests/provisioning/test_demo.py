@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import SystemRandom
@@ -21,17 +20,11 @@ from click.testing import CliRunner
 
 from provisioning.commands import demo_group
 from provisioning.folder import StationFolder
+from tests.patience import PATIENCE_S, until
 
 pytestmark = [pytest.mark.processes]
 
 ROOT = Path(__file__).parents[2]
-
-
-def within(seconds: float, true: Callable[[], object]) -> None:
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds
-        time.sleep(0.05)
 
 
 def free_port() -> int:
@@ -73,7 +66,7 @@ class Running:
 
     def ready(self) -> dict[str, Any]:
         file = self.folder / "demo.json"
-        within(60, lambda: file.exists() or self.process.poll() is not None)
+        until(lambda: file.exists() or self.process.poll() is not None, "demo.json is written")
         assert self.process.poll() is None, self.said()
         assert file.stat().st_mode & 0o777 == 0o600
         described: dict[str, Any] = json.loads(file.read_text())
@@ -86,13 +79,11 @@ class Running:
     def services(self) -> list[psutil.Process]:
         return [child for child in psutil.Process(self.process.pid).children() if serves(child)]
 
-    def end(self, number: int = signal.SIGINT) -> float:
+    def end(self, number: int = signal.SIGINT) -> None:
         services = self.services()
-        began = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(10)
-        within(5, lambda: not any(service.is_running() for service in services))
-        return time.monotonic() - began
+        self.process.wait(PATIENCE_S)
+        until(lambda: not any(service.is_running() for service in services), "its services end with it")
 
 
 @pytest.fixture
@@ -157,17 +148,17 @@ def test_the_demo_sets_up_goes_on_with_another_port_and_ends_however_it_is_ended
 
     # Somebody else's second start is told, and disturbs nothing.
     second = demos(port)
-    assert second.process.wait(20) == 1
+    assert second.process.wait(PATIENCE_S) == 1
     assert "already" in second.said()
     assert (folder / "demo.json").exists()
 
     # A process that dies comes back within two seconds.
     victim = next(service for service in demo.services() if villages[0]["code"] in " ".join(service.cmdline()))
     victim.kill()
-    within(2, lambda: len(demo.services()) == 4 and victim not in demo.services())
+    until(lambda: len(demo.services()) == 4 and victim not in demo.services(), "it is started again")
 
     # Ctrl-C ends everything, and takes demo.json with it.
-    assert demo.end(signal.SIGINT) < 5
+    demo.end(signal.SIGINT)
     assert not (folder / "demo.json").exists()
     assert "Ctrl-C ends everything" in demo.said()
     result = CliRunner().invoke(demo_group, ["cut", "--dir", str(folder)])
@@ -186,19 +177,19 @@ def test_the_demo_sets_up_goes_on_with_another_port_and_ends_however_it_is_ended
     assert log == [f"{township['code']} reaches the county by http://127.0.0.1:{base + 1}" for base in (port, other)]
 
     # Killed without a word: the lifelines end the services.
-    assert demo.end(signal.SIGKILL) < 5
+    demo.end(signal.SIGKILL)
 
 
 def test_a_set_up_that_broke_off_goes_on(demos: Callable[..., Running], tmp_path: Path) -> None:
     folder, port = tmp_path / "demo", free_port()
     demo = demos(port, STAND_IN_FAILS="accounts")
-    assert demo.process.wait(60) == 1
+    assert demo.process.wait(PATIENCE_S) == 1
     assert "the disk is full" in demo.said()
     assert not (folder / "demo.json").exists()
     assert not (folder / "accounts.json").exists()
 
     demo = demos(port)
-    within(60, (folder / "accounts.json").exists)
+    until((folder / "accounts.json").exists, "the accounts are made", every_s=0.05)
     demo.process.kill()
     demo.process.wait()
 
@@ -216,7 +207,7 @@ def test_a_port_that_is_taken_is_named(demos: Callable[..., Running], taken: int
     port = free_port()
     with socket.create_server(("127.0.0.1", port + taken)):
         demo = demos(port)
-        assert demo.process.wait(20) == 1
+        assert demo.process.wait(PATIENCE_S) == 1
     assert f"Port {port + taken}" in demo.said()
 
 
@@ -224,6 +215,6 @@ def test_a_real_county_s_folder_is_left_alone(demos: Callable[..., Running], tmp
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "config.toml").write_text('kind = "county"')
     demo = demos(free_port())
-    assert demo.process.wait(20) == 1
+    assert demo.process.wait(PATIENCE_S) == 1
     assert "real county" in demo.said()
     assert [path.name for path in (tmp_path / "demo").iterdir()] == ["config.toml"]

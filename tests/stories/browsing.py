@@ -26,9 +26,7 @@ def someone(browser: Browser) -> Iterator[BrowserContext]:
 def _machine(browser: Browser) -> BrowserContext:
     """Each has a machine of its own: of two pages in one window the one behind is drawn once a second, and a press of a
     button there waits for that."""
-    context = browser.new_context(viewport={"width": 1366, "height": 768}, locale="zh-CN")
-    context.set_default_timeout(15_000)
-    return context
+    return browser.new_context(viewport={"width": 1366, "height": 768}, locale="zh-CN")
 
 
 def sign_in(person: BrowserContext, place: dict[str, Any], role: str, username: str | None = None) -> Page:

@@ -8,17 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import urllib3
 from click.testing import CliRunner
 
+from tests.patience import PATIENCE_S, until
 from yizhan import main
 
-HTTP = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(15))
+HTTP = urllib3.PoolManager(retries=False, timeout=urllib3.Timeout(PATIENCE_S))
 PHOTO = Path(__file__).parent / "household-register.jpg"
 
 
@@ -87,7 +86,7 @@ class DemoCounty:
         self.process: subprocess.Popen[bytes] | None = None
         self.layout: dict[str, Any] = {}
 
-    def start(self, within_s: float = 120) -> None:
+    def start(self) -> None:
         written = self.folder / "demo.json"
         before = written.stat().st_mtime_ns if written.exists() else 0
         with self.log.open("ab") as log:
@@ -100,7 +99,6 @@ class DemoCounty:
             )
         until(
             lambda: self._ended() or (written.exists() and written.stat().st_mtime_ns > before),
-            within_s,
             "demo.json is written",
         )
         self.layout = json.loads(written.read_text())
@@ -108,7 +106,7 @@ class DemoCounty:
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(20)
+            self.process.wait(PATIENCE_S)
 
     def line(self, state: str) -> None:
         yizhan("demo", state, "--dir", self.folder)
@@ -143,18 +141,6 @@ def yizhan(*arguments: object, **environment: str) -> str:
     done = CliRunner().invoke(main, list(map(str, arguments)), env=environment)
     assert done.exit_code == 0, done.output[-3000:]
     return done.stdout
-
-
-def until(true: Callable[[], Any], within_s: float, what: str, every_s: float = 0.1) -> Any:
-    """Wait until something holds and return it; say what did not come true."""
-    end = time.monotonic() + within_s
-    while True:
-        result = true()
-        if result:
-            return result
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {within_s} s: {what}")
-        time.sleep(every_s)
 
 
 def alive(url: str) -> bool:

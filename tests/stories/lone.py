@@ -19,7 +19,8 @@ from urllib.parse import urlencode
 import urllib3
 
 from provisioning import sample_county
-from tests.stories.county import HTTP, Account, alive, until, yizhan
+from tests.patience import PATIENCE_S, until
+from tests.stories.county import HTTP, Account, alive, yizhan
 
 VILLAGE, TOWNSHIP = "600101101201", "600101101000"
 SUBSISTENCE = "最低生活保障对象认定与保障金给付"
@@ -45,8 +46,8 @@ def make_station(folder: Path) -> Path:
     with running(county, "central") as centre:
         yizhan("provision", "enrol", "--dir", village, "--county", centre.url, YIZHAN_CODE=code)
         with running(village, "node") as node:
-            until(lambda: node.health()["release"], 30, "the catalogue is there")
-            until(node.signs_in, 30, "the accounts are there")
+            until(lambda: node.health()["release"], "the catalogue is there")
+            until(node.signs_in, "the accounts are there")
     return village
 
 
@@ -62,8 +63,8 @@ class Running:
                  "--stop-on-eof"],
                 stdin=subprocess.PIPE, stdout=log, stderr=log, env={**os.environ, **environment},
             )  # fmt: skip
-        self.url = str(until(self._announced, 40, f"{app} answers: {self.log}"))
-        until(lambda: alive(self.url), 40, f"{app} is open: {self.log}")
+        self.url = str(until(self._announced, f"{app} answers: {self.log}"))
+        until(lambda: alive(self.url), f"{app} is open: {self.log}")
 
     def _announced(self) -> str | None:
         assert self.process.poll() is None, self.log.read_text()[-3000:]
@@ -91,12 +92,12 @@ class Running:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(PATIENCE_S)
 
 
 @contextmanager

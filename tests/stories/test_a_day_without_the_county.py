@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.processes]
 def test_a_window_finishes_on_the_spot_and_a_village_attests(healed: DemoCounty, person: BrowserContext) -> None:
     healed.line("cut")
     window = sign_in(person, healed.station("township"), "township")
-    expect(window.locator("#line-strip")).to_contain_text("网络中断", timeout=15_000)
+    expect(window.locator("#line-strip")).to_contain_text("网络中断")
     begin_intake(window, "户口本丢了", "居民户口簿补发换发")
     fill_applicant(window, "李玉兰", "600000198503150026", "13000000001")
     window.get_by_label("申请事由").fill("户口本下雨淋坏了，换一本")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.patience import until
 from tests.stories.browsing import (
     begin_intake,
     bring,
@@ -19,7 +20,7 @@ from tests.stories.browsing import (
     save,
     sign_in,
 )
-from tests.stories.county import Account, DemoCounty, until
+from tests.stories.county import Account, DemoCounty
 from tests.stories.test_first_light import photo
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
@@ -38,7 +39,7 @@ def test_a_homestead_is_granted_across_a_cut_line(healed: DemoCounty, person: Br
 
     # Offline, with a power of attorney, four photos, and one paper that is not there.
     healed.line("cut")
-    expect(agent.locator("#line-strip")).to_contain_text("网络中断", timeout=15_000)
+    expect(agent.locator("#line-strip")).to_contain_text("网络中断")
     begin_intake(agent, "盖房子", HOMESTEAD)
     fill_applicant(agent, "李玉兰", "600000198503150026", "13000000001")
     appoint(agent)
@@ -57,11 +58,11 @@ def test_a_homestead_is_granted_across_a_cut_line(healed: DemoCounty, person: Br
 
     # The township sees it once, and then both are on their own.
     healed.line("heal")
-    until(lambda: asked["village"].get(f"cases/{number}")["held_by_county_at"], 15, "the county holds the case")
-    until(lambda: has(asked["township"], number), 15, "the township has the case")
+    until(lambda: asked["village"].get(f"cases/{number}")["held_by_county_at"], "the county holds the case")
+    until(lambda: has(asked["township"], number), "the township has the case")
     healed.line("cut")
     window.goto(f"{township['url']}/cases/{number}")
-    expect(window.locator("#line-strip")).to_contain_text("网络中断", timeout=15_000)
+    expect(window.locator("#line-strip")).to_contain_text("网络中断")
     picture(window, "homestead-township", whole=True)
     window.get_by_label("原宅基地权属证明", exact=True).fill("请带老宅的宅基地使用证，没有的由村里出说明")
     do_next(window, "要求补正", "发出补正告知")
@@ -71,21 +72,21 @@ def test_a_homestead_is_granted_across_a_cut_line(healed: DemoCounty, person: Br
     correct(agent, "联系电话", "13000000011", "受托人当面说的")
 
     healed.line("heal")
-    until(lambda: phone_points(asked["village"], number) and phone_points(asked["township"], number), 20, "both see it")
+    until(lambda: phone_points(asked["village"], number) and phone_points(asked["township"], number), "both see it")
     window.reload()
     picture(window, "homestead-contested")
     window.get_by_label("130****0011").check()
     window.get_by_label("为什么这样定").fill("受托人当面说的那个打得通")
     window.get_by_role("button", name="定下来").click()
     expect(window.get_by_text("有两个说法")).to_have_count(0)
-    until(lambda: not phone_points(asked["village"], number), 15, "the village sees the outcome")
+    until(lambda: not phone_points(asked["village"], number), "the village sees the outcome")
 
     # The paper is brought to the village; the township accepts.
     agent.reload()
     picture(agent, "homestead-correction", whole=True)
     agent.get_by_label("原宅基地权属证明：请带老宅的宅基地使用证").check()
     do_next(agent, "补正", "登记补正")
-    until(lambda: state(asked["township"], number) == "corrected", 15, "the township has the corrected case")
+    until(lambda: state(asked["township"], number) == "corrected", "the township has the corrected case")
     window.reload()
     do_next(window, "受理", "受理")
     running = agree(asked, number)["deadlines"]
@@ -173,5 +174,5 @@ def agree(asked: dict[str, Account], number: str) -> dict[str, Any]:
         said = [account.get(f"cases/{number}")["current"] for account in asked.values()]
         return said[0] if all(one == said[0] for one in said) else None
 
-    found: dict[str, Any] = until(same, 15, "all sides say the same")
+    found: dict[str, Any] = until(same, "all sides say the same")
     return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.patience import until
 from tests.stories.browsing import picture, sign_in, someone
-from tests.stories.county import Account, DemoCounty, until
+from tests.stories.county import Account, DemoCounty
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
@@ -99,4 +100,4 @@ def test_two_items_are_approved_in_a_batch_one_is_returned_and_the_village_sees_
         agent.goto(f"{village['url']}/guides/{CODES[0]}")
         return CONDITION in agent.locator("main").inner_text()
 
-    until(told, 20, "the village's guide says what was approved", every_s=0.5)
+    until(told, "the village's guide says what was approved", every_s=0.5)

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
+from tests.patience import PATIENCE_S, until
 from tests.stories.browsing import begin_intake, bring, do_next, fill_applicant, picture, save, sign_in
-from tests.stories.county import Account, DemoCounty, alive, until, yizhan
+from tests.stories.county import Account, DemoCounty, alive, yizhan
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
@@ -40,8 +41,8 @@ def test_a_villager_hands_in_at_a_village_of_the_other_township(
         expect(agent.get_by_text("等青石镇便民服务中心（派出所）作决定")).to_be_visible()
 
         # It reaches the township that handles it, by way of the county; the one above the village only sees it.
-        until(lambda: knows(asked[1], number), 20, "the other township has the case")
-        until(lambda: knows(usual, number), 20, "the village's own township sees the case")
+        until(lambda: knows(asked[1], number), "the other township has the case")
+        until(lambda: knows(usual, number), "the village's own township sees the case")
         grant = {"kind": "decided", "data": {"outcome": "granted", "reason": "符合条件"}}
         usual.post(f"cases/{number}/events", grant, expect=403)
         window = sign_in(person, qingshi, "township")
@@ -57,14 +58,14 @@ def test_a_villager_hands_in_at_a_village_of_the_other_township(
         expect(window.locator("#facts")).to_contain_text("已准予")
 
         # The village that took it in hands it out.
-        until(lambda: asked[0].get(f"cases/{number}")["state"] == "decided", 20, "the village hears of it")
+        until(lambda: asked[0].get(f"cases/{number}")["state"] == "decided", "the village hears of it")
         agent.reload()
         agent.get_by_label("本人", exact=True).check()
         agent.get_by_label("签字").check()
         do_next(agent, "送达", "登记送达")
         agent.get_by_role("button", name="确定，登记送达").click()
         expect(agent.locator("#facts")).to_contain_text("已送达")
-        until(lambda: asked[1].get(f"cases/{number}")["state"] == "delivered", 20, "so the township knows")
+        until(lambda: asked[1].get(f"cases/{number}")["state"] == "delivered", "so the township knows")
         village_says, township_says = (account.get(f"cases/{number}")["current"] for account in asked)
         assert village_says == township_says
 
@@ -91,11 +92,11 @@ def joined(demo: DemoCounty, code: str, folder: Path) -> Iterator[dict[str, Any]
         "accounts": [{"role": account["roles"][0], **account} for account in accounts if account["station"] == code],
     }
     try:
-        until(lambda: alive(url) and signs_in(demo, place), 40, "the new station has its guides and accounts", 1)
+        until(lambda: alive(url) and signs_in(demo, place), "the new station has its guides and accounts", every_s=1)
         yield place
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)
 
 
 def signs_in(demo: DemoCounty, place: dict[str, Any]) -> bool:

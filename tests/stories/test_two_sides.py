@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.stories.county import Account, DemoCounty, until
+from tests.patience import until
+from tests.stories.county import Account, DemoCounty
 from tests.stories.test_first_light import item_called, take_in
 
 pytestmark = [pytest.mark.processes]
@@ -16,7 +17,7 @@ def test_a_withdrawal_meets_a_decision_and_two_phone_numbers_meet(healed: DemoCo
     village = healed.sign_in(healed.station("village"), "agent")
     reviewer = healed.sign_in(healed.layout["county"], "reviewer")
     number = take_in(village, item_called(village, "低保"))["number"]
-    until(lambda: village.get(f"cases/{number}")["held_by_county_at"], 15, "the county holds the case")
+    until(lambda: village.get(f"cases/{number}")["held_by_county_at"], "the county holds the case")
 
     healed.line("cut")
     act(village, number, "field_corrected", {"path": "applicant.phone", "value": "13000000011"})
@@ -26,8 +27,8 @@ def test_a_withdrawal_meets_a_decision_and_two_phone_numbers_meet(healed: DemoCo
     assert reviewer.get("contested")["results"] == [], "the county knows of one side only"
     healed.line("heal")
 
-    until(lambda: topics(village, number) == {"outcome", "fields.applicant.phone"}, 15, "the village sees both points")
-    until(lambda: topics(reviewer, number) == {"outcome", "fields.applicant.phone"}, 15, "and so does the county")
+    until(lambda: topics(village, number) == {"outcome", "fields.applicant.phone"}, "the village sees both points")
+    until(lambda: topics(reviewer, number) == {"outcome", "fields.applicant.phone"}, "and so does the county")
     assert village.get(f"cases/{number}")["contested"] == reviewer.get(f"cases/{number}")["contested"]
 
     outcome = point(reviewer, number, "outcome")
@@ -45,7 +46,7 @@ def test_a_withdrawal_meets_a_decision_and_two_phone_numbers_meet(healed: DemoCo
     village.post(f"contested/{phone['id']}/settle", {"value": "13000000033", "reason": "当面又问了一遍"})
 
     for account in (village, reviewer):
-        until(lambda: topics(account, number) == set(), 15, "both sides see it settled")  # noqa: B023
+        until(lambda: topics(account, number) == set(), "both sides see it settled")  # noqa: B023
         case = account.get(f"cases/{number}")
         assert case["state"] == "withdrawn"
         assert case["current"]["fields"]["applicant"]["phone"] == "13000000033"

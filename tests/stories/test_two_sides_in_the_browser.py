@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
+from tests.patience import until
 from tests.stories.browsing import choose, picture, sign_in
-from tests.stories.county import DemoCounty, until
+from tests.stories.county import DemoCounty
 from tests.stories.test_first_light import item_called, take_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
@@ -17,7 +18,7 @@ def test_the_applicant_withdraws_while_the_county_grants(healed: DemoCounty, per
     asked = [healed.sign_in(village, "agent"), healed.sign_in(county, "reviewer")]
     # How an agent takes this item in, test_in_the_browser shows.
     number = take_in(asked[0], item_called(asked[0], "低保"))["number"]
-    until(lambda: asked[0].get(f"cases/{number}")["held_by_county_at"], 15, "the county holds the case")
+    until(lambda: asked[0].get(f"cases/{number}")["held_by_county_at"], "the county holds the case")
     agent, reviewer = sign_in(person, village, "agent"), sign_in(person, county, "reviewer")
 
     healed.line("cut")
@@ -39,7 +40,7 @@ def test_the_applicant_withdraws_while_the_county_grants(healed: DemoCounty, per
     # Both see both; only who decides gets the button, and the village the outcome.
     healed.line("heal")
     for account in asked:
-        until(lambda: account.get(f"cases/{number}")["contested"], 20, "both sides see the point")  # noqa: B023
+        until(lambda: account.get(f"cases/{number}")["contested"], "both sides see the point")  # noqa: B023
     agent.reload()
     expect(agent.locator("main")).to_contain_text("结果有两个说法，还没定")
     expect(agent.locator("main")).to_contain_text("由有权的人来定")
@@ -51,7 +52,7 @@ def test_the_applicant_withdraws_while_the_county_grants(healed: DemoCounty, per
     point.locator("label.side", has_text="撤回").click()
     point.get_by_label("为什么这样定").fill("决定还没送到，办事人先撤回了")
     point.get_by_role("button", name="定下来").click()
-    until(lambda: asked[0].get(f"cases/{number}")["state"] == "withdrawn", 15, "the village hears of it")
+    until(lambda: asked[0].get(f"cases/{number}")["state"] == "withdrawn", "the village hears of it")
     agent.reload()
     expect(agent.locator("#facts")).to_contain_text("已撤回")
     expect(agent.locator("main")).to_contain_text("决定还没送到，办事人先撤回了")

@@ -10,6 +10,8 @@ from typing import Any
 from waitress import wasyncore
 from waitress.server import create_server
 
+from tests.patience import PATIENCE_S
+
 
 @contextmanager
 def served(app: Any, **settings: Any) -> Iterator[str]:
@@ -24,6 +26,6 @@ def served(app: Any, **settings: Any) -> Iterator[str]:
         # than the pull that was to wake it.
         with suppress(OSError):
             server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
-        thread.join(5)
+        thread.join(PATIENCE_S)
         server.task_dispatcher.shutdown()
         assert not thread.is_alive()

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import urllib3
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -49,4 +51,4 @@ class Served:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(15)
+        self.process.wait(PATIENCE_S)

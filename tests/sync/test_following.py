@@ -17,6 +17,7 @@ from sync.peer import Forbidden, PeerError, Seq, Unreachable
 from sync.replicator import Replicated, replicate
 from sync.store import Databases
 from tests.contracts.peer import kept
+from tests.patience import PATIENCE_S, until
 from tests.sync.test_commands import fill, server, start  # noqa: F401
 from tests.sync.test_replicator import state
 
@@ -140,12 +141,9 @@ def test_the_command_goes_on_until_it_is_told_to_stop(server: str, tmp_path: Pat
         for number in range(3):
             time.sleep(0.5)
             writes.save([kept(f"new{number}", "1-a")])
-            deadline = time.monotonic() + 15
-            while reads.get(f"new{number}") is None:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until(lambda: reads.get(f"new{number}") is not None, "it is on the other side")  # noqa: B023
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=10)
+        said, _ = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
     assert process.returncode == 0

@@ -19,6 +19,7 @@ import urllib3
 from sync.peer import Document, PeerError
 from sync.remote import RemotePeer
 from sync.store import Databases, Store
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 ADMIN = "admin:secret"
@@ -57,7 +58,7 @@ class Server:
             "PUT", f"http://127.0.0.1:{self.port}/{name}", headers=urllib3.make_headers(basic_auth=ADMIN)
         )
         assert answer.status in (201, 412)
-        return RemotePeer(f"{self.url}/{name}", timeout_s=10)
+        return RemotePeer(f"{self.url}/{name}", timeout_s=PATIENCE_S)
 
 
 def _yizhan(*arguments: str, dies: tuple[str, int] | None = None, **environment: str) -> subprocess.Popen[str]:
@@ -74,7 +75,7 @@ def _yizhan(*arguments: str, dies: tuple[str, int] | None = None, **environment:
 
 def _kill(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE_S)
 
 
 def document(random: Random, number: int) -> Document:
@@ -123,7 +124,7 @@ def test_what_a_killed_server_acknowledged_is_there_when_it_is_back(tmp_path: Pa
             time.sleep(random.uniform(0.05, 0.9))
             server.kill()
             for writer in writers:
-                writer.join(20)
+                writer.join(PATIENCE_S)
                 assert not writer.is_alive()
                 acknowledged |= writer.acknowledged
             store = Store(server.folder / "a.sqlite3", name="a", random=random)
@@ -185,7 +186,7 @@ def test_a_push_goes_on_when_the_server_was_killed_under_it(tmp_path: Path) -> N
             server.start(dies)
             server.make("a")
             process = _yizhan("replicate", f"{tmp_path / 'here'}/a", f"{server.url}/a", "--json")
-            _, told = process.communicate(timeout=60)
+            _, told = process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 1
             assert "Unreachable" in told
             assert "Traceback" not in told
@@ -215,7 +216,7 @@ def _size(file: Path) -> int:
 
 def _finish(*arguments: str) -> Document:
     process = _yizhan(*arguments)
-    told, wrong = process.communicate(timeout=60)
+    told, wrong = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, wrong
     figures: Document = json.loads(told)
     return figures

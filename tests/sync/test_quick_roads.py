@@ -27,6 +27,7 @@ from sync.revisions import BadRevision, first_revision, path_of
 from sync.store import Databases, Store
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
+from tests.patience import PATIENCE_S
 from tests.sync.served import served
 from tests.sync.test_replicator import Through, state
 
@@ -369,7 +370,7 @@ def test_what_had_come_when_the_line_broke_is_kept(
     ).encode()
     asked: list[int] = []
     with saying_once(head + body[: len(body) * 3 // 4]) as url:
-        broken = RemotePeer(f"{url}/db", timeout_s=2)
+        broken = RemotePeer(f"{url}/db", timeout_s=PATIENCE_S)
 
         def bulk_get(wanted: Sequence[tuple[str, str]]) -> list[Fetched]:
             asked.append(len(wanted))
@@ -403,7 +404,7 @@ class saying_once:  # noqa: N801
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __exit__(self, *problem: object) -> None:
-        self._thread.join(5)
+        self._thread.join(PATIENCE_S)
         self._listener.close()
 
 
@@ -412,6 +413,6 @@ def test_a_break_before_the_first_whole_row_is_a_break(now: Now) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n" + b'{"results":[{"id":"a'
     )
     with saying_once(answer) as url, pytest.raises(Unreachable) as caught:
-        RemotePeer(f"{url}/db", timeout_s=2).bulk_get([("a", "1-a")])
+        RemotePeer(f"{url}/db", timeout_s=PATIENCE_S).bulk_get([("a", "1-a")])
     assert isinstance(caught.value, BrokenOff)
     assert caught.value.fetched == []

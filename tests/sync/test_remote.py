@@ -31,6 +31,7 @@ from sync.peer import (
 from sync.remote import RemotePeer
 from sync.store import Databases
 from sync.wsgi import CouchApp
+from tests.patience import PATIENCE_S
 from tests.sync.served import served
 
 Answer = tuple[str, list[tuple[str, str]], list[bytes]]
@@ -45,7 +46,7 @@ def answering(answer: Callable[[dict[str, Any]], Answer], **settings: Any) -> It
         return body
 
     with served(app) as url:
-        yield RemotePeer(f"{url}/db", timeout_s=2, **settings)
+        yield RemotePeer(f"{url}/db", timeout_s=PATIENCE_S, **settings)
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def raw(*answers: bytes) -> Iterator[RemotePeer]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        yield RemotePeer(f"http://127.0.0.1:{listener.getsockname()[1]}/db", timeout_s=1)
+        yield RemotePeer(f"http://127.0.0.1:{listener.getsockname()[1]}/db", timeout_s=PATIENCE_S)
     finally:
         listener.close()
 

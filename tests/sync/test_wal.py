@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -14,6 +12,7 @@ import pytest
 from sync import wal
 from sync.store import Store
 from sync.wal import PAGES, bring_in
+from tests.patience import until
 
 MARK = b"in the file itself"
 
@@ -30,17 +29,10 @@ def written(folder: Path, pages: int) -> Store:
     return store
 
 
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.01)
-
-
 def test_after_some_pages_the_file_itself_holds_what_they_wrote(tmp_path: Path) -> None:
     store = written(tmp_path, PAGES)
     try:
-        until(lambda: MARK in (tmp_path / "cases.sqlite3").read_bytes())
+        until(lambda: MARK in (tmp_path / "cases.sqlite3").read_bytes(), "the file holds it")
     finally:
         store.close()
 

@@ -25,6 +25,7 @@ from sync.replicator import Replicated, replicate
 from sync.store import Databases, Store
 from sync.write_rules import append_only, content_hash_start
 from sync.wsgi import CouchApp
+from tests.patience import PATIENCE_S
 from tests.sync.served import served
 
 COUNT = 30
@@ -202,8 +203,9 @@ class Line:
 
     def __init__(self, folder: Path, between: Between, url: str, here: Store, there: Store) -> None:
         self.folder, self.between, self.here, self.there = folder, between, here, there
-        self.remote = RemotePeer(
-            f"{url}/county", timeout_s=0.6, random=Random(4), max_answer_bytes=1 << 20, name="county"
+        self.remote, self.impatient = (
+            RemotePeer(f"{url}/county", timeout_s=wait_s, random=Random(4), max_answer_bytes=1 << 20, name="county")
+            for wait_s in (PATIENCE_S, 0.6)
         )
         self.refused: list[tuple[str, str]] = []
 
@@ -212,7 +214,8 @@ class Line:
 
     def run(self, direction: str) -> Replicated:
         here = self.here.as_writer(MEMBER)
-        source, target = (self.here, self.remote) if direction == "up" else (self.remote, here)
+        remote = self.impatient if self.between.stranger is hours_late else self.remote
+        source, target = (self.here, remote) if direction == "up" else (remote, here)
         return replicate(
             source,
             target,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from typing import Any
+import json
 
 import pytest
 import urllib3
@@ -13,7 +11,7 @@ from werkzeug.test import Client
 from sync.store import Databases
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
-from tests.sync.calling import Caller
+from tests.sync.calling import Caller, authenticate
 from tests.sync.served import served
 
 # Where what was made lies.
@@ -214,24 +212,28 @@ def test_a_new_database_says_that_it_is_the_admins(call: Caller) -> None:
     assert call("GET", "/private/_security").json == only_admins
 
 
-def test_the_timeout_of_a_feed_is_counted_from_its_last_line(app: CouchApp, databases: Databases) -> None:
+def test_the_timeout_of_a_feed_is_counted_from_its_last_line(databases: Databases) -> None:
     store = databases.open("private")
-    got: list[Any] = []
+    now, lines = 0.0, list[bytes]()
 
-    def listen(url: str) -> None:
+    def monotonic() -> float:
+        nonlocal now
+        now += 1.0 if len(lines) > 3 else 0.0
+        return now
+
+    app = CouchApp(databases, authenticate=authenticate, monotonic=monotonic)
+    with served(app, threads=4) as url, urllib3.PoolManager() as pool:
         asked = f"{url}/private/_changes?feed=continuous&timeout=1500"
-        got.append(urllib3.request("GET", asked, headers={"Authorization": "county"}).data)
-
-    with served(app, threads=4) as url:
-        thread = threading.Thread(target=listen, args=(url,))
-        thread.start()
-        for number in range(4):
-            time.sleep(0.7)
-            store.update({"_id": f"d{number}"})
-        thread.join(10)
-    lines = [line for line in got[0].split(b"\n") if line]
-    assert len(lines) == 5
-    assert b'"pending":0' in lines[-1]
+        feed = pool.request("GET", asked, headers={"Authorization": "county"}, preload_content=False)
+        store.update({"_id": "first"})
+        for line in filter(bytes.strip, feed):
+            lines.append(line)
+            # Twice as long as the feed waits, in all; but never since its last line.
+            if len(lines) <= 3:
+                now += 1.0
+                store.update({"_id": f"d{len(lines)}"})
+    assert [json.loads(line).get("id") for line in lines] == ["first", "d1", "d2", "d3", None]
+    assert json.loads(lines[-1])["pending"] == 0
 
 
 # What CouchDB's own tests (test/elixir) ask besides.

@@ -218,8 +218,8 @@ def test_search_answers_while_one_types(page: Page, pages: Pages) -> None:
 
 
 def test_a_part_that_changes_is_shown_anew(page: Page, pages: Pages) -> None:
-    expect(page.locator("#part")).to_have_text("第 1 次", timeout=8000)
-    expect(page.locator("#part")).to_have_text("第 2 次", timeout=8000)
+    expect(page.locator("#part")).to_have_text("第 1 次")
+    expect(page.locator("#part")).to_have_text("第 2 次")
 
 
 def test_the_line_is_told_anew_only_when_its_words_change(page: Page, small: SmallApp) -> None:
@@ -228,5 +228,5 @@ def test_the_line_is_told_anew_only_when_its_words_change(page: Page, small: Sma
     page.wait_for_timeout(3500)
     assert page.evaluate("window.seen.isConnected"), "nobody is told the same thing again"
     small.line = replace(small.line, online=True, waiting=0)
-    expect(page.locator("#line-strip")).to_contain_text("网络正常", timeout=8000)
+    expect(page.locator("#line-strip")).to_contain_text("网络正常")
     assert page.evaluate("document.querySelector('#line-strip').classList.contains('line-up')")

@@ -9,7 +9,7 @@ import pytest
 import urllib3
 from flask import Flask, request
 
-from tests.stories.county import until
+from tests.patience import until
 from web import serving
 from web.serving import LARGE_BODY, Server
 
@@ -41,4 +41,4 @@ def test_memory_is_given_back_after_a_large_body_and_not_after_small_ones(url: s
             assert pool.request("POST", url, body=bytes(size)).data == str(size).encode()
         assert given_back == []
         assert pool.request("POST", url, body=bytes(LARGE_BODY + 1)).data == str(LARGE_BODY + 1).encode()
-        until(lambda: given_back == ["given back"], 10, "it is given back", every_s=0.01)
+        until(lambda: given_back == ["given back"], "it is given back", every_s=0.01)
