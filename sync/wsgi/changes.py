@@ -85,10 +85,10 @@ def _filter(call: DatabaseCall) -> _Filter:
         case "_design":
             return _Filter(is_wanted=lambda id_: id_.startswith("_design/"))
         case "_selector":
-            if not posted or "selector" not in body:
+            if not posted:
                 raise BadRequest("Selector must be specified in POST payload")
             fields = body.get("fields")
-            return _Filter(matches=selector(body["selector"]), pick=None if fields is None else picking(fields))
+            return _Filter(matches=selector(body.get("selector")), pick=None if fields is None else picking(fields))
         case name:
             raise NotBuilt(f"The filter {name[:60]} is left out here; _doc_ids, _design and _selector are there.")
 
