@@ -327,7 +327,6 @@ def test_revs_diff_and_missing_revs(call: Caller, databases: Databases) -> None:
         ("POST", "/private/_index"),
         ("POST", "/private/_purge"),
         ("GET", "/private/_design/app/_view/all"),
-        ("GET", "/private/_changes?filter=app/mine"),
         ("GET", "/private/_changes?feed=eventsource"),
         ("POST", "/_replicate"),
         ("POST", "/_session"),

@@ -313,3 +313,32 @@ def test_whoever_has_gone_leaves_the_seat(app: CouchApp, databases: Databases) -
             )
             answer.close()
         until(app.seats.take, "the seat is free")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "error", "reason"),
+    [
+        ("filter=_view", 400, "bad_request", "`view` filter parameter is not provided."),
+        ("filter=_view&view=", 400, "bad_request", "`view` filter parameter is not provided."),
+        ("filter=_view&view=a/b/c", 400, "bad_request", "`view` must be of the form `designname/viewname`"),
+        ("filter=_view&view=foo/odd", 404, "not_found", "missing json key: odd"),
+        ("filter=_view&view=bare/odd", 404, "not_found", "missing json key: views"),
+        ("filter=_view&view=foo/even", 501, "not_implemented", "The view foo/even is not run here"),
+        ("filter=none/odd", 404, "not_found", "missing"),
+        ("filter=bare/odd", 404, "not_found", "missing json key: filters"),
+        ("filter=foo/odd", 404, "not_found", "missing json key: odd"),
+        ("filter=foo", 400, "bad_request", "`filter` must be of the form `designname/filtername`"),
+        ("filter=_odd", 400, "bad_request", "unknown builtin filter name"),
+        ("filter=foo/even", 501, "not_implemented", "The filter foo/even is not run here"),
+    ],
+)
+def test_only_a_function_that_is_there_is_told_as_not_run(
+    call: Caller, databases: Databases, query: str, status: int, error: str, reason: str
+) -> None:
+    """What is asked for wrongly is refused as CouchDB refuses it, and as PouchDB's suite expects it."""
+    there = {"even": "function (doc) { return true; }"}
+    design = kept("_design/foo", "1-a", filters=there, views={"even": {"map": "function (doc) {}"}})
+    databases.open("private").bulk_docs([design, kept("_design/bare", "1-b")], new_edits=False)
+    answer = call("GET", f"/private/_changes?{query}")
+    assert (answer.status_code, answer.json["error"]) == (status, error)
+    assert answer.json["reason"].startswith(reason)
