@@ -19,9 +19,7 @@ class Decided:
 
 def decided_lately(services: CaseServices, scope: Scope) -> list[Decided]:
     """What was decided last, by whom, and which way."""
-    found = []
-    for row in services.casebook.latest(scope, states=("decided",), limit=LATELY):
-        case = services.casebook.case(row.number)
-        if case is not None and case["decision"] is not None:
-            found.append(Decided(row, case["decision"]))
-    return found
+    latest = services.casebook.latest(scope, states=("decided",), limit=LATELY)
+    return [
+        Decided(row, case["decision"]) for row, case in services.casebook.whole(latest) if case["decision"] is not None
+    ]

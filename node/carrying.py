@@ -52,8 +52,8 @@ def earlier(
 ) -> Earlier | None:
     """What this person's earlier cases have for this item; None for who was never here."""
     number = tidy_id_number(id_number)
-    cases = [casebook.case(row.number) for row in casebook.cases_of(number, limit=LOOKED_AT)] if number else []
-    known = [case for case in cases if case is not None and case["item"] is not None]
+    rows = casebook.cases_of(number, limit=LOOKED_AT) if number else []
+    known = [case for _row, case in casebook.whole(rows) if case["item"] is not None]
     return _told(known, item_of, item) if known else None
 
 

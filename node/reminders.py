@@ -40,9 +40,8 @@ def reminders(station: Station, services: CaseServices, user: User, *, shown: in
     scope = services.scope_of(user)
     own = Scope(stations=frozenset({station.code}) & (scope.stations or frozenset({station.code})))
     powers, lacking = list[tuple[CaseRow, str, str]](), casebook.lacking_power(own, today)
-    for row in lacking[:shown]:
-        case = casebook.case(row.number)
-        acting = agency(case, today) if case is not None else None
+    for row, case in casebook.whole(lacking[:shown]):
+        acting = agency(case, today)
         if acting is not None:
             powers.append((row, acting.name, POWER_STATES[acting.power]))
     return Reminders(

@@ -541,6 +541,17 @@ class Casebook:
         case: Case = orjson.loads(row["folded"])
         return case
 
+    def whole(self, rows: Sequence[CaseRow]) -> Iterator[tuple[CaseRow, Case]]:
+        """Each row with its case, in their order; read some at a time, for a list asks for hundreds."""
+        for first in range(0, len(rows), BATCH):
+            some = rows[first : first + BATCH]
+            read = self._all(
+                "SELECT number, folded FROM folds WHERE number IN (SELECT value FROM json_each(?))",
+                (orjson.dumps([row.number for row in some]).decode(),),
+            )
+            folded = {row["number"]: row["folded"] for row in read}
+            yield from ((row, orjson.loads(folded[row.number])) for row in some if row.number in folded)
+
     def preview(self, events: Sequence[Document], *, after: Preview | None = None) -> Preview:
         """The case as it would stand with these events; nothing is kept. `after` is the preview without the last."""
         register, calendar = self._register(), self._calendar()
@@ -598,7 +609,7 @@ class Casebook:
             f"AND {condition}"
         )
         values |= {"since": since, "until": until or "~"}
-        return self._whole(f"number IN ({wanted}) ORDER BY received_at, number", values)
+        return self.whole(self._rows(f"number IN ({wanted}) ORDER BY received_at, number", values))
 
     def to_hand_in(self, station: str, up_to: date, *, limit: int) -> list[CaseRow]:
         """The cases that this station received up to that day and whose papers still lie there to be handed in."""
@@ -664,13 +675,8 @@ class Casebook:
             f"SELECT number FROM cases WHERE number IN (SELECT case_number FROM {WORDS} WHERE word = :word) "  # noqa: S608
             f"AND {condition}"
         )
-        return self._whole(f"number IN ({wanted}) ORDER BY number LIMIT {MOST_OF_A_WORD}", {**values, "word": word})
-
-    def _whole(self, condition: str, values: Mapping[str, Any]) -> Iterator[tuple[CaseRow, Case]]:
-        for row in self._rows(condition, values):
-            case = self.case(row.number)
-            if case is not None:
-                yield row, case
+        rows = self._rows(f"number IN ({wanted}) ORDER BY number LIMIT {MOST_OF_A_WORD}", {**values, "word": word})
+        return self.whole(rows)
 
     def counts(self, scope: Scope) -> dict[str, int]:
         """How many cases stand in each state."""

@@ -59,10 +59,7 @@ def kept_aside(services: CaseServices, user: User) -> list[Aside]:
 
 
 def _troubled(services: CaseServices, user: User) -> Iterator[tuple[CaseRow, Case]]:
-    for row in services.casebook.troubled(services.scope_of(user)):
-        case = services.casebook.case(row.number)
-        if case is not None:
-            yield row, case
+    return services.casebook.whole(services.casebook.troubled(services.scope_of(user)))
 
 
 def settle(services: CaseServices, user: User, point: str, value: Any, reason: str) -> str:

@@ -110,9 +110,8 @@ class Handovers:
             ended = Wanted(states=_ENDED, text=text, papers_with=papers_with)
             rows += casebook.page(scope, ended, limit=LONGEST - len(rows)).rows
         found = []
-        for row in rows:
-            case = casebook.case(row.number)
-            if case is not None and (papers := self._answered_for(user, case)):
+        for row, case in casebook.whole(rows):
+            if papers := self._answered_for(user, case):
                 where, names = custody(case), names_of(case)
                 entries = [(paper, names.get(paper, paper), where[paper].kind == MISSED) for paper in papers]
                 found.append(Here(row, case, entries))
@@ -132,13 +131,11 @@ class Handovers:
         """
         casebook, found = self._services.casebook, list[tuple[CaseRow, dict[Whereabouts, list[str]]]]()
         wanted = Wanted(states=MOVING, text=text, papers_with=SOMEWHERE)
-        for row in casebook.page(self._services.scope_of(user), wanted, limit=LONGEST).rows:
-            case = casebook.case(row.number)
-            if case is not None:
-                names, places = names_of(case), dict[Whereabouts, list[str]]()
-                for paper, where in custody(case).items():
-                    places.setdefault(where, []).append(names.get(paper, paper))
-                found.append((row, places))
+        for row, case in casebook.whole(casebook.page(self._services.scope_of(user), wanted, limit=LONGEST).rows):
+            names, places = names_of(case), dict[Whereabouts, list[str]]()
+            for paper, where in custody(case).items():
+                places.setdefault(where, []).append(names.get(paper, paper))
+            found.append((row, places))
         return found
 
     def receivers(self, user: User, cases: Sequence[Case]) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from casework.agency import agency, power_until
 from casework.case import Case
@@ -23,8 +23,7 @@ PHONE_TAILS: Final = (4, 5, 6, 7, 8, 11)
 NO_DUE_DATE: Final = "9999-12-31"
 
 
-@dataclass(frozen=True)
-class CaseRow:
+class CaseRow(NamedTuple):
     """One line of a list of cases; all that a list shows, so that no list folds anything.
 
     `stopped` is 1 while the clock stands still, `steps_open` the titles of the steps that are ready or going on, with
@@ -58,13 +57,13 @@ class CaseRow:
     parts: frozenset[str]
 
     @classmethod
-    def of(cls, row: Any) -> CaseRow:
-        """A row of the casebook's own queries."""
-        values = {name: row[name] for name in _COLUMNS}
-        return cls(**values, parts=frozenset(str(row["parts"] or "").split("\n")))
+    def of(cls, row: Sequence[Any]) -> CaseRow:
+        """A row of the casebook's own queries, which give the columns in this order."""
+        *values, parts = row
+        return cls._make((*values, frozenset(str(parts or "").split("\n"))))
 
 
-_COLUMNS: Final = tuple(field.name for field in fields(CaseRow) if field.name != "parts")
+_COLUMNS: Final = ", ".join(f"found.{name}" for name in CaseRow._fields if name != "parts")
 # Only for the rows that are shown: what is asked for each row that is looked at costs fifty thousand times.
 _PARTS: Final = (
     "(SELECT group_concat(kind || ':' || value, char(10)) FROM parts WHERE case_number = found.number) AS parts"
@@ -199,12 +198,12 @@ def listing(
             f"SELECT * FROM (SELECT * FROM cases WHERE {' AND '.join(here)} ORDER BY {order.terms} LIMIT :limit)"  # noqa: S608
         )
     found = " UNION ALL ".join(chosen)
-    return f"SELECT found.*, {_PARTS} FROM ({found}) AS found ORDER BY {order.terms} LIMIT :limit", values  # noqa: S608
+    return f"SELECT {_COLUMNS}, {_PARTS} FROM ({found}) AS found ORDER BY {order.terms} LIMIT :limit", values  # noqa: S608
 
 
 def found_by(condition: str) -> str:
     """The query for the rows under this condition."""
-    return f"SELECT found.*, {_PARTS} FROM cases AS found WHERE {condition}"  # noqa: S608
+    return f"SELECT {_COLUMNS}, {_PARTS} FROM cases AS found WHERE {condition}"  # noqa: S608
 
 
 def _said(text: str, items: Sequence[str]) -> tuple[str, dict[str, Any]]:

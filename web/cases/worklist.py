@@ -50,10 +50,9 @@ class Worklist:
 def worklist(services: CaseServices, user: User, scope: Scope) -> Worklist:
     """The cases in this scope, sorted by what this user can do next."""
     found = Worklist(contested=[row for row in services.casebook.troubled(scope) if row.contested])
-    for row in services.casebook.latest(scope, states=OPEN_STATES, by_due=True, limit=LONGEST):
-        case = services.casebook.case(row.number)
-        if case is not None:
-            _sort_in(found, services, user, row, case)
+    soonest = services.casebook.latest(scope, states=OPEN_STATES, by_due=True, limit=LONGEST)
+    for row, case in services.casebook.whole(soonest):
+        _sort_in(found, services, user, row, case)
     department = services.person_of(user).department
     for entries in (found.to_accept, found.steps, found.to_decide, found.correcting, found.others):
         # What is of one's own department stands first, then what is due soonest.
