@@ -40,7 +40,7 @@ _awake_lock = threading.Lock()
 class DatabaseFile:
     """This process's connections to one file. Got by `opened`, so that there is never a second writer."""
 
-    def __init__(self, path: Path, random: Random) -> None:
+    def __init__(self, path: Path, random: Random, *, make: bool = True) -> None:
         self.path = path
         self.random = random
         self._users = 0
@@ -57,7 +57,12 @@ class DatabaseFile:
         self._wal = Wal(path)
         is_new = not path.exists() or path.stat().st_size == 0
         with storage_errors():
-            writer = _writer_of(path, "rwc")
+            try:
+                writer = _writer_of(path, "rwc" if make else "rw")
+            except sqlite3.OperationalError:
+                if make or path.exists():
+                    raise
+                raise NotFound("Database does not exist.") from None
             try:
                 self._wal.attend(writer)
                 schema.prepare(writer, random)
@@ -75,13 +80,13 @@ class DatabaseFile:
                 os.close(folder)
 
     @classmethod
-    def opened(cls, path: Path, random: Random) -> DatabaseFile:
-        """The file at `path`, made if it is absent; to be given back with `close`."""
+    def opened(cls, path: Path, random: Random, *, make: bool = True) -> DatabaseFile:
+        """The file at `path`; to be given back with `close`. If it is absent it is made, or `NotFound` raised."""
         path = path.resolve()
         with _open_files_lock:
             file = _open_files.get(path)
             if file is None:
-                file = _open_files[path] = cls(path, random)
+                file = _open_files[path] = cls(path, random, make=make)
             file._users += 1
             return file
 
@@ -110,7 +115,7 @@ class DatabaseFile:
 
     def is_current(self) -> bool:
         """Whether the file at the path is the one that was opened."""
-        return not self._closed and self._identity == _identity(self.path)
+        return not self._closed and self._identity is not None and self._identity == _identity(self.path)
 
     def listen(self, listener: Callable[[int], None]) -> None:
         """Call with the new update sequence after each commit, outside of all locks."""

@@ -45,23 +45,27 @@ _ORDERED: Final[dict[str, Callable[[int], bool]]] = {
 
 
 class BadSelector(BadRequest):
-    """Not a selector. `code` is CouchDB's word for what is wrong with it."""
-
-    def __init__(self, reason: str, code: str) -> None:
-        super().__init__(reason, code=code)
+    """Not a selector. The reason is Mango's; its own word for the error stays inside, as in CouchDB's changes feed."""
 
 
 def selector(value: object) -> Callable[[Document], bool]:
     """The question that a selector asks of a document. Raises `BadSelector`."""
     if not isinstance(value, dict):
-        raise BadSelector("Selector must be a JSON object.", "bad_selector")
+        raise BadSelector("Selector error: expected a JSON object")
     return _compiled(value, (), negated=False, compare=compare, depth=0)
 
 
 def picking(names: object) -> Callable[[Document], Document]:
-    """Of a document only the fields named, as `fields` says it beside a selector. Raises `BadSelector`."""
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-        raise BadSelector("Fields must be a list of names.", "bad_fields")
+    """Of a document only the fields named, as `fields` says it beside a selector; all of it if none is named.
+
+    Raises `BadSelector`.
+    """
+    if not isinstance(names, list):
+        raise BadSelector("Selector error: fields must be JSON array")
+    if not all(isinstance(name, str) and name for name in names):
+        raise BadSelector("Fields must be an array of strings")
+    if not names:
+        return lambda document: document
     paths = [tuple(_steps(name)) for name in names]
 
     def pick(document: Document) -> Document:
@@ -80,7 +84,7 @@ def picking(names: object) -> Callable[[Document], Document]:
 def _compiled(value: Any, path: tuple[str, ...], *, negated: bool, compare: _Compare, depth: int) -> Matches:
     """What `value` asks of the place that `path` names within what it is asked of."""
     if depth > MAX_DEPTH:
-        raise BadSelector(f"The selector is nested more than {MAX_DEPTH} deep.", "bad_selector")
+        raise BadSelector(f"The selector is nested more than {MAX_DEPTH} deep.")
     if not isinstance(value, dict):
         return _at(path, _ordered("$ne" if negated else "$eq", value, _comparison(path, compare)))
     if not value:
@@ -107,7 +111,7 @@ def _part(name: str, argument: Any, path: tuple[str, ...], *, negated: bool, com
         return _compiled(argument, path, negated=not negated, compare=compare, depth=depth + 1)
     if name[:1] != "$":
         if not name:
-            raise BadSelector("One or more conditions is missing a field name.", "invalid_selector")
+            raise BadSelector("One or more conditions is missing a field name.")
         return _compiled(argument, (*path, *_steps(name)), negated=negated, compare=compare, depth=depth + 1)
     if name == "$exists":
         if not isinstance(argument, bool):
@@ -192,8 +196,8 @@ def _test(name: str, argument: Any, *, compare: _Compare, depth: int) -> Matches
     build = _TESTS.get(name)
     if build is None:
         if name in ("$where", "$geoWithin", "$geoIntersects", "$near", "$nearSphere", "$text"):
-            raise BadSelector(f"Operator {name} is not supported here.", "not_supported")
-        raise BadSelector(f"Invalid operator: {name[:60]}", "invalid_operator")
+            raise BadSelector(f"Unsupported operator: {name}")
+        raise BadSelector(f"Invalid operator: {name[:60]}")
     test = build(argument)
     if test is None:
         raise _bad_argument(name, argument)
@@ -261,7 +265,7 @@ def _regex(argument: Any) -> Matches | None:
         return None
     try:
         if _explodes(regex_parser.parse(argument)):
-            raise BadSelector("A repetition or a choice that is repeated takes too long to match.", "bad_arg")
+            raise BadSelector("A repetition or a choice that is repeated takes too long to match.")
         pattern = re.compile(argument)
     except (re.error, RecursionError, OverflowError):
         return None
@@ -301,4 +305,4 @@ _TESTS: Final[dict[str, Callable[[Any], Matches | None]]] = {
 
 
 def _bad_argument(name: str, argument: Any) -> BadSelector:
-    return BadSelector(f"Bad argument for operator {name}: {str(argument)[:80]}", "bad_arg")
+    return BadSelector(f"Bad argument for operator {name}: {str(argument)[:80]}")

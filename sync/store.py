@@ -166,14 +166,21 @@ class Store:
     is_near = True
 
     def __init__(
-        self, path: Path, *, name: str, random: Random, rule: WriteRule | None = None, codec: Codec = PLAIN
+        self,
+        path: Path,
+        *,
+        name: str,
+        random: Random,
+        rule: WriteRule | None = None,
+        codec: Codec = PLAIN,
+        make: bool = True,
     ) -> None:
         self.database = name
         self.rule = rule
         self.path = path
         self._codec = codec
         self._random = random
-        self._file = DatabaseFile.opened(path, random)
+        self._file = DatabaseFile.opened(path, random, make=make)
         with self._file.reading() as connection:
             self.uuid = _property(connection, "uuid")
 
@@ -1114,6 +1121,9 @@ class Databases:
                 " the characters _, $, (, ), +, -, and / are allowed. Must begin with a letter.",
                 code="illegal_database_name",
             )
+        return self._opened(name, make=True)
+
+    def _opened(self, name: str, *, make: bool) -> Store:
         with self._lock:
             store = self._current(name)
             if store is None:
@@ -1123,6 +1133,7 @@ class Databases:
                     random=self.random,
                     rule=self._rule_for(name),
                     codec=self._codec,
+                    make=make,
                 )
             return store
 
@@ -1131,7 +1142,13 @@ class Databases:
         found = self._stores.get(name)
         if found is not None and found.is_current():
             return found
-        return self.open(name) if _DATABASE_NAME.fullmatch(name) and self._path(name).exists() else None
+        if not _DATABASE_NAME.fullmatch(name) or not self._path(name).exists():
+            return None
+        try:
+            # It may be deleted by now, and must not be made anew for having been asked for.
+            return self._opened(name, make=False)
+        except NotFound:
+            return None
 
     def create(self, name: str) -> Store | None:
         """A new database of that name; None if there is one already, made perhaps by another process."""
@@ -1176,11 +1193,13 @@ class Databases:
 
     def delete(self, name: str) -> None:
         """Remove a database and its file. Raises `NotFound`."""
-        store = self.existing(name)
-        if store is None:
-            raise NotFound("Database does not exist.")
+        found = self.existing(name)
         with self._lock:
-            self._stores.pop(name, None)
+            # Meanwhile another request may have deleted it.
+            store = self._current(name)
+            if found is None or store is None:
+                raise NotFound("Database does not exist.")
+            del self._stores[name]
             store.close_for_all()
             path = self._path(name)
             for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 from werkzeug.wrappers import Response
 
 from sync.bodies import json_bytes
-from sync.peer import BadRequest, Change, Document, NotBuilt, NotFound, Style
+from sync.peer import BadRequest, Change, Document, NotBuilt, NotFound, PeerError, Style
 from sync.selector import picking, selector
 from sync.served import Opened
 from sync.wsgi.asked import not_allowed
@@ -67,7 +68,7 @@ def changes(call: DatabaseCall) -> Response:
 
 
 def _filter(call: DatabaseCall) -> _Filter:
-    """What `filter` asks for. Raises `NotBuilt` for the filters of design documents."""
+    """What `filter` asks for. Raises `NotBuilt` for the functions of design documents."""
     if call.request.method not in ("GET", "HEAD", "POST"):
         raise not_allowed("GET,HEAD,POST")
     posted = call.request.method == "POST"
@@ -85,12 +86,38 @@ def _filter(call: DatabaseCall) -> _Filter:
         case "_design":
             return _Filter(is_wanted=lambda id_: id_.startswith("_design/"))
         case "_selector":
-            if not posted or "selector" not in body:
+            if not posted:
                 raise BadRequest("Selector must be specified in POST payload")
             fields = body.get("fields")
-            return _Filter(matches=selector(body["selector"]), pick=None if fields is None else picking(fields))
+            return _Filter(matches=selector(body.get("selector")), pick=None if fields is None else picking(fields))
+        case "_view":
+            view = call.args.get("view", "")
+            if not view:
+                raise BadRequest("`view` filter parameter is not provided.")
+            raise _not_run(call, "view", view)
+        case name if name.startswith("_"):
+            raise BadRequest("unknown builtin filter name")
         case name:
-            raise NotBuilt(f"The filter {name[:60]} is left out here; _doc_ids, _design and _selector are there.")
+            raise _not_run(call, "filter", name)
+
+
+def _not_run(call: DatabaseCall, kind: str, name: str) -> PeerError:
+    """Why a design document's function takes no rows: there is none of that name, or there is and it is not run here.
+
+    https://docs.couchdb.org/en/stable/api/database/changes.html#filtering
+    """
+    match [unquote(part) for part in name.split("/") if part]:
+        case [design, function]:
+            found: object = call.store.get(f"_design/{design}")
+            if found is None:
+                return NotFound("missing")
+            for key in (f"{kind}s", function):
+                if not isinstance(found, dict) or key not in found:
+                    return NotFound(f"missing json key: {key}")
+                found = found[key]
+            return NotBuilt(f"The {kind} {name[:60]} is not run here; _doc_ids, _design and _selector are there.")
+        case _:
+            return BadRequest(f"`{kind}` must be of the form `designname/{kind}name`")
 
 
 class _Walk:

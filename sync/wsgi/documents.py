@@ -102,7 +102,9 @@ def _open_revs(call: DatabaseCall, id_: str) -> Response:
         if not isinstance(asked, list):
             raise BadRequest("open_revs must be `all` or an array of revisions.")
         revs = [checked(rev) for rev in asked]
-    (found,) = call.store.opened([(id_, revs)], latest=call.flag("latest"))
+    (every,) = call.store.opened([(id_, revs)], latest=call.flag("latest"))
+    # Several of those asked for may lead to one revision: like CouchDB's, the answer has it once.
+    found = list({one.revision.rev if one.revision else one.asked: one for one in every}.values())
     if revs is None and not found:
         raise NotFound("missing")
     if call.takes("multipart/mixed"):

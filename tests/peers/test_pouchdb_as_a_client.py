@@ -233,4 +233,6 @@ def test_old_bodies_go_with_compaction(ours: Pouch) -> None:
 
 def test_what_is_left_out_says_so(ours: Pouch) -> None:
     assert refused(lambda: ours.query("design/view"))[0] == 501
+    ours.put({"_id": "_design/design", "filters": {"name": "function (doc) { return true; }"}})
     assert refused(lambda: ours.changes({"filter": "design/name"}))[0] == 501
+    assert refused(lambda: ours.changes({"filter": "design/none"}))[0] == 404

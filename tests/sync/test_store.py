@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -145,6 +146,48 @@ def test_a_name_that_couchdb_would_not_take_makes_no_file(databases: Databases, 
     with pytest.raises(BadRequest):
         databases.open(name)
     assert databases.existing(name) is None
+    assert databases.names() == []
+
+
+def test_a_request_that_comes_while_a_database_is_deleted_does_not_make_it_anew(databases: Databases) -> None:
+    """PouchDB asks for the next changes in the very moment in which it deletes."""
+    for _ in range(40):
+        databases.open("fleeting").bulk_docs([{"_id": "a"}])
+        start = threading.Barrier(4)
+
+        def ask(start: threading.Barrier = start) -> None:
+            start.wait()
+            for _ in range(20):
+                with suppress(NotFound):
+                    databases.existing("fleeting")
+
+        asking = [threading.Thread(target=ask) for _ in range(3)]
+        for one in asking:
+            one.start()
+        start.wait()
+        databases.delete("fleeting")
+        for one in asking:
+            one.join()
+        assert databases.names() == []
+        assert databases.existing("fleeting") is None
+
+
+def test_a_database_that_another_process_deletes_while_it_is_being_opened_is_not_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "fleeting.sqlite3"
+    first = Databases(tmp_path, random=Random(1))
+    first.open("fleeting")
+    first.close()
+
+    def gone_before(file: Path, random: Random, *, make: bool = True) -> DatabaseFile:
+        path.unlink(missing_ok=True)
+        return opened(file, random, make=make)
+
+    opened = DatabaseFile.opened
+    monkeypatch.setattr(DatabaseFile, "opened", gone_before)
+    databases = Databases(tmp_path, random=Random(2))
+    assert databases.existing("fleeting") is None
     assert databases.names() == []
 
 

@@ -208,10 +208,23 @@ def test_what_a_selector_takes(call: Caller, numbered: list[str]) -> None:
     picked = {**query, "fields": ["_id", "n", "none"]}
     again = call("POST", "/private/_changes?filter=_selector&include_docs=true&limit=1", picked).json["results"]
     assert again[0]["doc"] == {"_id": "d1000", "n": 1000}
-    assert call("POST", "/private/_changes?filter=_selector", {**query, "fields": "n"}).status_code == 400
-    assert call("POST", "/private/_changes?filter=_selector", {"selector": {"$odd": 1}}).status_code == 400
-    assert call("POST", "/private/_changes?filter=_selector", {}).status_code == 400
     assert call("GET", "/private/_changes?filter=_selector").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "Selector error: expected a JSON object"),
+        ({"selector": "foo"}, "Selector error: expected a JSON object"),
+        ({"selector": {"$odd": 1}}, "Invalid operator: $odd"),
+        ({"selector": {}, "fields": "n"}, "Selector error: fields must be JSON array"),
+    ],
+)
+def test_a_selector_that_is_none_is_a_bad_request_as_pouchdb_expects_it(
+    call: Caller, numbered: list[str], body: dict[str, Any], reason: str
+) -> None:
+    refused = call("POST", "/private/_changes?filter=_selector", body)
+    assert (refused.status_code, refused.json) == (400, {"error": "bad_request", "reason": reason})
 
 
 def test_a_selector_looks_at_each_leaf_and_at_tombstones(call: Caller, databases: Databases) -> None:
@@ -300,3 +313,32 @@ def test_whoever_has_gone_leaves_the_seat(app: CouchApp, databases: Databases) -
             )
             answer.close()
         until(app.seats.take, "the seat is free")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "error", "reason"),
+    [
+        ("filter=_view", 400, "bad_request", "`view` filter parameter is not provided."),
+        ("filter=_view&view=", 400, "bad_request", "`view` filter parameter is not provided."),
+        ("filter=_view&view=a/b/c", 400, "bad_request", "`view` must be of the form `designname/viewname`"),
+        ("filter=_view&view=foo/odd", 404, "not_found", "missing json key: odd"),
+        ("filter=_view&view=bare/odd", 404, "not_found", "missing json key: views"),
+        ("filter=_view&view=foo/even", 501, "not_implemented", "The view foo/even is not run here"),
+        ("filter=none/odd", 404, "not_found", "missing"),
+        ("filter=bare/odd", 404, "not_found", "missing json key: filters"),
+        ("filter=foo/odd", 404, "not_found", "missing json key: odd"),
+        ("filter=foo", 400, "bad_request", "`filter` must be of the form `designname/filtername`"),
+        ("filter=_odd", 400, "bad_request", "unknown builtin filter name"),
+        ("filter=foo/even", 501, "not_implemented", "The filter foo/even is not run here"),
+    ],
+)
+def test_only_a_function_that_is_there_is_told_as_not_run(
+    call: Caller, databases: Databases, query: str, status: int, error: str, reason: str
+) -> None:
+    """What is asked for wrongly is refused as CouchDB refuses it, and as PouchDB's suite expects it."""
+    there = {"even": "function (doc) { return true; }"}
+    design = kept("_design/foo", "1-a", filters=there, views={"even": {"map": "function (doc) {}"}})
+    databases.open("private").bulk_docs([design, kept("_design/bare", "1-b")], new_edits=False)
+    answer = call("GET", f"/private/_changes?{query}")
+    assert (answer.status_code, answer.json["error"]) == (status, error)
+    assert answer.json["reason"].startswith(reason)
