@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple, Protocol
@@ -1126,16 +1127,33 @@ class Databases:
     def _opened(self, name: str, *, make: bool) -> Store:
         with self._lock:
             store = self._current(name)
-            if store is None:
-                store = self._stores[name] = Store(
-                    self._path(name),
-                    name=name,
-                    random=self.random,
-                    rule=self._rule_for(name),
-                    codec=self._codec,
-                    make=make,
-                )
-            return store
+            if store is not None:
+                return store
+            with self._alone():
+                return self._store(name, make=make)
+
+    def _store(self, name: str, *, make: bool) -> Store:
+        store = self._stores[name] = Store(
+            self._path(name),
+            name=name,
+            random=self.random,
+            rule=self._rule_for(name),
+            codec=self._codec,
+            make=make,
+        )
+        return store
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Meanwhile no other process makes a database here, opens one for the first time, or deletes one: its files go
+        one after another, and whoever opens or makes it in between has a part of what was.
+        """
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def existing(self, name: str) -> Store | None:
         """The database of that name, if there is one."""
@@ -1154,13 +1172,12 @@ class Databases:
         """A new database of that name; None if there is one already, made perhaps by another process."""
         if not _DATABASE_NAME.fullmatch(name):
             return self.open(name)
-        path = self._path(name)
-        try:
-            # An empty file is a database with nothing in it yet; only one process can be the one to make it.
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
-        except FileExistsError:
-            return None
-        return self.open(name)
+        with self._lock, self._alone():
+            if self._path(name).exists():
+                return None
+            # Another process may have deleted what is still open here under that name.
+            self._current(name)
+            return self._store(name, make=True)
 
     def _current(self, name: str) -> Store | None:
         """The store that was opened, unless another process has deleted its file since."""
@@ -1194,8 +1211,8 @@ class Databases:
     def delete(self, name: str) -> None:
         """Remove a database and its file. Raises `NotFound`."""
         found = self.existing(name)
-        with self._lock:
-            # Meanwhile another request may have deleted it.
+        with self._lock, self._alone():
+            # Meanwhile another request may have deleted it, or another process.
             store = self._current(name)
             if found is None or store is None:
                 raise NotFound("Database does not exist.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from sync.peer import BadRequest, Conflict, Document, Forbidden, NotFound, PeerE
 from sync.sqlite import sqlite3
 from sync.store import Databases, Store
 from tests.contracts.peer import kept
+from tests.patience import PATIENCE_S
 
 
 def test_what_is_saved_can_be_got_read_and_ranged(databases: Databases) -> None:
@@ -189,6 +192,33 @@ def test_a_database_that_another_process_deletes_while_it_is_being_opened_is_not
     databases = Databases(tmp_path, random=Random(2))
     assert databases.existing("fleeting") is None
     assert databases.names() == []
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda own: own.create("new"),
+        lambda own: own.open("new"),
+        lambda own: own.existing("old"),
+        lambda own: own.delete("old"),
+    ],
+    ids=["make", "make by opening", "open", "delete"],
+)
+def test_what_another_process_makes_or_deletes_is_whole_before_anybody_opens_it(
+    databases: Databases, act: Callable[[Databases], object]
+) -> None:
+    databases.open("old")
+    folder = os.open(databases.folder, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    done = threading.Event()
+    own = Databases(databases.folder, random=Random(5))
+    thread = threading.Thread(target=lambda: (act(own), done.set()))
+    thread.start()
+    assert not done.wait(0.3)
+    os.close(folder)
+    assert done.wait(PATIENCE_S)
+    thread.join()
+    own.close()
 
 
 def test_a_deleted_database_is_gone_and_can_be_made_anew(databases: Databases) -> None:
