@@ -222,7 +222,7 @@ class RemotePeer:
         """Put the files that these stubs speak of into their place, to be fetched."""
         for name, stub in entries.items():
             if isinstance(stub.get("digest"), str) and isinstance(stub.get("length"), int):
-                path = "/".join(quote(part, safe="") for part in (id_, *name.split("/")))
+                path = _path(id_, *name.split("/"))
                 download = partial(self._download, path, {"rev": rev})
                 kept = {key: stub[key] for key in ("content_type", "revpos") if key in stub}
                 entries[name] = {**kept, "data": RemoteFile(self.name, stub["digest"], stub["length"], download)}
@@ -323,7 +323,7 @@ class RemotePeer:
             "Content-Length": str(body.length),
         }
         data = bytearray()
-        road = self._asked("PUT", quote(doc["_id"], safe=""), {"new_edits": "false"}, headers, body.pieces())
+        road = self._asked("PUT", _path(doc["_id"]), {"new_edits": "false"}, headers, body.pieces())
         with _short_answer(), road as response:
             self._count_sent(body.length)
             self._read(response, data)
@@ -349,7 +349,7 @@ class RemotePeer:
         return str(answer["rev"])
 
     def attachment(self, id: str, name: str, *, rev: str | None = None) -> Attachment | None:
-        path = "/".join(quote(part, safe="") for part in (id, *name.split("/")))
+        path = _path(id, *name.split("/"))
         try:
             status, headers, data = self._exchange("GET", path, {"rev": rev} if rev else {}, None, accept="*/*")
         except NotFound as problem:
@@ -518,6 +518,17 @@ class _Cut(Unreachable):
     def __init__(self, reason: str, data: bytes) -> None:
         super().__init__(reason)
         self.data = data
+
+
+def _path(id_: str, *file: str) -> str:
+    """A document, or a file at one, below a database's URL.
+
+    Of a design document the first slash stays one: CouchDB leads a GET of `_design%2F…` elsewhere. A part of nothing
+    but dots would be taken for a step up on the way.
+    """
+    kind, slash, name = id_.partition("/")
+    parts = (kind, name, *file) if slash and kind == "_design" else (id_, *file)
+    return "/".join(quote(part, safe="") if part.strip(".") else part.replace(".", "%2E") for part in parts)
 
 
 def _head_bytes(line: str, headers: Iterable[tuple[str, str]]) -> int:
