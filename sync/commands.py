@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import click
 
 from sync.following import follow
-from sync.peer import ADMIN_ROLE, PeerError, Seq, Unauthorized, Writer
+from sync.peer import ADMIN_ROLE, BadRequest, PeerError, Seq, Unauthorized, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
 from sync.sqlite import FIRST_FIXED_VERSION, several_processes_may_write, which_sqlite
@@ -92,7 +92,7 @@ def serve(
 
     _collect_seldom()
     if admin_file is not None:
-        admin = admin_file.read_text("utf-8").strip()
+        admin = _text(admin_file).strip()
     user, colon, password = (admin or "").partition(":")
     if not (user and colon and password):
         raise click.UsageError("Give the administrator as --admin USER:PASSWORD, in YIZHAN_ADMIN, or in --admin-file.")
@@ -105,13 +105,13 @@ def serve(
             f" {which_sqlite()}: several processes that write would harm a database."
         )
     keys = dict(_jwt_key(given) for given in jwt_keys)
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     host = host.strip("[]")
     try:
         listener = socket.create_server(
             (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024
         )
-    except OSError as problem:
+    except (OSError, OverflowError) as problem:
         raise click.ClickException(f"{listen} cannot be listened to: {problem}") from problem
     # Known to all workers, and gone with them: whoever is signed in signs in again after a restart.
     secret = SystemRandom().randbytes(32)
@@ -129,10 +129,29 @@ def serve(
 
 
 def _jwt_key(given: str) -> tuple[str, str]:
+    from sync.bearer import public_key
+
     kid, equals, file = given.partition("=")
     if not (kid and equals) or not Path(file).is_file():
         raise click.UsageError(f"--jwt-key {given!r} is not KID=FILE.")
-    return kid, Path(file).read_text("utf-8")
+    try:
+        return kid, public_key(_text(Path(file)))
+    except BadRequest as problem:
+        raise click.UsageError(f"--jwt-key {given!r}: {problem.reason}") from problem
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise click.UsageError(f"{file} cannot be read: {problem}") from problem
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise click.ClickException(f"The folder {folder} cannot be made: {problem.strerror}.") from problem
 
 
 def _serve(
@@ -257,7 +276,9 @@ def basic(known: Callable[[str, str], Writer | None]) -> Callable[[WSGIEnvironme
 def replicate_command(source: str, target: str, continuous: bool, doc_ids: tuple[str, ...], as_json: bool) -> None:
     """Bring TARGET up to date with SOURCE. Each is DIR/NAME or http(s)://user:password@host/db."""
     _collect_seldom()
-    ids = [id_ for some in doc_ids for id_ in some.split(",") if id_] or None
+    ids = [id_ for some in doc_ids for id_ in some.split(",") if id_] if doc_ids else None
+    if ids == []:
+        raise click.UsageError("--doc-ids names no document.")
     refused: list[str] = []
     close: list[Closable] = []
     stop = _Stop()
@@ -418,7 +439,7 @@ def check(database: str) -> None:
 
 
 def _peer(place: str, close: list[Closable], *, make: bool) -> Store | RemotePeer:
-    if place.startswith(("http://", "https://")):
+    if "://" in place:
         return RemotePeer(place, quick=True, random=SystemRandom())
     return _store(place, close, make=make)
 
@@ -431,7 +452,7 @@ def _store(place: str, close: list[Closable], *, make: bool) -> Store:
     path = Path(folder or "/")
     if not make and not path.is_dir():
         raise click.ClickException(f"There is no folder {path}.")
-    path.mkdir(parents=True, exist_ok=True)
+    _make(path)
     _hold(path, close)
     databases = Databases(path, random=SystemRandom())
     close.append(databases)

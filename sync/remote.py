@@ -49,6 +49,11 @@ from sync.remote_files import Half, RemoteFile
 MAX_ANSWER_BYTES: Final = 64 << 20
 _PIECE_BYTES: Final = 1 << 16
 _ENDLESS: Final = "endless"
+# It is not repeated: what is wrong with it may be its password.
+_NO_DATABASES_URL: Final = (
+    "Not the URL of a database, http(s)://user:password@host:port/name. In a password / is written %2F, @ %40,"
+    " # %23, ? %3F."
+)
 
 _ERRORS: Final[dict[int, type[PeerError]]] = {
     400: BadRequest,
@@ -87,11 +92,20 @@ class RemotePeer:
         quick: bool = False,
         random: Random | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
-            raise BadRequest(f"Not the URL of a database: {parts.scheme}://{parts.hostname or ''}{parts.path}")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as problem:
+            raise BadRequest(_NO_DATABASES_URL) from problem
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or not parts.path.strip("/")
+            or "@" in parts.path
+        ):
+            raise BadRequest(_NO_DATABASES_URL)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        netloc = host if parts.port is None else f"{host}:{parts.port}"
+        netloc = host if port is None else f"{host}:{port}"
         self.url = f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
         self._name = name or self.url
         self._pool = pool or urllib3.PoolManager(maxsize=4)

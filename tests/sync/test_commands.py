@@ -125,6 +125,46 @@ def test_a_source_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None
     assert "Unreachable" in unreachable.output
 
 
+def told(result: Result, code: int = 1) -> str:
+    """What a command said that has refused, in words and not in a traceback."""
+    assert result.exit_code == code
+    assert isinstance(result.exception, SystemExit), result.exception
+    return result.output
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "htp", "couchdb"])
+def test_a_misspelt_url_is_no_folder_and_its_password_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "here", "docs", 1)
+    url = f"{scheme}://user:secret@127.0.0.1:1/docs"
+    for ends in (("here/docs", url), (url, "here/docs")):
+        assert "secret" not in told(run("replicate", *ends))
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_the_scheme_of_a_url_may_be_written_large(tmp_path: Path) -> None:
+    assert "Unreachable" in told(run("replicate", "HTTP://user:secret@127.0.0.1:1/docs", f"{tmp_path}/docs"))
+
+
+def test_what_cannot_be_done_here_is_told_in_words(tmp_path: Path) -> None:
+    fill(tmp_path / "here", "docs", 1)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "no-key").write_text("nothing of the kind")
+    here, inside = f"{tmp_path}/here/docs", f"{tmp_path}/file/inside"
+    assert inside in told(run("replicate", here, f"{inside}/docs"))
+    serve = ("serve", "--dir", f"{tmp_path}/served", "--admin", "a:b")
+    assert inside in told(run("serve", "--dir", inside, "--admin", "a:b"))
+    assert "70000" in told(run(*serve, "--listen", "127.0.0.1:70000"))
+    assert "bytes" in told(run("serve", "--dir", f"{tmp_path}/served", "--admin-file", f"{tmp_path}/bytes"), 2)
+    assert "bytes" in told(run(*serve, "--jwt-key", f"k1={tmp_path}/bytes"), 2)
+    assert "k1" in told(run(*serve, "--jwt-key", f"k1={tmp_path}/no-key"), 2)
+    # An empty variable is not the wish for everything.
+    assert "--doc-ids" in told(run("replicate", here, f"{tmp_path}/there/docs", "--doc-ids", ""), 2)
+
+
 def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
     fill(tmp_path, "docs", 3)
     store = Store(tmp_path / "docs.sqlite3", name="docs", random=Random(1))
