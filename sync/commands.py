@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import click
 
-from sync.following import follow
+from sync.following import Progress, follow
 from sync.peer import ADMIN_ROLE, BadRequest, PeerError, Seq, Unauthorized, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
@@ -282,11 +282,16 @@ def replicate_command(source: str, target: str, continuous: bool, doc_ids: tuple
     refused: list[str] = []
     close: list[Closable] = []
     stop = _Stop()
+    show: Progress = _show if not as_json and sys.stderr.isatty() else lambda done: None
     try:
         source_peer = _peer(source, close, make=False)
         target_peer = _peer(target, close, make=True)
 
-        def run() -> Replicated:
+        def run(progress: Progress) -> Replicated:
+            def step(done: Replicated) -> None:
+                progress(done)
+                show(done)
+
             return replicate(
                 source_peer,
                 target_peer,
@@ -296,7 +301,7 @@ def replicate_command(source: str, target: str, continuous: bool, doc_ids: tuple
                 batch=_BATCH,
                 overlap=True,
                 stop=stop.is_asked,
-                progress=None if as_json or not sys.stderr.isatty() else _show,
+                progress=step,
                 on_refused=lambda document, reason: refused.append(f"{document['_id']}: {reason}"),
             )
 
@@ -313,10 +318,10 @@ def replicate_command(source: str, target: str, continuous: bool, doc_ids: tuple
                     on_trouble=_tell_trouble,
                 )
         else:
-            done = run()
+            done = run(lambda done: None)
         seconds = time.monotonic() - started
     except PeerError as problem:
-        raise click.ClickException(f"{type(problem).__name__}: {problem.reason}") from problem
+        raise click.ClickException(_told(problem)) from problem
     finally:
         _close(close)
     figures = _figures(done, [peer for peer in (source_peer, target_peer) if isinstance(peer, RemotePeer)], seconds)
@@ -378,7 +383,13 @@ class _Stop:
 
 
 def _tell_trouble(problem: PeerError, pause_s: float) -> None:
-    click.echo(f"{type(problem).__name__}: {problem.reason} Tried again in {pause_s:.0f} s.", err=True)
+    click.echo(f"{_told(problem)} Tried again in {pause_s:.0f} s.", err=True)
+
+
+def _told(problem: PeerError) -> str:
+    """What went wrong, by the name that its kind has outside of its module."""
+    kind = next(kind.__name__ for kind in type(problem).__mro__ if kind.__name__[0] != "_")
+    return f"{kind}: {problem.reason}"
 
 
 def _figures(done: Replicated, remotes: list[RemotePeer], seconds: float) -> dict[str, Any]:
