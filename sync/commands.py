@@ -467,6 +467,9 @@ def _store(place: str, close: list[Closable], *, make: bool) -> Store:
     _hold(path, close)
     databases = Databases(path, random=SystemRandom())
     close.append(databases)
+    file = databases.path(name)
+    if not make and file.exists() and file.stat().st_size == 0:
+        raise click.ClickException(f"There is nothing of a database left in {file}: it is empty.")
     store = databases.open(name) if make else databases.existing(name)
     if store is None:
         raise click.ClickException(f"There is no database {name} in {path}.")

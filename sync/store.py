@@ -63,6 +63,7 @@ from sync.revisions import (
 )
 from sync.served import FeedPage, Opened, Revision
 from sync.sqlite import sqlite3
+from sync.write_rules import content_hash_start, named_hash
 
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]{0,237}", re.ASCII)
 _SUFFIX: Final = ".sqlite3"
@@ -71,6 +72,8 @@ _COLUMNS: Final = "seq, id, rev, deleted, tree, attachments, body"
 _HEAD: Final = "seq, id, rev, deleted, tree, attachments, x''"
 
 _FEED_PAGE_BYTES: Final = 1 << 20
+# What comes of reading what was never written so.
+_UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError)
 
 
 class Codec(Protocol):
@@ -1020,16 +1023,19 @@ class Store:
                 if counts != said:
                     wrong.append(f"The file says {said[0]} documents and {said[1]} deleted, it has {counts}.")
                 wrong += _wrong_sequences(connection)
+                wrong += self._wrong_locals(connection)
                 wrong += files.wrong_files(connection, unseal=self._codec.open)
             except sqlite3.DatabaseError as problem:
                 wrong.append(f"SQLite: {problem}")
+            except PeerError as problem:
+                wrong.append(problem.reason)
         return wrong
 
     def _wrong_with(self, connection: sqlite3.Connection, row: Row) -> Iterator[str]:
         try:
             tree = row.tree
             winner = tree.winner()
-        except (ValueError, KeyError, IndexError) as problem:
+        except _UNREADABLE as problem:
             yield f"the revision tree cannot be read ({problem})"
             return
         if winner != row.rev or (winner in tree.deleted) != bool(row.deleted):
@@ -1042,12 +1048,22 @@ class Store:
                 if revision is None:
                     yield f"the content of leaf {leaf} is lost"
                 else:
-                    parse_json(revision.content)
+                    document = revision.document()
+                    named = None if revision.deleted or revision.attachments else named_hash(document)
+                    if named is not None and content_hash_start(document) != named:
+                        yield f"the content of {leaf} has another hash than the one in its id"
                     for stub in revision.attachments.values():
                         if files.length_of(connection, stub["digest"]) != stub["length"]:
                             yield f"the file of {leaf} is lost or another: {stub['digest']}"
-            except (ValueError, PeerError) as problem:
+            except (*_UNREADABLE, PeerError) as problem:
                 yield f"the content of {leaf} cannot be read ({problem})"
+
+    def _wrong_locals(self, connection: sqlite3.Connection) -> Iterator[str]:
+        for id_, body in connection.execute("SELECT id, body FROM local_documents"):
+            try:
+                parse_json(self._codec.open(body))
+            except (*_UNREADABLE, PeerError) as problem:
+                yield f"_local/{id_}: it cannot be read ({problem})"
 
 
 class StorePeer:
@@ -1118,7 +1134,7 @@ class Databases:
             store = self._current(name)
             if store is None:
                 store = self._stores[name] = Store(
-                    self._path(name),
+                    self.path(name),
                     name=name,
                     random=self.random,
                     rule=self._rule_for(name),
@@ -1131,13 +1147,13 @@ class Databases:
         found = self._stores.get(name)
         if found is not None and found.is_current():
             return found
-        return self.open(name) if _DATABASE_NAME.fullmatch(name) and self._path(name).exists() else None
+        return self.open(name) if _DATABASE_NAME.fullmatch(name) and self.path(name).exists() else None
 
     def create(self, name: str) -> Store | None:
         """A new database of that name; None if there is one already, made perhaps by another process."""
         if not _DATABASE_NAME.fullmatch(name):
             return self.open(name)
-        path = self._path(name)
+        path = self.path(name)
         try:
             # An empty file is a database with nothing in it yet; only one process can be the one to make it.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
@@ -1182,7 +1198,7 @@ class Databases:
         with self._lock:
             self._stores.pop(name, None)
             store.close_for_all()
-            path = self._path(name)
+            path = self.path(name)
             for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
                 with suppress(FileNotFoundError):
                     file.unlink()
@@ -1194,13 +1210,16 @@ class Databases:
                 store.close()
             self._stores.clear()
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """Where the database of that name lies, or would lie."""
         return self.folder / (quote(name, safe="$()+") + _SUFFIX)
 
 
 def _property(connection: sqlite3.Connection, name: str) -> str:
-    value: str = connection.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()[0]
-    return value
+    found = connection.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()
+    if found is None:
+        raise PeerError(f"The database file has lost what it says of itself ({name}).")
+    return str(found[0])
 
 
 def _set_property(connection: sqlite3.Connection, name: str, value: str) -> None:

@@ -30,8 +30,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sync.commands import group
 from sync.peer import Unauthorized
 from sync.remote import RemotePeer
-from sync.sqlite import several_processes_may_write, which_sqlite
+from sync.sqlite import several_processes_may_write, sqlite3, which_sqlite
 from sync.store import Databases, Store
+from sync.write_rules import content_hash_start
 from tests.contracts.peer import kept
 from tests.patience import PATIENCE_S, until
 from tests.sync.server_process import Served, start
@@ -175,6 +176,60 @@ def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
     assert answer.exit_code == 1
     assert "says 7 documents" in answer.output
     assert run("check", f"{tmp_path}/other").exit_code == 1
+
+
+HASHED = {"case": "1", "words": "as they were signed"}
+HASH = content_hash_start(HASHED)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("UPDATE documents SET attachments = '[]' WHERE id = 'filed'", "filed: the content of 1-a cannot be read"),
+        (
+            "UPDATE documents SET attachments = '{\"x\": 5}' WHERE id = 'filed'",
+            "filed: the content of 1-a cannot be read",
+        ),
+        ("UPDATE documents SET tree = '5' WHERE id = 'filed'", "filed: the revision tree cannot be read"),
+        ("UPDATE documents SET tree = '{}' WHERE id = 'filed'", "filed: the revision tree cannot be read"),
+        (
+            "UPDATE documents SET body = CAST(replace(body, 'were', 'weRe') AS BLOB)",
+            f"event:1:{HASH}: the content of 1-{HASH} has another",
+        ),
+        ("UPDATE local_documents SET body = x'7b'", "_local/mark: it cannot be read"),
+        ("DELETE FROM properties WHERE name = 'uuid'", "uuid"),
+        ("DELETE FROM properties WHERE name = 'documents'", "documents"),
+        ("DELETE FROM attachment_pieces WHERE number = 1", "attachment"),
+    ],
+)
+def test_check_finds_every_kind_of_damage_and_survives_it(tmp_path: Path, damage: str, words: str) -> None:
+    databases = Databases(tmp_path, random=Random(1))
+    store = databases.open("docs")
+    long = {"long": {"content_type": "image/x-raw", "data": Random(2).randbytes(500_000)}}
+    store.save(
+        [{**kept("filed", "1-a"), "_attachments": long}, {"_id": f"event:1:{HASH}", "_rev": f"1-{HASH}", **HASHED}]
+    )
+    store.put_local("mark", {"n": 1})
+    databases.close()
+    assert run("check", f"{tmp_path}/docs").exit_code == 0
+    with sqlite3.connect(tmp_path / "docs.sqlite3") as connection:
+        connection.execute(damage)
+    connection.close()
+    assert words in told(run("check", f"{tmp_path}/docs"))
+
+
+def test_a_file_with_nothing_of_a_database_in_it_is_no_empty_database(tmp_path: Path) -> None:
+    (tmp_path / "cut.sqlite3").touch()
+    with sqlite3.connect(tmp_path / "other.sqlite3") as connection:
+        connection.execute("CREATE TABLE somebody_elses (a)")
+    connection.close()
+    before = (tmp_path / "other.sqlite3").read_bytes()[100:]
+    for name in ("cut", "other"):
+        told(run("check", f"{tmp_path}/{name}"))
+        told(run("compact", f"{tmp_path}/{name}"))
+        told(run("replicate", f"{tmp_path}/{name}", f"{tmp_path}/target"))
+    assert (tmp_path / "cut.sqlite3").stat().st_size == 0
+    assert (tmp_path / "other.sqlite3").read_bytes()[100:] == before
 
 
 def test_serving_without_an_administrator_is_refused(tmp_path: Path) -> None:
