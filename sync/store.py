@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -44,6 +45,7 @@ from sync.peer import (
     NotFound,
     PeerError,
     Seq,
+    StorageFull,
     Style,
     Writer,
     WriteRule,
@@ -65,8 +67,10 @@ from sync.served import FeedPage, Opened, Revision
 from sync.sqlite import sqlite3
 from sync.write_rules import content_hash_start, named_hash
 
-_DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]{0,237}", re.ASCII)
+_DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]*", re.ASCII)
 _SUFFIX: Final = ".sqlite3"
+# CouchDB's longest name; with the `-journal` that SQLite may put beside it no longer than a file's name may be.
+_LONGEST_FILE_NAME: Final = 238 + len(_SUFFIX)
 _COLUMNS: Final = "seq, id, rev, deleted, tree, attachments, body"
 # The same without the body, which for a long document is read from pages of its own.
 _HEAD: Final = "seq, id, rev, deleted, tree, attachments, x''"
@@ -455,7 +459,10 @@ class Store:
                 # An edit of our own clients fails as a whole; one bad document must not stop a replication.
                 if new_edits:
                     raise
-                answers.append(Written(str(doc.get("_id")), str(doc.get("_rev")), problem.code, problem.reason))
+                rev = doc.get("_rev")
+                answers.append(
+                    Written(str(doc.get("_id")), rev if isinstance(rev, str) else "", problem.code, problem.reason)
+                )
         written = iter(self._write(edits, new_edits=new_edits, writer=writer, rule=rule) if edits else ())
         return [answer or next(written) for answer in answers]
 
@@ -1130,6 +1137,8 @@ class Databases:
                 " the characters _, $, (, ), +, -, and / are allowed. Must begin with a letter.",
                 code="illegal_database_name",
             )
+        if not _is_name(name):
+            raise BadRequest(f"The name {name[:80]}… is too long.", code="database_name_too_long")
         with self._lock:
             store = self._current(name)
             if store is None:
@@ -1147,11 +1156,11 @@ class Databases:
         found = self._stores.get(name)
         if found is not None and found.is_current():
             return found
-        return self.open(name) if _DATABASE_NAME.fullmatch(name) and self.path(name).exists() else None
+        return self.open(name) if _is_name(name) and self.path(name).exists() else None
 
     def create(self, name: str) -> Store | None:
         """A new database of that name; None if there is one already, made perhaps by another process."""
-        if not _DATABASE_NAME.fullmatch(name):
+        if not _is_name(name):
             return self.open(name)
         path = self.path(name)
         try:
@@ -1159,7 +1168,15 @@ class Databases:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
         except FileExistsError:
             return None
-        return self.open(name)
+        except OSError as problem:
+            kind = StorageFull if problem.errno == errno.ENOSPC else PeerError
+            raise kind(f"The database file cannot be made ({problem.strerror}).") from problem
+        try:
+            return self.open(name)
+        except BaseException:
+            # What was not made is not in the list, nor in the way of who tries again.
+            path.unlink(missing_ok=True)
+            raise
 
     def _current(self, name: str) -> Store | None:
         """The store that was opened, unless another process has deleted its file since."""
@@ -1212,7 +1229,15 @@ class Databases:
 
     def path(self, name: str) -> Path:
         """Where the database of that name lies, or would lie."""
-        return self.folder / (quote(name, safe="$()+") + _SUFFIX)
+        return self.folder / _file_name(name)
+
+
+def _file_name(name: str) -> str:
+    return quote(name, safe="$()+") + _SUFFIX
+
+
+def _is_name(name: str) -> bool:
+    return _DATABASE_NAME.fullmatch(name) is not None and len(_file_name(name)) <= _LONGEST_FILE_NAME
 
 
 def _property(connection: sqlite3.Connection, name: str) -> str:

@@ -91,7 +91,7 @@ def _by_its_history(doc: Document) -> Document:
         ids = revisions.get("ids")
         if ids and type(ids) is list and type(ids[0]) is str and type(revisions.get("start")) is int:
             rev = f"{revisions['start']}-{ids[0]}"
-            if doc.get("_rev", rev) != rev:
+            if doc.get("_rev") != rev:
                 return {**doc, "_rev": rev}
     return doc
 

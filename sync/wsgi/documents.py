@@ -13,7 +13,7 @@ from sync.peer import BadRequest, Document, NotBuilt, NotFound
 from sync.revisions import RevisionTree, revisions_field
 from sync.served import Opened, Revision
 from sync.wsgi import multipart
-from sync.wsgi.asked import checked, location, not_allowed, revision_path, unpacked_file
+from sync.wsgi.asked import checked, is_packed, location, not_allowed, revision_path, unpacked_file
 from sync.wsgi.call import DatabaseCall, accepted
 from sync.wsgi.responses import stream, written_answer
 from sync.wsgi.shown import conflicts, files_since, opened, pieces, revs_info, wants_files
@@ -176,7 +176,7 @@ def _put(call: DatabaseCall, id_: str) -> Response:
 
 def _related_body(call: DatabaseCall) -> Document:
     file, length = call.body_file()
-    if call.request.headers.get("Content-Encoding", "identity").lower() == "gzip":
+    if is_packed(call.request):
         file, length = unpacked_file(file, length, call.max_file_bytes)
     return multipart.document_of(
         file,
