@@ -1189,7 +1189,8 @@ class Databases:
 
     def names(self) -> list[str]:
         """The databases in the folder, sorted."""
-        return sorted(unquote(path.name.removesuffix(_SUFFIX)) for path in self.folder.glob(f"*{_SUFFIX}"))
+        found = (unquote(path.name.removesuffix(_SUFFIX)) for path in self.folder.glob(f"*{_SUFFIX}"))
+        return sorted(filter(_is_name, found))
 
     def stands(self) -> dict[str, tuple[int, ...]]:
         """For each database something that is another after every commit, whichever process made it: sizes and times of
