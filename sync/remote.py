@@ -12,7 +12,7 @@ from functools import partial
 from http.client import HTTPException
 from random import Random
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 import urllib3
 
@@ -604,12 +604,27 @@ def _refusal(status: int, headers: Mapping[str, str], data: bytes) -> PeerError:
     if not isinstance(said, dict) or not isinstance(said.get("error"), str):
         if status in (502, 503, 504):
             return Unreachable(f"Somebody on the way answered {status}.")
+        if status < 400:
+            return Garbled(
+                f"Status {status}: it leads to {_led_to(headers.get('Location', ''))}, and no redirect is followed:"
+                " a login page, or has the database another address now?",
+                code="redirected",
+            )
         # 511 is what a captive portal should say (RFC 6585, section 6); most say 200 or 302.
-        code = "redirected" if status < 400 else "login_page" if status == 511 else "proxy_error"
+        code = "login_page" if status == 511 else "proxy_error"
         return Garbled(f"Status {status}: {_not_a_peer(headers.get('Content-Type', 'nothing'), data)}", code=code)
     reason = str(said.get("reason", ""))[:2000]
     kind = _ERRORS.get(status, PeerError)
     return kind(reason, code=said["error"][:80], status=status)
+
+
+def _led_to(location: str) -> str:
+    """Where a redirect leads to, without what may be secret in it."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "elsewhere"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))[:200] or "elsewhere"
 
 
 def _not_a_peer(content_type: str, data: bytes | bytearray) -> str:
