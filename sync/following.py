@@ -14,6 +14,9 @@ LONGEST_PAUSE_S: Final = 60.0
 # A server that has no seat free for whoever waits answers at once: it is not asked again at once.
 _SHORTEST_WAIT_S: Final = 4.0
 
+# The server was not fast enough, or too often asked: the same request may do well in a while.
+_LATER: Final = (408, 429)
+
 Progress = Callable[[Replicated], None]
 
 
@@ -50,7 +53,7 @@ def follow(
             troubles = 0
             _wait(wait, done.last_seq, stop, sleep, monotonic, wait_s)
         except PeerError as problem:
-            if not isinstance(problem, Unreachable | Garbled) and problem.status < 500:
+            if not isinstance(problem, Unreachable | Garbled) and problem.status < 500 and problem.status not in _LATER:
                 raise
             if so_far is not None:
                 together, so_far = _added(together, so_far), None

@@ -97,6 +97,25 @@ def test_a_broken_line_is_told_and_tried_again_later_and_later() -> None:
     assert done.docs_written == 10 * 3 + 4
 
 
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+def test_a_server_that_is_busy_is_asked_again(status: int) -> None:
+    fates = [PeerError("later", status=status)]
+    clock = Clock()
+
+    def run(progress: Progress) -> Replicated:
+        raise fates.pop()
+
+    follow(
+        run,
+        lambda since, timeout_s: True,
+        stop=lambda: not fates,
+        sleep=clock.sleep,
+        monotonic=clock,
+        random=Random(1),
+    )
+    assert len(clock.slept) == 1
+
+
 def test_what_waiting_does_not_mend_is_raised() -> None:
     def run(progress: Progress) -> Replicated:
         raise Forbidden("not you")
