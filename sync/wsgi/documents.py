@@ -170,8 +170,10 @@ def _put(call: DatabaseCall, id_: str) -> Response:
             raise BadRequest(NEEDS_REVISION)
         path = revision_path(doc)
         written = call.peer().bulk_docs([{**doc, "_rev": path[0]}], new_edits=False)[0]
-        return written_answer(call, accepted(written), 201, at=location(call.request))
-    return written_answer(call, call.edit(doc), 201, at=location(call.request))
+        accepted(written)
+    else:
+        written = call.edit(doc)
+    return written_answer(call, written, 200 if doc.get("_deleted") else 201, at=location(call.request))
 
 
 def _related_body(call: DatabaseCall) -> Document:
