@@ -405,7 +405,8 @@ def _figures(done: Replicated, remotes: list[RemotePeer], seconds: float) -> dic
 
 
 def _show(done: Replicated) -> None:
-    click.echo(f"\r{done.docs_written} written, {done.refused} refused", nl=False, err=True)
+    # Whatever is said next is longer and takes the line.
+    click.echo(f"{done.docs_written} written, {done.refused} refused\r", nl=False, err=True)
 
 
 @group.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import http.client
 import json
+import os
 import re
 import resource
 import signal
@@ -164,6 +165,26 @@ def test_what_cannot_be_done_here_is_told_in_words(tmp_path: Path) -> None:
     assert "k1" in told(run(*serve, "--jwt-key", f"k1={tmp_path}/no-key"), 2)
     # An empty variable is not the wish for everything.
     assert "--doc-ids" in told(run("replicate", here, f"{tmp_path}/there/docs", "--doc-ids", ""), 2)
+
+
+@pytest.mark.processes
+def test_progress_on_a_terminal_gives_its_line_to_what_is_said_next(tmp_path: Path) -> None:
+    fill(tmp_path, "docs", 3)
+    terminal, end = os.openpty()
+    ends = (f"{tmp_path}/docs", f"{tmp_path}/copy")
+    subprocess.run(
+        [sys.executable, "-m", "yizhan", "sync", "replicate", *ends],
+        cwd=ROOT,
+        check=True,
+        stdout=end,
+        stderr=end,
+        timeout=PATIENCE_S,
+    )
+    os.close(end)
+    said = os.read(terminal, 10_000).decode()
+    os.close(terminal)
+    assert "3 written, 0 refused\r" in said
+    assert "\r3 of 3 documents written" in said
 
 
 def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
