@@ -219,14 +219,16 @@ def _hold(folder: Path, close: list[Closable]) -> None:
     name = str(folder.resolve() / ".writer")
     if several_processes_may_write() or any(getattr(one, "name", None) == name for one in close):
         return
-    lock = Path(name).open("wb")  # noqa: SIM115
-    close.append(lock)
     try:
+        lock = Path(name).open("wb")  # noqa: SIM115
+        close.append(lock)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as problem:
+    except BlockingIOError as problem:
         raise click.ClickException(
             f"Another process writes in {folder}, and this is {which_sqlite()}: stop that process first."
         ) from problem
+    except OSError as problem:
+        raise click.ClickException(f"The folder {folder} cannot be written to: {problem.strerror}.") from problem
 
 
 def _close(opened: list[Closable]) -> None:

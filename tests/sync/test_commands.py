@@ -167,6 +167,14 @@ def test_what_cannot_be_done_here_is_told_in_words(tmp_path: Path) -> None:
     assert "--doc-ids" in told(run("replicate", here, f"{tmp_path}/there/docs", "--doc-ids", ""), 2)
 
 
+def test_a_folder_that_cannot_be_held_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, "docs", 1)
+    (tmp_path / ".writer").mkdir()
+    monkeypatch.setattr("sync.commands.several_processes_may_write", lambda: False)
+    for command in (("check", f"{tmp_path}/docs"), ("serve", "--dir", str(tmp_path), "--listen", "127.0.0.1:0")):
+        assert str(tmp_path) in told(run(*command, *(("--admin", "a:b") if command[0] == "serve" else ())))
+
+
 @pytest.mark.processes
 def test_progress_on_a_terminal_gives_its_line_to_what_is_said_next(tmp_path: Path) -> None:
     fill(tmp_path, "docs", 3)
