@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from sync.peer import Garbled, PeerError, Seq, Unreachable
+from sync.peer import Garbled, PeerError, Seq, TooLarge, Unreachable
 from sync.replicator import Replicated
 
 LONGEST_PAUSE_S: Final = 60.0
@@ -53,7 +53,12 @@ def follow(
             troubles = 0
             _wait(wait, done.last_seq, stop, sleep, monotonic, wait_s)
         except PeerError as problem:
-            if not isinstance(problem, Unreachable | Garbled) and problem.status < 500 and problem.status not in _LATER:
+            # What is too large of the source's own is refused within a run: this is a stranger who talks without end.
+            if (
+                not isinstance(problem, Unreachable | Garbled | TooLarge)
+                and problem.status < 500
+                and problem.status not in _LATER
+            ):
                 raise
             if so_far is not None:
                 together, so_far = _added(together, so_far), None

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 import urllib3
 
-from sync.bodies import attachment_digest, bare, envelope_bytes, parse_json
+from sync.bodies import BeyondReading, attachment_digest, bare, envelope_bytes, parse_json
 from sync.files import INLINE_UP_TO_BYTES
 from sync.packing import PACK_FROM_BYTES, Unpacker, packed
 from sync.peer import (
@@ -397,6 +397,9 @@ class RemotePeer:
             )
         try:
             return parse_json(data)
+        except BeyondReading as problem:
+            # It may be of one document among many: in smaller answers it is found.
+            raise _LongAnswer(problem.reason) from problem
         except BadRequest as problem:
             raise Garbled(f"The answer breaks off or is not JSON: {problem.reason}", code="cut_short") from problem
 
@@ -511,7 +514,7 @@ class RemotePeer:
 
 
 class _LongAnswer(TooLarge):
-    """The answer is too long, and not what was sent."""
+    """The answer is too long or too deep, and not what was sent."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, code=_ENDLESS)

@@ -42,6 +42,15 @@ def check_revision(rev: object) -> None:
         parse_revision(rev)
 
 
+def is_revision(rev: object) -> bool:
+    """Whether `parse_revision` takes it."""
+    try:
+        check_revision(rev)
+    except BadRevision:
+        return False
+    return True
+
+
 def _order(rev: str) -> tuple[int, str]:
     """The sort key of a revision that has been parsed before."""
     generation, _, digest = rev.partition("-")

@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from sync.following import LONGEST_PAUSE_S, Progress, follow
-from sync.peer import Forbidden, PeerError, Seq, Unreachable
+from sync.peer import Forbidden, PeerError, Seq, TooLarge, Unreachable
 from sync.replicator import Replicated, replicate
 from sync.store import Databases
 from tests.contracts.peer import kept
@@ -97,9 +97,11 @@ def test_a_broken_line_is_told_and_tried_again_later_and_later() -> None:
     assert done.docs_written == 10 * 3 + 4
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_a_server_that_is_busy_is_asked_again(status: int) -> None:
-    fates = [PeerError("later", status=status)]
+@pytest.mark.parametrize(
+    "fate", [*(PeerError("later", status=status) for status in (408, 429, 500, 503)), TooLarge("an endless answer")]
+)
+def test_a_server_that_is_busy_is_asked_again(fate: PeerError) -> None:
+    fates = [fate]
     clock = Clock()
 
     def run(progress: Progress) -> Replicated:
