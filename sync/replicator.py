@@ -14,7 +14,6 @@ from typing import Final, NamedTuple, TypeVar
 from sync.bodies import bare, json_bytes
 from sync.checkpoints import Checkpoints, Memory, Progress, number_of, replication_id
 from sync.peer import (
-    BadRequest,
     BrokenOff,
     Change,
     Changes,
@@ -29,7 +28,6 @@ from sync.peer import (
 )
 from sync.plain import Plain, PlainPage, PlainSource, PlainTarget
 from sync.remote_files import RemoteFile
-from sync.revisions import is_revision
 from sync.write_rules import refused_for_what_it_is_not
 
 # What a target says of a document that it will not take today nor tomorrow. Anything else may be better next
@@ -455,7 +453,7 @@ class _Run:
         if self.target_is_empty or self._is_sent_cheaper(asked):
             missing = {id_: list(revs) for id_, revs in asked.items()}
         else:
-            missing = self._missing_there(asked)
+            missing = {id_: one.missing for id_, one in self.target.revs_diff(asked).items()}
             if self.memory is not None:
                 self.memory.arrived(
                     (id_, rev) for id_, revs in asked.items() for rev in revs if rev not in missing.get(id_, ())
@@ -463,20 +461,6 @@ class _Run:
         self.counts.missing_checked += sum(map(len, asked.values()))
         self.counts.missing_found += sum(map(len, missing.values()))
         return {id_: [(id_, rev) for rev in revs] for id_, revs in missing.items()}
-
-    def _missing_there(self, asked: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-        try:
-            return {id_: one.missing for id_, one in self.target.revs_diff(asked).items()}
-        except BadRequest:
-            # CouchDB keeps revisions of any generation, and a target that cannot refuses the whole question for one:
-            # then it is to say so of the document itself.
-            odd = {id_: [rev for rev in revs if not is_revision(rev)] for id_, revs in asked.items()}
-            if not any(odd.values()):
-                raise
-            others = {id_: [rev for rev in revs if rev not in odd[id_]] for id_, revs in asked.items()}
-            found = self.target.revs_diff({id_: revs for id_, revs in others.items() if revs})
-            missing = {id_: [*(found[id_].missing if id_ in found else ()), *odd[id_]] for id_ in asked}
-            return {id_: revs for id_, revs in missing.items() if revs}
 
     def _is_sent_cheaper(self, asked: Mapping[str, Sequence[str]]) -> bool:
         """Whether to send these takes fewer bytes than to ask: a few new ones of ours, over a line that has held."""

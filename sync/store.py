@@ -58,6 +58,7 @@ from sync.revisions import (
     RevisionTree,
     check_revision,
     first_revision,
+    is_revision_elsewhere,
     next_revision,
     parse_revision,
     path_of,
@@ -407,7 +408,10 @@ class Store:
             known = _trees(connection, list(revs))
         for id_, asked in revs.items():
             for rev in asked:
-                _valid(rev)
+                # What only others take for a revision is not here. One of those must not hide the others from who asks;
+                # it is refused when it comes.
+                if not is_revision_elsewhere(rev):
+                    _valid(rev)
             head = known.get(id_)
             if head is None:
                 answer[id_] = Missing(list(asked), [])
