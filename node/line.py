@@ -293,6 +293,10 @@ class Line:
         try:
             return act()
         except Exception:
+            if self._stop.is_set():
+                # What it stands on was closed under it; the next start takes up what it left.
+                log.info("a round of the line ended with the station")
+                return None
             log.exception("a round of the line failed")
             self._note(trouble="本站程序在传输时出了错，已经记下，会自动再试。")
             return None

@@ -29,10 +29,11 @@ from sync.peer import (
     Unreachable,
     Writer,
 )
+from sync.sqlite import sqlite3
 from sync.store import Databases, Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from tests.casework.county import MORNING, NUMBER, agent, intake_data
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 
 OURS = "station-600101101201"
 
@@ -488,6 +489,24 @@ def test_what_the_county_did_not_sign_is_refused_kept_and_does_not_stop_the_rest
     assert site.here.open("catalogue").get("item:A") is None
     assert site.here.open("catalogue").get("item:B") is not None
     assert site.refusals == [("catalogue", "down", "item:A")]
+
+
+def test_what_fails_because_the_station_ends_is_no_fault(
+    site: Site, line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = threading.Event()
+
+    def closed_meanwhile(_database: str, _call: str) -> None:
+        asked.set()
+        line._stop.wait(PATIENCE_S)
+        raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+
+    site.fails = closed_meanwhile
+    line.start()
+    assert asked.wait(PATIENCE_S)
+    line.stop()
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+    assert line.status().trouble is None
 
 
 @pytest.mark.parametrize(

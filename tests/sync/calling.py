@@ -39,7 +39,8 @@ class Caller:
         if data is not None:
             headers.setdefault("Content_Type", "application/json")
         return self.client.open(
-            path.partition("?")[0],
+            # The client would take what stands behind two slashes for a host; the app goes by REQUEST_URI.
+            "/" + path.partition("?")[0].lstrip("/"),
             method=method,
             data=data,
             headers={name.replace("_", "-"): value for name, value in headers.items()},

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sync.peer import StorageFull
@@ -264,6 +264,7 @@ def test_whatever_is_posted_is_answered(call: Caller, path: str, body: Any) -> N
     ),
     body=st.none() | JSON,
 )
+@example(method="GET", parts=["", "private", "", ".."], body=None)
 def test_whatever_is_asked_is_answered(call: Caller, method: str, parts: list[str], body: Any) -> None:
     if method == "DELETE" and len([part for part in parts if part]) < 2:
         return
