@@ -34,6 +34,17 @@ def bearer_or(others: Authenticate, keys: Mapping[str, str], *, now: Callable[[]
     return authenticate
 
 
+def public_key(text: str) -> str:
+    """The same text, if it is a public key (PEM) that such tokens are signed for. Raises `BadRequest`."""
+    import jwt  # noqa: PLC0415
+
+    try:
+        jwt.get_algorithm_by_name(ALGORITHM).prepare_key(text)
+    except (jwt.InvalidKeyError, ValueError) as problem:
+        raise BadRequest(f"This is no public key for {ALGORITHM} (PEM).") from problem
+    return text
+
+
 def _writer(text: str, keys: Mapping[str, str], now: float) -> Writer:
     # Imported where tokens are taken: most servers take none.
     import jwt  # noqa: PLC0415

@@ -20,6 +20,9 @@ from sync.peer import Attachment, BadRequest, Document
 MAX_NESTING = 254
 MAX_BODY_NESTING = 500
 MAX_ID_BYTES = 4096
+# What Python turns into text and back.
+MAX_DIGITS = 4000
+_TOO_DEEP = f"The body is nested more than {MAX_BODY_NESTING} deep."
 _LOOK_DEEP_BELOW_BYTES = 1 << 16
 
 # What a document may carry besides its content; the last ones are only ever answered, and ignored when they
@@ -38,9 +41,13 @@ _REPLICATOR_FIELDS = frozenset(
 )
 
 
+class BeyondReading(BadRequest):
+    """JSON as far as can be seen, but deeper than can be read here, or with a number that is longer."""
+
+
 def parse_json(data: bytes | bytearray, *, whole_characters: bool = False) -> Any:
-    """JSON from outside. Raises `BadRequest` for what is not JSON in UTF-8, too deep, or has numbers that Python
-    cannot read; if it is said so, for halves of characters too, which nobody can write down.
+    """JSON from outside. Raises `BadRequest` for what is not JSON in UTF-8, `BeyondReading` for what is too deep or has
+    numbers that Python cannot read; if it is said so, for halves of characters too, which nobody can write down.
     """
     try:
         quick = orjson.loads(data)
@@ -54,16 +61,25 @@ def parse_json(data: bytes | bytearray, *, whole_characters: bool = False) -> An
     # Of a long body each document is looked at when it is written.
     may_be_deep = len(data) < _LOOK_DEEP_BELOW_BYTES and data.count(b"{") + data.count(b"[") > MAX_BODY_NESTING
     if may_be_deep and _depth(quick) > MAX_BODY_NESTING:
-        raise BadRequest(f"The body is nested more than {MAX_BODY_NESTING} deep.")
+        raise BeyondReading(_TOO_DEEP)
     return _parse_slowly(data) if _has_long_number(data) else quick
 
 
 def _parse_slowly(data: bytes | bytearray) -> Any:
     try:
         # Told its encoding, `json` does not guess at another.
-        return json.loads(str(data, "utf-8-sig"), parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, TypeError, RecursionError) as problem:
+        text = str(data, "utf-8-sig")
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer)
+    except RecursionError as problem:
+        raise BeyondReading(_TOO_DEEP) from problem
+    except (ValueError, TypeError) as problem:
         raise BadRequest(f"invalid UTF-8 JSON: {str(problem)[:120]}") from problem
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise BeyondReading(f"A number in the body has more than {MAX_DIGITS} digits.")
+    return int(text)
 
 
 # Of 19 digits on a number may be beyond 64 bits, which orjson reads as a float; integers are kept exactly here.

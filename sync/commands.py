@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import click
 
-from sync.following import follow
-from sync.peer import ADMIN_ROLE, PeerError, Seq, Unauthorized, Writer
+from sync.following import Progress, follow
+from sync.peer import ADMIN_ROLE, BadRequest, PeerError, Seq, Unauthorized, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
 from sync.sqlite import FIRST_FIXED_VERSION, several_processes_may_write, which_sqlite
@@ -92,7 +92,7 @@ def serve(
 
     _collect_seldom()
     if admin_file is not None:
-        admin = admin_file.read_text("utf-8").strip()
+        admin = _text(admin_file).strip()
     user, colon, password = (admin or "").partition(":")
     if not (user and colon and password):
         raise click.UsageError("Give the administrator as --admin USER:PASSWORD, in YIZHAN_ADMIN, or in --admin-file.")
@@ -105,13 +105,13 @@ def serve(
             f" {which_sqlite()}: several processes that write would harm a database."
         )
     keys = dict(_jwt_key(given) for given in jwt_keys)
-    folder.mkdir(parents=True, exist_ok=True)
+    _make(folder)
     host = host.strip("[]")
     try:
         listener = socket.create_server(
             (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024
         )
-    except OSError as problem:
+    except (OSError, OverflowError) as problem:
         raise click.ClickException(f"{listen} cannot be listened to: {problem}") from problem
     # Known to all workers, and gone with them: whoever is signed in signs in again after a restart.
     secret = SystemRandom().randbytes(32)
@@ -129,10 +129,29 @@ def serve(
 
 
 def _jwt_key(given: str) -> tuple[str, str]:
+    from sync.bearer import public_key
+
     kid, equals, file = given.partition("=")
     if not (kid and equals) or not Path(file).is_file():
         raise click.UsageError(f"--jwt-key {given!r} is not KID=FILE.")
-    return kid, Path(file).read_text("utf-8")
+    try:
+        return kid, public_key(_text(Path(file)))
+    except BadRequest as problem:
+        raise click.UsageError(f"--jwt-key {given!r}: {problem.reason}") from problem
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise click.UsageError(f"{file} cannot be read: {problem}") from problem
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise click.ClickException(f"The folder {folder} cannot be made: {problem.strerror}.") from problem
 
 
 def _serve(
@@ -200,14 +219,16 @@ def _hold(folder: Path, close: list[Closable]) -> None:
     name = str(folder.resolve() / ".writer")
     if several_processes_may_write() or any(getattr(one, "name", None) == name for one in close):
         return
-    lock = Path(name).open("wb")  # noqa: SIM115
-    close.append(lock)
     try:
+        lock = Path(name).open("wb")  # noqa: SIM115
+        close.append(lock)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as problem:
+    except BlockingIOError as problem:
         raise click.ClickException(
             f"Another process writes in {folder}, and this is {which_sqlite()}: stop that process first."
         ) from problem
+    except OSError as problem:
+        raise click.ClickException(f"The folder {folder} cannot be written to: {problem.strerror}.") from problem
 
 
 def _close(opened: list[Closable]) -> None:
@@ -257,15 +278,22 @@ def basic(known: Callable[[str, str], Writer | None]) -> Callable[[WSGIEnvironme
 def replicate_command(source: str, target: str, continuous: bool, doc_ids: tuple[str, ...], as_json: bool) -> None:
     """Bring TARGET up to date with SOURCE. Each is DIR/NAME or http(s)://user:password@host/db."""
     _collect_seldom()
-    ids = [id_ for some in doc_ids for id_ in some.split(",") if id_] or None
+    ids = [id_ for some in doc_ids for id_ in some.split(",") if id_] if doc_ids else None
+    if ids == []:
+        raise click.UsageError("--doc-ids names no document.")
     refused: list[str] = []
     close: list[Closable] = []
     stop = _Stop()
+    show: Progress = _show if not as_json and sys.stderr.isatty() else lambda done: None
     try:
         source_peer = _peer(source, close, make=False)
         target_peer = _peer(target, close, make=True)
 
-        def run() -> Replicated:
+        def run(progress: Progress) -> Replicated:
+            def step(done: Replicated) -> None:
+                progress(done)
+                show(done)
+
             return replicate(
                 source_peer,
                 target_peer,
@@ -275,7 +303,7 @@ def replicate_command(source: str, target: str, continuous: bool, doc_ids: tuple
                 batch=_BATCH,
                 overlap=True,
                 stop=stop.is_asked,
-                progress=None if as_json or not sys.stderr.isatty() else _show,
+                progress=step,
                 on_refused=lambda document, reason: refused.append(f"{document['_id']}: {reason}"),
             )
 
@@ -292,10 +320,10 @@ def replicate_command(source: str, target: str, continuous: bool, doc_ids: tuple
                     on_trouble=_tell_trouble,
                 )
         else:
-            done = run()
+            done = run(lambda done: None)
         seconds = time.monotonic() - started
     except PeerError as problem:
-        raise click.ClickException(f"{type(problem).__name__}: {problem.reason}") from problem
+        raise click.ClickException(_told(problem)) from problem
     finally:
         _close(close)
     figures = _figures(done, [peer for peer in (source_peer, target_peer) if isinstance(peer, RemotePeer)], seconds)
@@ -357,7 +385,13 @@ class _Stop:
 
 
 def _tell_trouble(problem: PeerError, pause_s: float) -> None:
-    click.echo(f"{type(problem).__name__}: {problem.reason} Tried again in {pause_s:.0f} s.", err=True)
+    click.echo(f"{_told(problem)} Tried again in {pause_s:.0f} s.", err=True)
+
+
+def _told(problem: PeerError) -> str:
+    """What went wrong, by the name that its kind has outside of its module."""
+    kind = next(kind.__name__ for kind in type(problem).__mro__ if kind.__name__[0] != "_")
+    return f"{kind}: {problem.reason}"
 
 
 def _figures(done: Replicated, remotes: list[RemotePeer], seconds: float) -> dict[str, Any]:
@@ -373,7 +407,8 @@ def _figures(done: Replicated, remotes: list[RemotePeer], seconds: float) -> dic
 
 
 def _show(done: Replicated) -> None:
-    click.echo(f"\r{done.docs_written} written, {done.refused} refused", nl=False, err=True)
+    # Whatever is said next is longer and takes the line.
+    click.echo(f"{done.docs_written} written, {done.refused} refused\r", nl=False, err=True)
 
 
 @group.command()
@@ -418,7 +453,7 @@ def check(database: str) -> None:
 
 
 def _peer(place: str, close: list[Closable], *, make: bool) -> Store | RemotePeer:
-    if place.startswith(("http://", "https://")):
+    if "://" in place:
         return RemotePeer(place, quick=True, random=SystemRandom())
     return _store(place, close, make=make)
 
@@ -431,10 +466,13 @@ def _store(place: str, close: list[Closable], *, make: bool) -> Store:
     path = Path(folder or "/")
     if not make and not path.is_dir():
         raise click.ClickException(f"There is no folder {path}.")
-    path.mkdir(parents=True, exist_ok=True)
+    _make(path)
     _hold(path, close)
     databases = Databases(path, random=SystemRandom())
     close.append(databases)
+    file = databases.path(name)
+    if not make and file.exists() and file.stat().st_size == 0:
+        raise click.ClickException(f"There is nothing of a database left in {file}: it is empty.")
     store = databases.open(name) if make else databases.existing(name)
     if store is None:
         raise click.ClickException(f"There is no database {name} in {path}.")

@@ -145,7 +145,7 @@ class DatabaseFile:
         with self._readers_lock:
             self._readers_out += 1
         try:
-            with storage_errors():
+            with storage_errors(self):
                 connection = self._reader()
                 connection.execute("BEGIN")
         except BaseException:
@@ -155,7 +155,7 @@ class DatabaseFile:
 
     def _end_reading(self, connection: sqlite3.Connection) -> None:
         try:
-            with storage_errors():
+            with storage_errors(self):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 if self._closed or len(self._idle_readers) >= IDLE_READERS:
@@ -176,7 +176,7 @@ class DatabaseFile:
         with suppress(IndexError):
             return self._idle_readers.pop()
         self._slept = None
-        with storage_errors():
+        with storage_errors(self):
             return _connection(self.path, "ro")
 
     @contextmanager
@@ -184,7 +184,7 @@ class DatabaseFile:
         """The writer connection in a transaction: committed and durable when the block ends, else as if it
         never was.
         """
-        with self._write_lock, storage_errors():
+        with self._write_lock, storage_errors(self):
             writer = self._awake_writer()
             writer.execute("BEGIN IMMEDIATE")
             epoch_began = False
@@ -216,7 +216,7 @@ class DatabaseFile:
             try:
                 # Within a transaction of this very thread, what is not committed yet does not count.
                 if self._writer is not None and not self._writer.in_transaction:
-                    with storage_errors():
+                    with storage_errors(self):
                         return last_seq(self._writer)
             finally:
                 self._write_lock.release()
@@ -266,7 +266,7 @@ class DatabaseFile:
 
     def tidy(self) -> None:
         """Bring the WAL into the file, and give back what lies free in it when that is much."""
-        with self._write_lock, storage_errors():
+        with self._write_lock, storage_errors(self):
             writer = self._awake_writer()
             free, pages = (writer.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
             if free * _FREE_SHARE > pages:
@@ -372,23 +372,28 @@ class Snapshot:
     def __exit__(self, _kind: object, problem: BaseException | None, _traceback: object) -> None:
         self._file._end_reading(self._connection)
         if isinstance(problem, sqlite3.Error):
-            raise _in_our_words(problem) from problem
+            raise _in_our_words(problem, self._file) from problem
 
 
 class storage_errors:  # noqa: N801 - read as a statement: `with storage_errors()`
-    """SQLite's errors in our words."""
+    """SQLite's errors in our words; those of a file that was deleted under its connections are nothing else."""
 
-    __slots__ = ()
+    __slots__ = ("_file",)
+
+    def __init__(self, file: DatabaseFile | None = None) -> None:
+        self._file = file
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _kind: object, problem: BaseException | None, _traceback: object) -> None:
         if isinstance(problem, sqlite3.Error):
-            raise _in_our_words(problem) from problem
+            raise _in_our_words(problem, self._file) from problem
 
 
-def _in_our_words(problem: sqlite3.Error) -> PeerError:
+def _in_our_words(problem: sqlite3.Error, file: DatabaseFile | None) -> PeerError:
+    if file is not None and not file.is_current():
+        return NotFound("Database is closed or deleted.")
     if no_room(problem):
         return StorageFull(f"The disk is full or failing ({problem}).")
     if getattr(problem, "sqlite_errorcode", 0) & 0xFF == _SQLITE_BUSY:

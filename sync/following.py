@@ -7,16 +7,21 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from sync.peer import Garbled, PeerError, Seq, Unreachable
+from sync.peer import Garbled, PeerError, Seq, TooLarge, Unreachable
 from sync.replicator import Replicated
 
 LONGEST_PAUSE_S: Final = 60.0
 # A server that has no seat free for whoever waits answers at once: it is not asked again at once.
 _SHORTEST_WAIT_S: Final = 4.0
 
+# The server was not fast enough, or too often asked: the same request may do well in a while.
+_LATER: Final = (408, 429)
+
+Progress = Callable[[Replicated], None]
+
 
 def follow(
-    run: Callable[[], Replicated],
+    run: Callable[[Progress], Replicated],
     wait: Callable[[Seq, float], bool],
     *,
     stop: Callable[[], bool],
@@ -26,23 +31,37 @@ def follow(
     wait_s: float = 25.0,
     on_trouble: Callable[[PeerError, float], None] | None = None,
 ) -> Replicated:
-    """Run until `stop`. `wait(since, seconds)` returns when the source has something after `since` (True) or the time
-    is over.
+    """Run until `stop`. `run(progress)` is one run, which says in between how far it is. `wait(since, seconds)` returns
+    when the source has something after `since` (True) or the time is over.
 
     Raises the `PeerError`s that waiting does not mend (no such database, not allowed). Breaks of the line are told to
-    `on_trouble` with the pause in seconds that follows, and tried again. Returns all runs together.
+    `on_trouble` with the pause in seconds that follows, and tried again. Returns all runs together, with what those
+    have done that broke.
     """
     together = Replicated()
+    so_far: Replicated | None = None
+
+    def progress(done: Replicated) -> None:
+        nonlocal so_far
+        so_far = done
+
     troubles = 0
     while not stop():
         try:
-            done = run()
-            together = _added(together, done)
+            done = run(progress)
+            together, so_far = _added(together, done), None
             troubles = 0
             _wait(wait, done.last_seq, stop, sleep, monotonic, wait_s)
         except PeerError as problem:
-            if not isinstance(problem, Unreachable | Garbled) and problem.status < 500:
+            # What is too large of the source's own is refused within a run: this is a stranger who talks without end.
+            if (
+                not isinstance(problem, Unreachable | Garbled | TooLarge)
+                and problem.status < 500
+                and problem.status not in _LATER
+            ):
                 raise
+            if so_far is not None:
+                together, so_far = _added(together, so_far), None
             troubles += 1
             pause = min(LONGEST_PAUSE_S, 2.0**troubles) * random.uniform(0.5, 1.0)
             if on_trouble is not None:

@@ -12,11 +12,11 @@ from functools import partial
 from http.client import HTTPException
 from random import Random
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 import urllib3
 
-from sync.bodies import attachment_digest, bare, envelope_bytes, parse_json
+from sync.bodies import BeyondReading, attachment_digest, bare, envelope_bytes, parse_json
 from sync.files import INLINE_UP_TO_BYTES
 from sync.packing import PACK_FROM_BYTES, Unpacker, packed
 from sync.peer import (
@@ -49,6 +49,11 @@ from sync.remote_files import Half, RemoteFile
 MAX_ANSWER_BYTES: Final = 64 << 20
 _PIECE_BYTES: Final = 1 << 16
 _ENDLESS: Final = "endless"
+# It is not repeated: what is wrong with it may be its password.
+_NO_DATABASES_URL: Final = (
+    "Not the URL of a database, http(s)://user:password@host:port/name. In a password / is written %2F, @ %40,"
+    " # %23, ? %3F."
+)
 
 _ERRORS: Final[dict[int, type[PeerError]]] = {
     400: BadRequest,
@@ -87,11 +92,20 @@ class RemotePeer:
         quick: bool = False,
         random: Random | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not parts.path.strip("/"):
-            raise BadRequest(f"Not the URL of a database: {parts.scheme}://{parts.hostname or ''}{parts.path}")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as problem:
+            raise BadRequest(_NO_DATABASES_URL) from problem
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or not parts.path.strip("/")
+            or "@" in parts.path
+        ):
+            raise BadRequest(_NO_DATABASES_URL)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        netloc = host if parts.port is None else f"{host}:{parts.port}"
+        netloc = host if port is None else f"{host}:{port}"
         self.url = f"{parts.scheme}://{netloc}{parts.path.rstrip('/')}"
         self._name = name or self.url
         self._pool = pool or urllib3.PoolManager(maxsize=4)
@@ -222,7 +236,7 @@ class RemotePeer:
         """Put the files that these stubs speak of into their place, to be fetched."""
         for name, stub in entries.items():
             if isinstance(stub.get("digest"), str) and isinstance(stub.get("length"), int):
-                path = "/".join(quote(part, safe="") for part in (id_, *name.split("/")))
+                path = _path(id_, *name.split("/"))
                 download = partial(self._download, path, {"rev": rev})
                 kept = {key: stub[key] for key in ("content_type", "revpos") if key in stub}
                 entries[name] = {**kept, "data": RemoteFile(self.name, stub["digest"], stub["length"], download)}
@@ -323,7 +337,7 @@ class RemotePeer:
             "Content-Length": str(body.length),
         }
         data = bytearray()
-        road = self._asked("PUT", quote(doc["_id"], safe=""), {"new_edits": "false"}, headers, body.pieces())
+        road = self._asked("PUT", _path(doc["_id"]), {"new_edits": "false"}, headers, body.pieces())
         with _short_answer(), road as response:
             self._count_sent(body.length)
             self._read(response, data)
@@ -349,7 +363,7 @@ class RemotePeer:
         return str(answer["rev"])
 
     def attachment(self, id: str, name: str, *, rev: str | None = None) -> Attachment | None:
-        path = "/".join(quote(part, safe="") for part in (id, *name.split("/")))
+        path = _path(id, *name.split("/"))
         try:
             status, headers, data = self._exchange("GET", path, {"rev": rev} if rev else {}, None, accept="*/*")
         except NotFound as problem:
@@ -383,6 +397,9 @@ class RemotePeer:
             )
         try:
             return parse_json(data)
+        except BeyondReading as problem:
+            # It may be of one document among many: in smaller answers it is found.
+            raise _LongAnswer(problem.reason) from problem
         except BadRequest as problem:
             raise Garbled(f"The answer breaks off or is not JSON: {problem.reason}", code="cut_short") from problem
 
@@ -497,7 +514,7 @@ class RemotePeer:
 
 
 class _LongAnswer(TooLarge):
-    """The answer is too long, and not what was sent."""
+    """The answer is too long or too deep, and not what was sent."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, code=_ENDLESS)
@@ -518,6 +535,17 @@ class _Cut(Unreachable):
     def __init__(self, reason: str, data: bytes) -> None:
         super().__init__(reason)
         self.data = data
+
+
+def _path(id_: str, *file: str) -> str:
+    """A document, or a file at one, below a database's URL.
+
+    Of a design document the first slash stays one: CouchDB leads a GET of `_design%2F…` elsewhere. A part of nothing
+    but dots would be taken for a step up on the way.
+    """
+    kind, slash, name = id_.partition("/")
+    parts = (kind, name, *file) if slash and kind == "_design" else (id_, *file)
+    return "/".join(quote(part, safe="") if part.strip(".") else part.replace(".", "%2E") for part in parts)
 
 
 def _head_bytes(line: str, headers: Iterable[tuple[str, str]]) -> int:
@@ -579,12 +607,27 @@ def _refusal(status: int, headers: Mapping[str, str], data: bytes) -> PeerError:
     if not isinstance(said, dict) or not isinstance(said.get("error"), str):
         if status in (502, 503, 504):
             return Unreachable(f"Somebody on the way answered {status}.")
+        if status < 400:
+            return Garbled(
+                f"Status {status}: it leads to {_led_to(headers.get('Location', ''))}, and no redirect is followed:"
+                " a login page, or has the database another address now?",
+                code="redirected",
+            )
         # 511 is what a captive portal should say (RFC 6585, section 6); most say 200 or 302.
-        code = "redirected" if status < 400 else "login_page" if status == 511 else "proxy_error"
+        code = "login_page" if status == 511 else "proxy_error"
         return Garbled(f"Status {status}: {_not_a_peer(headers.get('Content-Type', 'nothing'), data)}", code=code)
     reason = str(said.get("reason", ""))[:2000]
     kind = _ERRORS.get(status, PeerError)
     return kind(reason, code=said["error"][:80], status=status)
+
+
+def _led_to(location: str) -> str:
+    """Where a redirect leads to, without what may be secret in it."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "elsewhere"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))[:200] or "elsewhere"
 
 
 def _not_a_peer(content_type: str, data: bytes | bytearray) -> str:

@@ -497,8 +497,8 @@ class _Run:
         self.source.info()
         try:
             return self.source.bulk_get([wanted])
-        except TooLarge:
-            return [Fetched(*wanted, None, "too_large", "larger than one answer may be")]
+        except TooLarge as problem:
+            return [Fetched(*wanted, None, "too_large", problem.reason)]
 
     # Writing.
 

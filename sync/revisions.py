@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 DEFAULT_REVS_LIMIT = 1000
 MAX_GENERATION = 2**53 - 1
 _REVISION = re.compile(r"([1-9][0-9]{0,15})-([A-Za-z0-9._~+/=-]{1,128})", re.ASCII)
-
-
+_REVISION_ELSEWHERE = re.compile(r"[1-9][0-9]{0,999}-.+", re.DOTALL)
 _FIRST_REVISION = re.compile(r"1-[A-Za-z0-9._~+/=-]{1,128}", re.ASCII)
 
 
@@ -40,6 +39,11 @@ def check_revision(rev: object) -> None:
     """Raises `BadRevision` for what `parse_revision` would not take."""
     if not (isinstance(rev, str) and _FIRST_REVISION.fullmatch(rev)):
         parse_revision(rev)
+
+
+def is_revision_elsewhere(rev: object) -> bool:
+    """Whether a peer may take it for one: CouchDB minds neither the generation nor what stands behind it."""
+    return isinstance(rev, str) and _REVISION_ELSEWHERE.fullmatch(rev) is not None
 
 
 def _order(rev: str) -> tuple[int, str]:

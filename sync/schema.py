@@ -17,7 +17,7 @@ VERSION = 2
 
 
 def prepare(connection: sqlite3.Connection, random: Random) -> None:
-    """Bring a file to this version's tables. Raises `PeerError` if a newer version has written it."""
+    """Bring a file to this version's tables. Raises `PeerError` for one of a newer version or of another program."""
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found == VERSION:
         return
@@ -31,6 +31,8 @@ def prepare(connection: sqlite3.Connection, random: Random) -> None:
         # Another process may have been faster between the question and the lock.
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         if found < 1:
+            if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None:
+                raise PeerError("The file is another program's database.")
             _first(Database(connection, recursive_triggers=False), random)
         if found < 2:
             _second(Database(connection, recursive_triggers=False))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -45,6 +46,7 @@ from sync.peer import (
     NotFound,
     PeerError,
     Seq,
+    StorageFull,
     Style,
     Writer,
     WriteRule,
@@ -57,6 +59,7 @@ from sync.revisions import (
     RevisionTree,
     check_revision,
     first_revision,
+    is_revision_elsewhere,
     next_revision,
     parse_revision,
     path_of,
@@ -64,14 +67,19 @@ from sync.revisions import (
 )
 from sync.served import FeedPage, Opened, Revision
 from sync.sqlite import sqlite3
+from sync.write_rules import content_hash_start, named_hash
 
-_DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]{0,237}", re.ASCII)
+_DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]*", re.ASCII)
 _SUFFIX: Final = ".sqlite3"
+# CouchDB's longest name; with the `-journal` that SQLite may put beside it no longer than a file's name may be.
+_LONGEST_FILE_NAME: Final = 238 + len(_SUFFIX)
 _COLUMNS: Final = "seq, id, rev, deleted, tree, attachments, body"
 # The same without the body, which for a long document is read from pages of its own.
 _HEAD: Final = "seq, id, rev, deleted, tree, attachments, x''"
 
 _FEED_PAGE_BYTES: Final = 1 << 20
+# What comes of reading what was never written so.
+_UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError)
 
 
 class Codec(Protocol):
@@ -408,7 +416,10 @@ class Store:
             known = _trees(connection, list(revs))
         for id_, asked in revs.items():
             for rev in asked:
-                _valid(rev)
+                # What only others take for a revision is not here. One of those must not hide the others from who asks;
+                # it is refused when it comes.
+                if not is_revision_elsewhere(rev):
+                    _valid(rev)
             head = known.get(id_)
             if head is None:
                 answer[id_] = Missing(list(asked), [])
@@ -460,7 +471,10 @@ class Store:
                 # An edit of our own clients fails as a whole; one bad document must not stop a replication.
                 if new_edits:
                     raise
-                answers.append(Written(str(doc.get("_id")), str(doc.get("_rev")), problem.code, problem.reason))
+                rev = doc.get("_rev")
+                answers.append(
+                    Written(str(doc.get("_id")), rev if isinstance(rev, str) else "", problem.code, problem.reason)
+                )
         written = iter(self._write(edits, new_edits=new_edits, writer=writer, rule=rule) if edits else ())
         return [answer or next(written) for answer in answers]
 
@@ -1028,16 +1042,19 @@ class Store:
                 if counts != said:
                     wrong.append(f"The file says {said[0]} documents and {said[1]} deleted, it has {counts}.")
                 wrong += _wrong_sequences(connection)
+                wrong += self._wrong_locals(connection)
                 wrong += files.wrong_files(connection, unseal=self._codec.open)
             except sqlite3.DatabaseError as problem:
                 wrong.append(f"SQLite: {problem}")
+            except PeerError as problem:
+                wrong.append(problem.reason)
         return wrong
 
     def _wrong_with(self, connection: sqlite3.Connection, row: Row) -> Iterator[str]:
         try:
             tree = row.tree
             winner = tree.winner()
-        except (ValueError, KeyError, IndexError) as problem:
+        except _UNREADABLE as problem:
             yield f"the revision tree cannot be read ({problem})"
             return
         if winner != row.rev or (winner in tree.deleted) != bool(row.deleted):
@@ -1050,12 +1067,22 @@ class Store:
                 if revision is None:
                     yield f"the content of leaf {leaf} is lost"
                 else:
-                    parse_json(revision.content)
+                    document = revision.document()
+                    named = None if revision.deleted or revision.attachments else named_hash(document)
+                    if named is not None and content_hash_start(document) != named:
+                        yield f"the content of {leaf} has another hash than the one in its id"
                     for stub in revision.attachments.values():
                         if files.length_of(connection, stub["digest"]) != stub["length"]:
                             yield f"the file of {leaf} is lost or another: {stub['digest']}"
-            except (ValueError, PeerError) as problem:
+            except (*_UNREADABLE, PeerError) as problem:
                 yield f"the content of {leaf} cannot be read ({problem})"
+
+    def _wrong_locals(self, connection: sqlite3.Connection) -> Iterator[str]:
+        for id_, body in connection.execute("SELECT id, body FROM local_documents"):
+            try:
+                parse_json(self._codec.open(body))
+            except (*_UNREADABLE, PeerError) as problem:
+                yield f"_local/{id_}: it cannot be read ({problem})"
 
 
 class StorePeer:
@@ -1122,6 +1149,8 @@ class Databases:
                 " the characters _, $, (, ), +, -, and / are allowed. Must begin with a letter.",
                 code="illegal_database_name",
             )
+        if not _is_name(name):
+            raise BadRequest(f"The name {name[:80]}… is too long.", code="database_name_too_long")
         return self._opened(name, make=True)
 
     def _opened(self, name: str, *, make: bool) -> Store:
@@ -1134,7 +1163,7 @@ class Databases:
 
     def _store(self, name: str, *, make: bool) -> Store:
         store = self._stores[name] = Store(
-            self._path(name),
+            self.path(name),
             name=name,
             random=self.random,
             rule=self._rule_for(name),
@@ -1160,7 +1189,7 @@ class Databases:
         found = self._stores.get(name)
         if found is not None and found.is_current():
             return found
-        if not _DATABASE_NAME.fullmatch(name) or not self._path(name).exists():
+        if not _is_name(name) or not self.path(name).exists():
             return None
         try:
             # It may be deleted by now, and must not be made anew for having been asked for.
@@ -1170,14 +1199,26 @@ class Databases:
 
     def create(self, name: str) -> Store | None:
         """A new database of that name; None if there is one already, made perhaps by another process."""
-        if not _DATABASE_NAME.fullmatch(name):
+        if not _is_name(name):
             return self.open(name)
+        path = self.path(name)
         with self._lock, self._alone():
-            if self._path(name).exists():
+            try:
+                # An empty file is a database with nothing in it yet.
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
+            except FileExistsError:
                 return None
+            except OSError as problem:
+                kind = StorageFull if problem.errno == errno.ENOSPC else PeerError
+                raise kind(f"The database file cannot be made ({problem.strerror}).") from problem
             # Another process may have deleted what is still open here under that name.
             self._current(name)
-            return self._store(name, make=True)
+            try:
+                return self._store(name, make=True)
+            except BaseException:
+                # What was not made is not in the list, nor in the way of who tries again.
+                path.unlink(missing_ok=True)
+                raise
 
     def _current(self, name: str) -> Store | None:
         """The store that was opened, unless another process has deleted its file since."""
@@ -1190,7 +1231,8 @@ class Databases:
 
     def names(self) -> list[str]:
         """The databases in the folder, sorted."""
-        return sorted(unquote(path.name.removesuffix(_SUFFIX)) for path in self.folder.glob(f"*{_SUFFIX}"))
+        found = (unquote(path.name.removesuffix(_SUFFIX)) for path in self.folder.glob(f"*{_SUFFIX}"))
+        return sorted(filter(_is_name, found))
 
     def stands(self) -> dict[str, tuple[int, ...]]:
         """For each database something that is another after every commit, whichever process made it: sizes and times of
@@ -1218,7 +1260,7 @@ class Databases:
                 raise NotFound("Database does not exist.")
             del self._stores[name]
             store.close_for_all()
-            path = self._path(name)
+            path = self.path(name)
             for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
                 with suppress(FileNotFoundError):
                     file.unlink()
@@ -1230,13 +1272,24 @@ class Databases:
                 store.close()
             self._stores.clear()
 
-    def _path(self, name: str) -> Path:
-        return self.folder / (quote(name, safe="$()+") + _SUFFIX)
+    def path(self, name: str) -> Path:
+        """Where the database of that name lies, or would lie."""
+        return self.folder / _file_name(name)
+
+
+def _file_name(name: str) -> str:
+    return quote(name, safe="$()+") + _SUFFIX
+
+
+def _is_name(name: str) -> bool:
+    return _DATABASE_NAME.fullmatch(name) is not None and len(_file_name(name)) <= _LONGEST_FILE_NAME
 
 
 def _property(connection: sqlite3.Connection, name: str) -> str:
-    value: str = connection.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()[0]
-    return value
+    found = connection.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()
+    if found is None:
+        raise PeerError(f"The database file has lost what it says of itself ({name}).")
+    return str(found[0])
 
 
 def _set_property(connection: sqlite3.Connection, name: str, value: str) -> None:

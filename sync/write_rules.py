@@ -93,15 +93,17 @@ def refused_for_what_it_is_not(document: Document, reason: str) -> bool:
     """Whether a target has refused another document than this one: it blames a hash or revision that is right here."""
     if not reason.startswith((_ONE_REVISION, _ANOTHER_HASH, _NO_CANONICAL_FORM, _TORN_HISTORY)):
         return False
-    hashed = _HASHED_ID.fullmatch(str(document.get("_id", "")))
+    named = named_hash(document)
     try:
-        return (
-            hashed is not None
-            and document.get("_rev") == f"1-{hashed[1]}"
-            and content_hash_start(document) == hashed[1]
-        )
+        return named is not None and content_hash_start(document) == named
     except Forbidden:
         return False
+
+
+def named_hash(document: Document) -> str | None:
+    """The hash that a document bears in its id and as its first revision; None for one that bears none."""
+    hashed = _HASHED_ID.fullmatch(str(document.get("_id", "")))
+    return hashed[1] if hashed is not None and document.get("_rev") == f"1-{hashed[1]}" else None
 
 
 def content_hash_start(document: Document, canonical: Callable[[Any], bytes] = rfc8785.dumps) -> str:

@@ -164,8 +164,15 @@ class CouchApp:
         names = self._databases.names()
         if writer.is_county:
             return names
-        stores = ((name, self._databases.existing(name)) for name in names)
-        return [name for name, store in stores if store is not None and self._admits(store, writer)]
+        return [name for name in names if self._is_let_into(name, writer)]
+
+    def _is_let_into(self, name: str, writer: Writer) -> bool:
+        try:
+            store = self._databases.existing(name)
+            return store is not None and self._admits(store, writer)
+        except PeerError:
+            # A damaged file lets nobody in, and hides no other.
+            return False
 
 
 def _problem(status: int, code: str, reason: str) -> Response:

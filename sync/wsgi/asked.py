@@ -119,6 +119,14 @@ def revision_path(doc: Document) -> tuple[str, ...]:
         raise BadRequest(str(problem)) from problem
 
 
+def is_packed(request: Request) -> bool:
+    """Whether the body comes packed by gzip. Raises 415 for every other way of packing."""
+    packing = request.headers.get("Content-Encoding", "").strip().lower() or "identity"
+    if packing not in ("identity", "gzip"):
+        raise PeerError(f"{packing[:40]} is not a supported content encoding.", code="bad_content_type", status=415)
+    return packing == "gzip"
+
+
 def body_file(request: Request, limit: int) -> tuple[IO[bytes], int]:
     """The body as it came (packed, if it is), as a file open at its beginning, and its length."""
     length = request.content_length or 0
@@ -154,6 +162,4 @@ def body(request: Request, limit: int) -> bytes:
         raise TooLarge(f"The request is longer than {limit} bytes.")
     request.max_content_length = limit
     data = request.get_data(cache=False)
-    if request.headers.get("Content-Encoding", "identity").lower() != "gzip":
-        return data
-    return unpacked(data, limit)
+    return unpacked(data, limit) if is_packed(request) else data

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from sync.files import IncomingFile
 from sync.peer import BadRequest, Conflict, Document, NotFound, PeerError
-from sync.wsgi.asked import checked, location, not_allowed
+from sync.wsgi.asked import checked, is_packed, location, not_allowed
 from sync.wsgi.call import DatabaseCall
 from sync.wsgi.multipart import safe_type
 from sync.wsgi.responses import written_answer
@@ -77,6 +77,9 @@ def _range(call: DatabaseCall, length: int, etag: str) -> tuple[int, int] | None
     if (if_range.etag is not None and if_range.etag != etag) or if_range.date is not None:
         return None
     found = asked.range_for_length(length)
+    if found is None and length and asked.ranges[0][0] < 0:
+        # The last bytes, of which the file has not so many: all of it (section 14.1.2).
+        found = (0, length)
     if found is None:
         raise RangeNotSatisfiable(length)
     return found
@@ -120,13 +123,11 @@ def _write(call: DatabaseCall, id_: str, name: str) -> Response:
 
 
 def _incoming(call: DatabaseCall) -> Document:
-    packing = call.request.headers.get("Content-Encoding", "identity").strip().lower()
-    if packing not in ("identity", "gzip"):
-        raise PeerError("Only gzip and identity content-encodings are supported", code="bad_content_type", status=415)
+    packed = is_packed(call.request)
     source, length = call.body_file()
-    incoming = IncomingFile(source, 0, length, packed=packing == "gzip", limit=call.max_file_bytes)
+    incoming = IncomingFile(source, 0, length, packed=packed, limit=call.max_file_bytes)
     proof = call.request.headers.get("Content-MD5")
-    if proof is not None and packing == "identity" and f"md5-{proof.strip()}" != incoming.digest:
+    if proof is not None and not packed and f"md5-{proof.strip()}" != incoming.digest:
         raise BadRequest("Possible message corruption.", code="content_md5_mismatch")
     kind = call.request.headers.get("Content-Type") or "application/octet-stream"
     return {"content_type": safe_type(kind), "data": incoming}

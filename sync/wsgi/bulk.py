@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from werkzeug.wrappers import Response
 
-from sync.bodies import check_id, json_bytes
-from sync.peer import BadRequest, Document, NotBuilt, PeerError, Written
+from sync.bodies import BeyondReading, check_id, json_bytes
+from sync.peer import BadRequest, Document, NotBuilt, PeerError, TooLarge, Written
 from sync.plain import PlainTarget, plain_documents, plain_edits
 from sync.revisions import revisions_field
 from sync.served import Opened
@@ -28,7 +28,12 @@ _OF_ONE_DOCUMENT: Final = ("open_revs", "new_edits", "w", "rev", "atts_since")
 def bulk_docs(call: DatabaseCall) -> Response:
     """`_bulk_docs`: a row for each edit; of revisions that are kept as they are only the refusals."""
     call.only("POST")
-    body = call.object()
+    try:
+        body = call.object()
+    except BeyondReading as problem:
+        # CouchDB's replicator then sends smaller portions and leaves out the one that it is; at a 400 it would begin
+        # again for ever.
+        raise TooLarge(problem.reason) from problem
     if "docs" not in body:
         raise BadRequest("POST body must include `docs` parameter.")
     docs, new_edits = body["docs"], body.get("new_edits", True)
@@ -91,7 +96,7 @@ def _by_its_history(doc: Document) -> Document:
         ids = revisions.get("ids")
         if ids and type(ids) is list and type(ids[0]) is str and type(revisions.get("start")) is int:
             rev = f"{revisions['start']}-{ids[0]}"
-            if doc.get("_rev", rev) != rev:
+            if doc.get("_rev") != rev:
                 return {**doc, "_rev": rev}
     return doc
 

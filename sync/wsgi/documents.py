@@ -13,7 +13,7 @@ from sync.peer import BadRequest, Document, NotBuilt, NotFound
 from sync.revisions import RevisionTree, revisions_field
 from sync.served import Opened, Revision
 from sync.wsgi import multipart
-from sync.wsgi.asked import checked, location, not_allowed, revision_path, unpacked_file
+from sync.wsgi.asked import checked, is_packed, location, not_allowed, revision_path, unpacked_file
 from sync.wsgi.call import DatabaseCall, accepted
 from sync.wsgi.responses import stream, written_answer
 from sync.wsgi.shown import conflicts, files_since, opened, pieces, revs_info, wants_files
@@ -172,13 +172,15 @@ def _put(call: DatabaseCall, id_: str) -> Response:
             raise BadRequest(NEEDS_REVISION)
         path = revision_path(doc)
         written = call.peer().bulk_docs([{**doc, "_rev": path[0]}], new_edits=False)[0]
-        return written_answer(call, accepted(written), 201, at=location(call.request))
-    return written_answer(call, call.edit(doc), 201, at=location(call.request))
+        accepted(written)
+    else:
+        written = call.edit(doc)
+    return written_answer(call, written, 200 if doc.get("_deleted") else 201, at=location(call.request))
 
 
 def _related_body(call: DatabaseCall) -> Document:
     file, length = call.body_file()
-    if call.request.headers.get("Content-Encoding", "identity").lower() == "gzip":
+    if is_packed(call.request):
         file, length = unpacked_file(file, length, call.max_file_bytes)
     return multipart.document_of(
         file,

@@ -18,6 +18,8 @@ from sync.wsgi.shown import whole
 
 _ROWS_AT_A_TIME: Final = 500
 _NOTHING: Final = "\0"
+# More rows than there can be, in a number that SQLite takes.
+_ALL: Final = 1 << 62
 
 
 class _Listing(NamedTuple):
@@ -134,8 +136,8 @@ def _asked(given: Given, within: tuple[str, str] | None) -> _Listing:
         low_included,
         high_included,
         descending,
-        skip=given(("skip",), 0, int),
-        limit=min(given(("limit",), 1 << 62, int), 1 << 62),
+        skip=min(given(("skip",), 0, int), _ALL),
+        limit=min(given(("limit",), _ALL, int), _ALL),
         include_docs=given(("include_docs",), False, bool),
         update_seq=given(("update_seq",), False, bool),
     )

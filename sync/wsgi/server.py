@@ -8,7 +8,7 @@ from typing import Final
 from werkzeug.wrappers import Request, Response
 
 from sync.peer import BadRequest, Document, NotBuilt, PeerError
-from sync.served import Database, Folder
+from sync.served import Folder
 from sync.wsgi.asked import body, flag, integer, location, only, parameter, parse_body
 from sync.wsgi.responses import json_answer
 
@@ -67,11 +67,20 @@ def dbs_info(request: Request, names: Sequence[str], databases: Folder, max_body
         only(request, "GET")
         keys = _in_range(request, names)
     seen = set(names)
-    return json_answer(200, [_info(name, databases.existing(name) if name in seen else None) for name in keys])
+    return json_answer(200, [_info(name, databases) if name in seen else _no_info(name, "not_found") for name in keys])
 
 
-def _info(name: str, store: Database | None) -> Document:
-    return {"key": name, "error": "not_found"} if store is None else {"key": name, "info": store.info()}
+def _info(name: str, databases: Folder) -> Document:
+    try:
+        store = databases.existing(name)
+        return _no_info(name, "not_found") if store is None else {"key": name, "info": store.info()}
+    except PeerError as problem:
+        # A damaged file is told in its own row.
+        return _no_info(name, problem.code)
+
+
+def _no_info(name: str, error: str) -> Document:
+    return {"key": name, "error": error}
 
 
 def uuids(request: Request, databases: Folder) -> Response:

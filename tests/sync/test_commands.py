@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import http.client
 import json
+import os
 import re
 import resource
 import signal
@@ -30,8 +31,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sync.commands import group
 from sync.peer import Unauthorized
 from sync.remote import RemotePeer
-from sync.sqlite import several_processes_may_write, which_sqlite
+from sync.sqlite import several_processes_may_write, sqlite3, which_sqlite
 from sync.store import Databases, Store
+from sync.write_rules import content_hash_start
 from tests.contracts.peer import kept
 from tests.patience import PATIENCE_S, until
 from tests.sync.server_process import Served, start
@@ -125,6 +127,74 @@ def test_a_source_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None
     assert "Unreachable" in unreachable.output
 
 
+def told(result: Result, code: int = 1) -> str:
+    """What a command said that has refused, in words and not in a traceback."""
+    assert result.exit_code == code
+    assert isinstance(result.exception, SystemExit), result.exception
+    return result.output
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "htp", "couchdb"])
+def test_a_misspelt_url_is_no_folder_and_its_password_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "here", "docs", 1)
+    url = f"{scheme}://user:secret@127.0.0.1:1/docs"
+    for ends in (("here/docs", url), (url, "here/docs")):
+        assert "secret" not in told(run("replicate", *ends))
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_the_scheme_of_a_url_may_be_written_large(tmp_path: Path) -> None:
+    assert "Unreachable" in told(run("replicate", "HTTP://user:secret@127.0.0.1:1/docs", f"{tmp_path}/docs"))
+
+
+def test_what_cannot_be_done_here_is_told_in_words(tmp_path: Path) -> None:
+    fill(tmp_path / "here", "docs", 1)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "no-key").write_text("nothing of the kind")
+    here, inside = f"{tmp_path}/here/docs", f"{tmp_path}/file/inside"
+    assert inside in told(run("replicate", here, f"{inside}/docs"))
+    serve = ("serve", "--dir", f"{tmp_path}/served", "--admin", "a:b")
+    assert inside in told(run("serve", "--dir", inside, "--admin", "a:b"))
+    assert "70000" in told(run(*serve, "--listen", "127.0.0.1:70000"))
+    assert "bytes" in told(run("serve", "--dir", f"{tmp_path}/served", "--admin-file", f"{tmp_path}/bytes"), 2)
+    assert "bytes" in told(run(*serve, "--jwt-key", f"k1={tmp_path}/bytes"), 2)
+    assert "k1" in told(run(*serve, "--jwt-key", f"k1={tmp_path}/no-key"), 2)
+    # An empty variable is not the wish for everything.
+    assert "--doc-ids" in told(run("replicate", here, f"{tmp_path}/there/docs", "--doc-ids", ""), 2)
+
+
+def test_a_folder_that_cannot_be_held_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, "docs", 1)
+    (tmp_path / ".writer").mkdir()
+    monkeypatch.setattr("sync.commands.several_processes_may_write", lambda: False)
+    for command in (("check", f"{tmp_path}/docs"), ("serve", "--dir", str(tmp_path), "--listen", "127.0.0.1:0")):
+        assert str(tmp_path) in told(run(*command, *(("--admin", "a:b") if command[0] == "serve" else ())))
+
+
+@pytest.mark.processes
+def test_progress_on_a_terminal_gives_its_line_to_what_is_said_next(tmp_path: Path) -> None:
+    fill(tmp_path, "docs", 3)
+    terminal, end = os.openpty()
+    ends = (f"{tmp_path}/docs", f"{tmp_path}/copy")
+    subprocess.run(
+        [sys.executable, "-m", "yizhan", "sync", "replicate", *ends],
+        cwd=ROOT,
+        check=True,
+        stdout=end,
+        stderr=end,
+        timeout=PATIENCE_S,
+    )
+    os.close(end)
+    said = os.read(terminal, 10_000).decode()
+    os.close(terminal)
+    assert "3 written, 0 refused\r" in said
+    assert "\r3 of 3 documents written" in said
+
+
 def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
     fill(tmp_path, "docs", 3)
     store = Store(tmp_path / "docs.sqlite3", name="docs", random=Random(1))
@@ -135,6 +205,60 @@ def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
     assert answer.exit_code == 1
     assert "says 7 documents" in answer.output
     assert run("check", f"{tmp_path}/other").exit_code == 1
+
+
+HASHED = {"case": "1", "words": "as they were signed"}
+HASH = content_hash_start(HASHED)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("UPDATE documents SET attachments = '[]' WHERE id = 'filed'", "filed: the content of 1-a cannot be read"),
+        (
+            "UPDATE documents SET attachments = '{\"x\": 5}' WHERE id = 'filed'",
+            "filed: the content of 1-a cannot be read",
+        ),
+        ("UPDATE documents SET tree = '5' WHERE id = 'filed'", "filed: the revision tree cannot be read"),
+        ("UPDATE documents SET tree = '{}' WHERE id = 'filed'", "filed: the revision tree cannot be read"),
+        (
+            "UPDATE documents SET body = CAST(replace(body, 'were', 'weRe') AS BLOB)",
+            f"event:1:{HASH}: the content of 1-{HASH} has another",
+        ),
+        ("UPDATE local_documents SET body = x'7b'", "_local/mark: it cannot be read"),
+        ("DELETE FROM properties WHERE name = 'uuid'", "uuid"),
+        ("DELETE FROM properties WHERE name = 'documents'", "documents"),
+        ("DELETE FROM attachment_pieces WHERE number = 1", "attachment"),
+    ],
+)
+def test_check_finds_every_kind_of_damage_and_survives_it(tmp_path: Path, damage: str, words: str) -> None:
+    databases = Databases(tmp_path, random=Random(1))
+    store = databases.open("docs")
+    long = {"long": {"content_type": "image/x-raw", "data": Random(2).randbytes(500_000)}}
+    store.save(
+        [{**kept("filed", "1-a"), "_attachments": long}, {"_id": f"event:1:{HASH}", "_rev": f"1-{HASH}", **HASHED}]
+    )
+    store.put_local("mark", {"n": 1})
+    databases.close()
+    assert run("check", f"{tmp_path}/docs").exit_code == 0
+    with sqlite3.connect(tmp_path / "docs.sqlite3") as connection:
+        connection.execute(damage)
+    connection.close()
+    assert words in told(run("check", f"{tmp_path}/docs"))
+
+
+def test_a_file_with_nothing_of_a_database_in_it_is_no_empty_database(tmp_path: Path) -> None:
+    (tmp_path / "cut.sqlite3").touch()
+    with sqlite3.connect(tmp_path / "other.sqlite3") as connection:
+        connection.execute("CREATE TABLE somebody_elses (a)")
+    connection.close()
+    before = (tmp_path / "other.sqlite3").read_bytes()[100:]
+    for name in ("cut", "other"):
+        told(run("check", f"{tmp_path}/{name}"))
+        told(run("compact", f"{tmp_path}/{name}"))
+        told(run("replicate", f"{tmp_path}/{name}", f"{tmp_path}/target"))
+    assert (tmp_path / "cut.sqlite3").stat().st_size == 0
+    assert (tmp_path / "other.sqlite3").read_bytes()[100:] == before
 
 
 def test_serving_without_an_administrator_is_refused(tmp_path: Path) -> None:
@@ -256,6 +380,25 @@ def test_several_processes_are_one_server(several: Served) -> None:
     assert {several("GET", "/docs").json()["doc_count"] for _ in range(9)} == {0}
     assert several("PUT", "/docs/again", {}).status == 201
     assert {several("GET", "/docs/again").status for _ in range(9)} == {200}
+
+
+@pytest.mark.processes
+def test_a_database_that_is_deleted_and_made_again_is_there_or_not_and_never_half(several: Served) -> None:
+    asked = [("PUT", "/docs"), ("DELETE", "/docs"), ("GET", "/docs"), ("PUT", "/docs/one"), ("GET", "/docs/_changes")]
+    answers: list[tuple[str, str, int]] = []
+
+    def ask(random: Random) -> None:
+        for _ in range(60):
+            method, path = random.choice(asked)
+            answers.append((method, path, several(method, path, {} if path == "/docs/one" else None).status))
+
+    threads = [threading.Thread(target=ask, args=(Random(seed),)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 360
+    assert [answer for answer in answers if answer[2] >= 500] == []
 
 
 @pytest.mark.processes

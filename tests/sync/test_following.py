@@ -12,8 +12,8 @@ from random import Random
 
 import pytest
 
-from sync.following import LONGEST_PAUSE_S, follow
-from sync.peer import Forbidden, PeerError, Seq, Unreachable
+from sync.following import LONGEST_PAUSE_S, Progress, follow
+from sync.peer import Forbidden, PeerError, Seq, TooLarge, Unreachable
 from sync.replicator import Replicated, replicate
 from sync.store import Databases
 from tests.contracts.peer import kept
@@ -54,7 +54,7 @@ def test_it_waits_for_news_and_carries_them(databases: Databases, now: Callable[
         return False
 
     done = follow(
-        lambda: replicate(source, target, now=now, random=random),
+        lambda progress: replicate(source, target, now=now, random=random, progress=progress),
         wait,
         stop=lambda: stopped,
         sleep=clock.sleep,
@@ -70,13 +70,15 @@ def test_a_broken_line_is_told_and_tried_again_later_and_later() -> None:
     clock = Clock()
     told: list[float] = []
 
-    def run() -> Replicated:
+    def run(progress: Progress) -> Replicated:
+        progress(Replicated(docs_written=1))
+        progress(Replicated(docs_written=3))
         fate = fates.pop(0)
         if fate is not None:
             raise fate
-        return Replicated(docs_written=1)
+        return Replicated(docs_written=4)
 
-    follow(
+    done = follow(
         run,
         lambda since, timeout_s: True,
         stop=lambda: not fates,
@@ -91,10 +93,33 @@ def test_a_broken_line_is_told_and_tried_again_later_and_later() -> None:
     assert LONGEST_PAUSE_S / 2 <= told[8] <= LONGEST_PAUSE_S
     # After a run that went well the patience is as short as at first.
     assert told[9] <= 2
+    # What came before a line broke has come.
+    assert done.docs_written == 10 * 3 + 4
+
+
+@pytest.mark.parametrize(
+    "fate", [*(PeerError("later", status=status) for status in (408, 429, 500, 503)), TooLarge("an endless answer")]
+)
+def test_a_server_that_is_busy_is_asked_again(fate: PeerError) -> None:
+    fates = [fate]
+    clock = Clock()
+
+    def run(progress: Progress) -> Replicated:
+        raise fates.pop()
+
+    follow(
+        run,
+        lambda since, timeout_s: True,
+        stop=lambda: not fates,
+        sleep=clock.sleep,
+        monotonic=clock,
+        random=Random(1),
+    )
+    assert len(clock.slept) == 1
 
 
 def test_what_waiting_does_not_mend_is_raised() -> None:
-    def run() -> Replicated:
+    def run(progress: Progress) -> Replicated:
         raise Forbidden("not you")
 
     clock = Clock()
@@ -115,7 +140,7 @@ def test_a_server_that_answers_at_once_is_not_asked_without_end() -> None:
         return asked == 10
 
     follow(
-        Replicated,
+        lambda progress: Replicated(),
         wait,
         stop=lambda: asked >= 10,
         sleep=clock.sleep,

@@ -74,6 +74,33 @@ def test_long_and_short_files_arrive_as_they_were(
     assert target.check() == []
 
 
+def as_couchdb_leads_on(app: Any) -> Any:
+    """CouchDB answers a GET of `_design%2F…` by leading to `_design/…`, and we follow nobody."""
+
+    def leading(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "GET" and "_design%2F" in environ["REQUEST_URI"]:
+            start_response("301 Moved Permanently", [("Location", environ["REQUEST_URI"].replace("%2F", "/", 1))])
+            return []
+        return app(environ, start_response)
+
+    return leading
+
+
+@pytest.mark.parametrize("id_", ["_design/app", "_design/a/b", "..", "."])
+@pytest.mark.parametrize("way", ["pull", "push"])
+def test_long_files_of_unusual_documents_are_asked_for_where_they_are(
+    databases: Databases, now: Now, random: Random, way: str, id_: str
+) -> None:
+    source, target = databases.open("source"), databases.open("target")
+    source.save([with_files(id_, "1-a", **{"..": LONG[:100_000], "logo.png": LONG[:200_000]})])
+    with over_http(databases, as_couchdb_leads_on) as url:
+        one = RemotePeer(f"{url}/source") if way == "pull" else source
+        other = RemotePeer(f"{url}/target") if way == "push" else target
+        assert replicate(one, other, now=now, random=random).docs_written == 1
+        assert RemotePeer(f"{url}/target").attachment(id_, "logo.png") == target.attachment(id_, "logo.png")
+    assert files_of(target) == files_of(source)
+
+
 def test_the_contract_is_kept_for_short_files(source: Store, databases: Databases) -> None:
     with over_http(databases) as url:
         for peer in (source, RemotePeer(f"{url}/source")):

@@ -162,6 +162,24 @@ def test_errors_in_couchdbs_shape_are_the_peers_own_word(status: str, kind: type
     assert caught.value.code == "word"
 
 
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://county.example/db/", "https://county.example/db/"),
+        ("http://user:secret@portal.example:81/login?token=secret", "http://portal.example:81/login"),
+        ("/elsewhere", "/elsewhere"),
+        ("http://[::1/", "elsewhere"),
+        ("", "elsewhere"),
+    ],
+)
+def test_a_redirect_is_not_followed_and_says_where_to(location: str, told: str) -> None:
+    with answering(lambda _: ("301 Moved", [("Location", location)], [])) as peer, pytest.raises(Garbled) as problem:
+        peer.info()
+    assert problem.value.code == "redirected"
+    assert f"leads to {told}," in problem.value.reason
+    assert "secret" not in problem.value.reason
+
+
 def test_a_document_that_is_not_in_the_answer_is_not_had() -> None:
     with answering(lambda environ: answer_json({"results": []})) as peer:
         (fetched,) = peer.bulk_get([("a", "1-a")])
@@ -281,7 +299,24 @@ def test_credentials_in_the_url_are_used_and_never_shown() -> None:
     assert token.name == "county/db"
 
 
-@pytest.mark.parametrize("url", ["ftp://host/db", "http:///db", "http://host", "http://host/", "db"])
-def test_what_is_not_a_databases_url_is_refused(url: str) -> None:
-    with pytest.raises(BadRequest):
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://host/db",
+        "http:///db",
+        "http://host",
+        "http://host/",
+        "db",
+        "http://host:70000/db",
+        "http://[::1/db",
+        # A slash, a hash or a question mark that was to be quoted: what follows the name is no port and no path.
+        "http://user:sec/ret@host/db",
+        "http://user:123/ret@host/db",
+        "http://user:sec#ret@host/db",
+        "http://user:123?ret@host/db",
+    ],
+)
+def test_what_is_not_a_databases_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(BadRequest) as refused:
         RemotePeer(url)
+    assert not any(part in refused.value.reason for part in ("sec", "ret", "123"))

@@ -377,3 +377,14 @@ def test_random_ids_are_given(call: Caller, random: Random) -> None:
     ids = call("GET", "/_uuids?count=3").json["uuids"]
     assert len(set(ids)) == 3
     assert call("POST", "/private", {"n": 1}).status_code == 201
+
+
+def test_a_damaged_file_and_what_is_no_database_are_in_nobodys_way(call: Caller, databases: Databases) -> None:
+    (databases.folder / "damaged.sqlite3").write_bytes(b"no database" * 1000)
+    (databases.folder / "No Name.sqlite3").touch()
+    assert call("GET", "/_all_dbs").json == ["damaged", "private", "station-1"]
+    assert call("GET", "/_all_dbs", who="member").json == ["station-1"]
+    infos = call("GET", "/_dbs_info").json
+    assert [info["key"] for info in infos] == ["damaged", "private", "station-1"]
+    assert infos[0]["error"] == "internal_server_error"
+    assert infos[1]["info"]["db_name"] == "private"

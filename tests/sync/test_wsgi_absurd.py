@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from sync.peer import StorageFull
 from sync.store import Databases
 from tests.contracts.peer import kept
 from tests.sync.calling import Caller
@@ -47,7 +49,9 @@ POSTED = [
     "/private",
     "/_dbs_info",
 ]
+BEYOND_READING = [nested(1000), nested(49_000), nested(1000, "{}"), b'{"docs":' + b"9" * 5000 + b"}"]
 NONSENSE = [
+    *BEYOND_READING,
     b"",
     b"{",
     b"null",
@@ -58,12 +62,8 @@ NONSENSE = [
     '{"docs":[]}'.encode("utf-16"),
     b'{"\xed\xa0\x80":1}',
     b'{"docs":NaN}',
-    b'{"docs":' + b"9" * 5000 + b"}",
     b'{"docs":[{"_id":"\\ud800"}]}',
     b'{"\\uDFFF":["1-a"]}',
-    nested(1000),
-    nested(49_000),
-    nested(1000, "{}"),
 ]
 
 
@@ -75,7 +75,17 @@ def test_bodies_that_are_none(call: Caller, path: str, body: bytes) -> None:
         assert path.startswith("/private/_all_docs")
         assert body == b""
         return
-    assert told(answer) == 400
+    assert told(answer) == (413 if path == "/private/_bulk_docs" and body in BEYOND_READING else 400)
+
+
+@pytest.mark.parametrize("rev", [f"{GIANT}-a", "1-" + LONG[:3000], "1-é"])
+def test_a_revision_that_only_others_keep_is_missing_and_refused_when_it_comes(call: Caller, rev: str) -> None:
+    asked = {"a": ["2-b", rev], "new": [rev]}
+    assert call("POST", "/private/_revs_diff", asked).json["a"]["missing"] == [rev]
+    assert call("POST", "/private/_missing_revs", asked).json == {"missing_revs": {"a": [rev], "new": [rev]}}
+    docs = [{"_id": "new", "_rev": rev}, kept("other", "1-a")]
+    (row,) = call("POST", "/private/_bulk_docs", {"docs": docs, "new_edits": False}).json
+    assert (row["id"], row["rev"], row["error"]) == ("new", rev, "bad_request")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +107,6 @@ def test_bodies_that_are_none(call: Caller, path: str, body: bytes) -> None:
         ("_revs_diff", {"a": [1]}),
         ("_revs_diff", {"a": [None]}),
         ("_revs_diff", {"a": ["1-"]}),
-        ("_revs_diff", {"a": [f"{GIANT}-a"]}),
         ("_revs_diff", {"a": [["1-a"]]}),
         ("_missing_revs", {"a": {"b": 1}}),
         ("_changes?filter=_doc_ids", {"doc_ids": [1]}),
@@ -261,3 +270,73 @@ def test_whatever_is_asked_is_answered(call: Caller, method: str, parts: list[st
         return
     answer = call(method, "/" + "/".join(parts), None if body is None else json.dumps(body).encode())
     assert answer.status_code < 500 or answer.status_code == 501
+
+
+@pytest.mark.parametrize("skip", [2**63, GIANT])
+def test_more_rows_are_skipped_than_there_can_be(call: Caller, skip: int) -> None:
+    for body in ({"skip": skip}, {"skip": skip, "descending": True}, {"skip": skip, "keys": ["a"]}):
+        answer = call("POST", "/private/_all_docs", body)
+        assert (answer.status_code, answer.json["rows"]) == (200, [])
+        assert call("POST", "/private/_all_docs/queries", {"queries": [body]}).json["results"][0]["rows"] == []
+
+
+@pytest.mark.parametrize("doc", [{"_revisions": {"start": GIANT, "ids": ["a"]}}, {"_rev": None}, {"_rev": 1}])
+def test_a_refused_revision_is_no_word_of_ours(call: Caller, doc: dict[str, Any]) -> None:
+    answer = call("POST", "/private/_bulk_docs", {"docs": [{"_id": "new", **doc}], "new_edits": False})
+    assert answer.status_code == 201
+    (row,) = answer.json
+    assert (row["id"], row["error"]) == ("new", "bad_request")
+    assert row["rev"] in ("", f"{GIANT}-a")
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip"])
+def test_a_body_packed_otherwise_than_by_gzip_is_refused(call: Caller, encoding: str) -> None:
+    for method, path, body in (
+        ("PUT", "/private/packed", {"a": 1}),
+        ("POST", "/private/_bulk_docs", {"docs": []}),
+        ("POST", "/private/_changes?filter=_doc_ids", {"doc_ids": []}),
+    ):
+        answer = call(method, path, body, Content_Encoding=encoding)
+        assert (answer.status_code, answer.json["error"]) == (415, "bad_content_type")
+    body = b'--x\r\n\r\n{"_id":"packed"}\r\n--x--'
+    kind = 'multipart/related; boundary="x"'
+    assert call("PUT", "/private/packed", body, Content_Type=kind).status_code == 201
+    assert call("PUT", "/private/packed", body, Content_Type=kind, Content_Encoding=encoding).status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("longest", "longer"), [("a" * 238, "a" * 239), ("a/" * 59 + "aa", "a/" * 60), ("a", "a" * 9_000)]
+)
+def test_a_database_name_that_is_too_long_is_told_so(call: Caller, longest: str, longer: str) -> None:
+    assert call("PUT", f"/{quote(longest, safe='')}").status_code == 201
+    path = f"/{quote(longer, safe='')}"
+    answer = call("PUT", path)
+    assert (answer.status_code, answer.json["error"]) == (400, "database_name_too_long")
+    assert call("GET", path).status_code == 404
+    assert call("DELETE", path).status_code == 404
+    assert call("POST", "/_dbs_info", {"keys": [longer]}).json == [{"key": longer, "error": "not_found"}]
+
+
+def test_a_database_that_could_not_be_made_is_not_there(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise StorageFull("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sync.schema.prepare", full)
+        assert call("PUT", "/new").status_code == 507
+    assert "new" not in call("GET", "/_all_dbs").json
+    assert call("PUT", "/new").status_code == 201
+
+
+@pytest.mark.parametrize(("reason", "status"), [(errno.ENOSPC, 507), (errno.EROFS, 500)])
+def test_a_folder_that_takes_no_file_is_told(
+    call: Caller, monkeypatch: pytest.MonkeyPatch, reason: int, status: int
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(reason, "not here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("sync.store.os.open", refused)
+        answer = call("PUT", "/new")
+    assert told(answer) == status
+    assert "not here" in answer.json["reason"]

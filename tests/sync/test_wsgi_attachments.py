@@ -65,6 +65,7 @@ def test_a_range_of_a_file_is_answered_and_a_file_that_is_known_is_not(call: Cal
         ("bytes=90-", bytes(range(90, 100)), "bytes 90-99/100"),
         ("bytes=-5", bytes(range(95, 100)), "bytes 95-99/100"),
         ("bytes=50-1000", bytes(range(50, 100)), "bytes 50-99/100"),
+        ("bytes=-1000", bytes(range(100)), "bytes 0-99/100"),
     ):
         some = call("GET", "/private/doc/x.bin", Range=asked)
         assert (some.status_code, some.data, some.headers["Content-Range"]) == (206, data, told)

@@ -302,3 +302,12 @@ def test_a_feed_walked_back_counts_what_it_leaves_out(call: Caller, databases: D
         answer = call("GET", f"/private/_changes?descending=true&limit={limit}").json
         assert (len(answer["results"]), answer["pending"]) == (min(limit, 3), pending)
         assert answer["last_seq"] == last_seq
+
+
+def test_a_put_that_deletes_has_made_nothing(call: Caller) -> None:
+    rev = call("PUT", "/private/doc", {"a": 1}).json["rev"]
+    assert call("PUT", "/private/doc", {"_rev": rev, "_deleted": True}).status_code == 200
+    tombstone = {"_rev": "1-a", "_deleted": True}
+    assert call("PUT", "/private/other?new_edits=false", tombstone).status_code == 200
+    assert call("GET", "/private/other").status_code == 404
+    assert call("POST", "/private", {"_id": "third", "_deleted": True}).status_code == 201
