@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from random import Random
 
-from sync.peer import Conflict, Document, Peer, Seq
+from sync.peer import Conflict, Document, Peer, PeerError, Seq
 
 HISTORY_LENGTH = 10
 WARM_FOR = timedelta(minutes=15)
@@ -134,7 +134,7 @@ class Checkpoints:
         self.session = f"{self.random.getrandbits(128):032x}"
         self._started = self._time()
         ends = {"source": self.source, "target": self.target}
-        infos = {end: peer.info() for end, peer in ends.items()}
+        infos = {end: _info(end, peer) for end, peer in ends.items()}
         counts = [infos["target"].get(name) for name in ("doc_count", "doc_del_count")]
         self.target_is_empty = counts == [0, 0]
         self._logs = {end: peer.get_local(self.id) for end, peer in ends.items()}
@@ -201,6 +201,14 @@ class Checkpoints:
 
     def _time(self) -> str:
         return format_datetime(self.now().astimezone(UTC), usegmt=True)
+
+
+def _info(end: str, peer: Peer) -> Document:
+    try:
+        return peer.info()
+    except PeerError as problem:
+        problem.add_note(f"at the {end}")
+        raise
 
 
 class Memory:

@@ -43,6 +43,8 @@ _CONNECTIONS = 2000
 _PIECE_BYTES = 1 << 18
 # A commit waits for the disk: half as many as by default, still no more than about a megabyte each.
 _BATCH = 1000
+# Ids may be a megabyte long; this much of one is said to a person.
+_SHOWN = 200
 _MAX_WAIT_S = 3600.0
 # CouchDB takes more in one request; what is longer comes as a file or in several.
 _MAX_BODY_BYTES = 64 << 20
@@ -93,6 +95,8 @@ def serve(
     _collect_seldom()
     if admin_file is not None:
         admin = _text(admin_file).strip()
+        if "\n" in admin:
+            raise click.UsageError(f"{admin_file} is to be one line, USER:PASSWORD.")
     user, colon, password = (admin or "").partition(":")
     if not (user and colon and password):
         raise click.UsageError("Give the administrator as --admin USER:PASSWORD, in YIZHAN_ADMIN, or in --admin-file.")
@@ -304,7 +308,7 @@ def replicate_command(source: str, target: str, continuous: bool, doc_ids: tuple
                 overlap=True,
                 stop=stop.is_asked,
                 progress=step,
-                on_refused=lambda document, reason: refused.append(f"{document['_id']}: {reason}"),
+                on_refused=lambda document, reason: refused.append(f"{document['_id'][:_SHOWN]}: {reason}"),
             )
 
         started = time.monotonic()
@@ -389,9 +393,9 @@ def _tell_trouble(problem: PeerError, pause_s: float) -> None:
 
 
 def _told(problem: PeerError) -> str:
-    """What went wrong, by the name that its kind has outside of its module."""
+    """What went wrong, by the name that its kind has outside of its module, and where, if it says so."""
     kind = next(kind.__name__ for kind in type(problem).__mro__ if kind.__name__[0] != "_")
-    return f"{kind}: {problem.reason}"
+    return f"{' '.join([kind, *getattr(problem, '__notes__', [])])}: {problem.reason}"
 
 
 def _figures(done: Replicated, remotes: list[RemotePeer], seconds: float) -> dict[str, Any]:

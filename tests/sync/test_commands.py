@@ -146,6 +146,13 @@ def test_a_misspelt_url_is_no_folder_and_its_password_is_not_told(
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
+def test_it_is_said_which_end_is_missing(tmp_path: Path, server: str) -> None:
+    fill(tmp_path / "here", "docs", 1)
+    here, nowhere = f"{tmp_path}/here/docs", f"{server}/nothing"
+    assert "NotFound at the source" in told(run("replicate", nowhere, here))
+    assert "NotFound at the target" in told(run("replicate", here, nowhere))
+
+
 def test_the_scheme_of_a_url_may_be_written_large(tmp_path: Path) -> None:
     assert "Unreachable" in told(run("replicate", "HTTP://user:secret@127.0.0.1:1/docs", f"{tmp_path}/docs"))
 
@@ -163,6 +170,10 @@ def test_what_cannot_be_done_here_is_told_in_words(tmp_path: Path) -> None:
     assert "bytes" in told(run("serve", "--dir", f"{tmp_path}/served", "--admin-file", f"{tmp_path}/bytes"), 2)
     assert "bytes" in told(run(*serve, "--jwt-key", f"k1={tmp_path}/bytes"), 2)
     assert "k1" in told(run(*serve, "--jwt-key", f"k1={tmp_path}/no-key"), 2)
+    (tmp_path / "two-lines").write_text("admin:secret\nanother:secret\n")
+    said = told(run("serve", "--dir", f"{tmp_path}/served", "--admin-file", f"{tmp_path}/two-lines"), 2)
+    assert "two-lines" in said
+    assert "secret" not in said
     # An empty variable is not the wish for everything.
     assert "--doc-ids" in told(run("replicate", here, f"{tmp_path}/there/docs", "--doc-ids", ""), 2)
 
