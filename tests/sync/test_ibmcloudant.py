@@ -203,7 +203,9 @@ def test_lists(db: CloudantV1) -> None:
 
 
 def test_design_documents_are_kept_and_not_run(db: CloudantV1) -> None:
-    design = DesignDocument(views={"all": {"map": "function (doc) { emit(doc._id) }"}})
+    design = DesignDocument(
+        views={"all": {"map": "function (doc) { emit(doc._id) }"}}, filters={"mine": "function () { return true }"}
+    )
     made = result(db.put_design_document(DB, "app", design))
     assert made["id"] == "_design/app"
     assert result(db.get_design_document(DB, "app"))["views"]["all"]["map"].startswith("function")

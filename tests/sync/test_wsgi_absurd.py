@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -332,8 +334,12 @@ def test_a_database_that_could_not_be_made_is_not_there(call: Caller, monkeypatc
 def test_a_folder_that_takes_no_file_is_told(
     call: Caller, monkeypatch: pytest.MonkeyPatch, reason: int, status: int
 ) -> None:
-    def refused(*_: object) -> None:
-        raise OSError(reason, "not here")
+    opened = os.open
+
+    def refused(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(reason, "not here")
+        return opened(path, flags, mode)
 
     with monkeypatch.context() as patched:
         patched.setattr("sync.store.os.open", refused)
