@@ -1217,7 +1217,7 @@ class Databases:
                 return self._store(name, make=True)
             except BaseException:
                 # What was not made is not in the list, nor in the way of who tries again.
-                path.unlink(missing_ok=True)
+                _remove(path)
                 raise
 
     def _current(self, name: str) -> Store | None:
@@ -1260,10 +1260,7 @@ class Databases:
                 raise NotFound("Database does not exist.")
             del self._stores[name]
             store.close_for_all()
-            path = self.path(name)
-            for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-                with suppress(FileNotFoundError):
-                    file.unlink()
+            _remove(self.path(name))
 
     def close(self) -> None:
         """Close all that were opened."""
@@ -1279,6 +1276,12 @@ class Databases:
 
 def _file_name(name: str) -> str:
     return quote(name, safe="$()+") + _SUFFIX
+
+
+def _remove(path: Path) -> None:
+    """Take away all files of a database that nobody here has open."""
+    for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        file.unlink(missing_ok=True)
 
 
 def _is_name(name: str) -> bool:

@@ -9,8 +9,8 @@ import json
 import re
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,7 +20,7 @@ import pytest
 import urllib3
 
 from provisioning.relay import Relay
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 from tests.peers.pouch import ROOT, Node, installed, process
 
 _names = itertools.count(1)
@@ -99,15 +99,15 @@ def pouchdb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     options = ["--in-memory", "--host", "127.0.0.1", "--port", str(port), "--no-color", "--no-stdout-logs"]
     with process(["node", str(started), *options], folder, {}) as serving:
         there = Site(f"http://127.0.0.1:{port}")
-        ends = time.monotonic() + PATIENCE_S
-        while True:
-            try:
+
+        def answers() -> bool:
+            assert serving.poll() is None, f"pouchdb-server ended with {serving.returncode}"
+            with suppress(urllib3.exceptions.HTTPError):
                 there.ask("GET", "/")
-                break
-            except urllib3.exceptions.HTTPError:
-                assert serving.poll() is None, f"pouchdb-server ended with {serving.returncode}"
-                assert time.monotonic() < ends, "pouchdb-server did not answer"
-                time.sleep(0.1)
+                return True
+            return False
+
+        until(answers, "pouchdb-server answers")
         yield there
 
 

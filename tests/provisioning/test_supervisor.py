@@ -22,7 +22,7 @@ pytestmark = pytest.mark.processes
 OBEDIENT = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"
 DEAF = (
     "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    "print(os.getpid(), flush=True); time.sleep(60)"
+    "print(os.getpid(), flush=True); time.sleep(3600)"
 )
 
 

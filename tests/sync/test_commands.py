@@ -363,8 +363,7 @@ def several(tmp_path: Path) -> Iterator[Served]:
     if not several_processes_may_write():
         pytest.skip("this SQLite cannot be written by several processes")
     served = Served(tmp_path / "served", "--workers", "3")
-    while len(served.workers()) < 3:
-        time.sleep(0.05)
+    until(lambda: len(served.workers()) == 3, "all of them serve", every_s=0.05)
     yield served
     served.stop()
 
