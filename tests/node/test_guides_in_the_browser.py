@@ -99,7 +99,7 @@ def test_targets_are_huge_and_nothing_runs_off_the_screen(
     code = village.item(HOMESTEAD)["code"]
     page.get_by_role("button", name="农民").click()
     # Between two pages there is none that could be measured.
-    page.wait_for_url("**/group/*")
+    page.wait_for_url("**/group/**")
     ways: list[Any] = [
         "",
         f"/guide/{code}",
