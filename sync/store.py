@@ -76,6 +76,12 @@ _LONGEST_FILE_NAME: Final = 238 + len(_SUFFIX)
 _COLUMNS: Final = "seq, id, rev, deleted, tree, attachments, body"
 # The same without the body, which for a long document is read from pages of its own.
 _HEAD: Final = "seq, id, rev, deleted, tree, attachments, x''"
+# Newest sequence, epoch, documents and deleted ones.
+_STAND: Final = """SELECT
+    (SELECT coalesce(max(seq), 0) FROM documents),
+    coalesce((SELECT token FROM epochs ORDER BY number DESC LIMIT 1), '0'),
+    (SELECT CAST(value AS INTEGER) FROM properties WHERE name = 'documents'),
+    (SELECT CAST(value AS INTEGER) FROM properties WHERE name = 'deleted')"""
 
 _FEED_PAGE_BYTES: Final = 1 << 20
 # What comes of reading what was never written so.
@@ -362,12 +368,16 @@ class Store:
         with self._file.reading() as connection:
             size = connection.execute("PRAGMA page_count").fetchone()[0]
             page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+            # Asked for at both ends of each run: in one question.
+            last, epoch, documents, deleted = connection.execute(_STAND).fetchone()
+            if documents is None or deleted is None:
+                raise _lost("how many documents")
             return {
                 "db_name": self.database,
                 "uuid": self.uuid,
-                "update_seq": self._token(connection, last_seq(connection)),
-                "doc_count": int(_property(connection, "documents")),
-                "doc_del_count": int(_property(connection, "deleted")),
+                "update_seq": f"{last}-{epoch}",
+                "doc_count": documents,
+                "doc_del_count": deleted,
                 "sizes": {"file": size * page_size, "active": size * page_size, "external": size * page_size},
                 "purge_seq": 0,
                 "compact_running": False,
@@ -736,9 +746,6 @@ class Store:
         """Whether this file is here already, at whatever document."""
         with self._file.reading() as connection:
             return files.length_of(connection, digest) == length
-
-    def _token(self, connection: sqlite3.Connection, seq: int) -> str:
-        return f"{seq}-{_epoch(connection)}"
 
     def _position(self, connection: sqlite3.Connection, since: Seq) -> int:
         """The place in this file's feed that a sequence stands for: never later than where the histories
@@ -1291,8 +1298,12 @@ def _is_name(name: str) -> bool:
 def _property(connection: sqlite3.Connection, name: str) -> str:
     found = connection.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()
     if found is None:
-        raise PeerError(f"The database file has lost what it says of itself ({name}).")
+        raise _lost(name)
     return str(found[0])
+
+
+def _lost(name: str) -> PeerError:
+    return PeerError(f"The database file has lost what it says of itself ({name}).")
 
 
 def _set_property(connection: sqlite3.Connection, name: str, value: str) -> None:
