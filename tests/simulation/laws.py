@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,7 +23,8 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._looked_at: dict[Road, tuple[list[tuple[Path, int]], bool]] = {}
+        self._stores: dict[Path, _Unwritten] = {}
+        self._found: dict[Road, tuple[_Unwritten, _Unwritten, bool]] = {}
         self.checkpoints_seen = 0
         world.after_run = self.checkpoint_tells_the_truth
         world.after_break = self.all_checkpoints_tell_the_truth
@@ -35,16 +37,22 @@ class Watch:
 
     def checkpoint_tells_the_truth(self, road: Road) -> None:
         """What the next run on this road would pass over is at the target, on its disk."""
-        here = self._world.machines[road.machine].store(road.database)
-        there = self._world.machines[road.place.removeprefix("at-")].store(road.database)
-        # Both as they were when it held: it would hold again.
-        as_they_are = [(store.path, self._world.disk.written[store.path]) for store in (here, there)]
-        before = self._looked_at.get(road)
-        if before is None or before[0] != as_they_are:
-            before = self._looked_at[road] = as_they_are, self._claims_what_is_there(road, here, there)
-        self.checkpoints_seen += before[1]
+        here = self._unwritten(self._world.machines[road.machine].store(road.database))
+        there = self._unwritten(self._world.machines[road.place.removeprefix("at-")].store(road.database))
+        found = self._found.get(road)
+        if found is None or found[0] is not here or found[1] is not there:
+            found = self._found[road] = here, there, self._claims_what_is_there(road, here, there)
+        self.checkpoints_seen += found[2]
 
-    def _claims_what_is_there(self, road: Road, here: Store, there: Store) -> bool:
+    def _unwritten(self, store: Store) -> _Unwritten:
+        """The same one as before while nothing was written to the file: what held of it holds."""
+        written = self._world.disk.written[store.path]
+        before = self._stores.get(store.path)
+        if before is None or before.written != written:
+            before = self._stores[store.path] = _Unwritten(store, written)
+        return before
+
+    def _claims_what_is_there(self, road: Road, here: _Unwritten, there: _Unwritten) -> bool:
         """Whether there is a checkpoint at all."""
         remote: Any = _Named(there, f"{road.place}/{road.database}")
         source, target = (here, remote) if road.up else (remote, here)
@@ -64,6 +72,19 @@ class Watch:
         missing = target.revs_diff(passed_over)
         assert not missing, f"{road}: the checkpoint says {start}, the target lacks {sorted(missing)[:3]}"
         return True
+
+
+class _Unwritten:
+    """A store between two writes: what was read of it once is read no second time."""
+
+    def __init__(self, store: Store, written: int) -> None:
+        self._store = store
+        self.written = written
+        self.info = cache(store.info)
+        self.changes = cache(store.changes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 class _Named:
