@@ -171,7 +171,9 @@ class Machine:
 
     def numbers(self) -> list[str]:
         stores = [self.store(f"station-{home}") for home in HOMES[self.code]]
-        return sorted({document["case"] for store in stores for document in store.range("event:", "event;")})
+        return sorted(
+            {head.id.split(":")[1] for store in stores for head in store.winners("event:", "event;", bodies=False)}
+        )
 
 
 def station_writer(code: str) -> Writer:
