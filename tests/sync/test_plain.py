@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from random import Random
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -15,14 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync.bodies import json_bytes, parse_document, parse_json, sorted_json
-from sync.peer import COUNTY, BadRequest, Document, Forbidden, Writer
-from sync.plain import PlainPage, PlainSource, PlainTarget, plain_documents, plain_edits
+from sync.peer import COUNTY, BadRequest, Document, Forbidden, Unreachable, Writer
+from sync.plain import Plain, PlainPage, PlainSource, PlainTarget, plain_documents, plain_edits
 from sync.remote import RemotePeer
 from sync.replicator import replicate
 from sync.revisions import next_revision, path_of
 from sync.store import Databases, Store
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
+from tests.patience import PATIENCE_S
 from tests.sync.served import served
 from tests.sync.test_quick_roads import JSON_VALUES
 from tests.sync.test_replicator import Through, state
@@ -211,6 +213,64 @@ def test_whole_pages_go_straight_and_arrive_as_they_were(
     assert target.check() == []
     again = replicate(one, other, now=now, random=random, overlap=True)
     assert (again.docs_read, again.changed) == (0, False)
+
+
+def test_a_target_at_the_other_end_of_a_line_has_two_pages_at_a_time(
+    databases: Databases, over_http: Callable[[str], RemotePeer], now: Now, random: Random
+) -> None:
+    source = databases.open("source")
+    source.save([kept(f"{number:04}", "1-a", n=number) for number in range(400)])
+    databases.open("target")
+    target = over_http("target")
+    both = Barrier(2)
+
+    def write_plain(plain: Plain) -> bool:
+        # Whoever sends one page alone waits here in vain.
+        both.wait(PATIENCE_S)
+        return target.write_plain(plain)
+
+    done = replicate(source, Through(target, write_plain=write_plain), now=now, random=random, overlap=True, batch=100)
+    assert done.docs_written == 400
+    assert state(databases.open("target")) == state(source)
+
+
+def test_no_checkpoint_passes_a_page_that_was_not_written_though_the_next_one_was(
+    databases: Databases, over_http: Callable[[str], RemotePeer], now: Now, random: Random
+) -> None:
+    source, held = databases.open("source"), databases.open("target")
+    source.save([kept(f"{number:04}", "1-a", n=number) for number in range(500)])
+    target = over_http("target")
+    behind = Event()
+
+    def write_plain(plain: Plain) -> bool:
+        if plain.ids[0] == "0100":
+            assert behind.wait(PATIENCE_S)
+            raise Unreachable("The line broke.")
+        taken = target.write_plain(plain)
+        if plain.ids[0] == "0200":
+            behind.set()
+        return taken
+
+    breaking = Through(target, write_plain=write_plain)
+    with pytest.raises(Unreachable):
+        replicate(source, breaking, now=now, random=random, overlap=True, batch=100, checkpoint_every_s=0)
+    assert [row.id for row in held.changes().results][100:] == [f"{number:04}" for number in range(200, 300)]
+    done = replicate(source, target, now=now, random=random, overlap=True, batch=100)
+    assert (done.docs_read, done.docs_written) == (300, 300)
+    assert state(held) == state(source)
+
+
+def test_a_run_that_is_stopped_has_counted_what_was_under_way(
+    databases: Databases, over_http: Callable[[str], RemotePeer], now: Now, random: Random
+) -> None:
+    source, held = databases.open("source"), databases.open("target")
+    source.save([kept(f"{number:04}", "1-a", n=number) for number in range(1000)])
+    done = replicate(source, over_http("target"), now=now, random=random, overlap=True, batch=100, stop=lambda: True)
+    assert not done.complete
+    assert done.docs_written == held.info()["doc_count"] < 1000
+    rest = replicate(source, over_http("target"), now=now, random=random, overlap=True, batch=100)
+    assert rest.docs_read == 1000 - done.docs_written
+    assert state(held) == state(source)
 
 
 def test_odd_pages_between_plain_ones_go_the_general_road(
