@@ -145,6 +145,10 @@ class Changes(NamedTuple):
     last_seq: Seq
     pending: int | None = None
 
+    def is_last(self, limit: int) -> bool:
+        """Whether the feed ends here, if this is the answer to a question for `limit` rows."""
+        return len(self.results) < limit or self.pending == 0
+
 
 class Missing(NamedTuple):
     """Revisions of one document that a peer lacks, and leaves of its own that may be their ancestors."""

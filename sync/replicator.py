@@ -244,21 +244,30 @@ class _Run:
         position = self.start
         at_end = False
         while not at_end:
-            with_docs = self._with_docs and not self._without_docs
-            limit = self._batch_of(first=True) if with_docs else self.batch
-            try:
-                found = self._plain_page(position, limit) if with_docs else self._page(position, limit)
-            except TooLarge:
-                if not with_docs:
-                    raise
-                self._without_docs = True
+            if not self._wants_docs():
+                found = self._page(position, self.batch)
+                at_end, position = found.is_last(self.batch), found.last_seq
+                yield found
                 continue
-            at_end = _is_last(found, limit)
-            position = found.last_seq
-            yield found
+            pages = self._pages_with_docs(position)
+            try:
+                for page in pages:
+                    position = page.last_seq
+                    yield page
+                    if not self._wants_docs():
+                        break
+                else:
+                    at_end = True
+            except TooLarge:
+                self._without_docs = True
+            finally:
+                pages.close()
 
-    def _plain_page(self, position: Seq, limit: int) -> Changes | PlainPage:
-        """A page with its documents, many at a time where both ends can do that."""
+    def _wants_docs(self) -> bool:
+        return self._with_docs and not self._without_docs
+
+    def _pages_with_docs(self, position: Seq) -> Generator[Changes | PlainPage, None, None]:
+        """Pages that bring their documents, many at a time where both ends can do that."""
         source, target = self.source, self.target
         if (
             self.doc_ids is None
@@ -268,8 +277,16 @@ class _Run:
             # From one file to another nobody would look at the bodies on the way.
             and not (_is_near(source) and _is_near(target))
         ):
-            return source.plain_changes(position, limit=limit, most_bytes=self.request_bytes)
-        return self._page(position, limit, with_docs=True)
+            yield from source.plain_pages(
+                position, limit=lambda: self._batch_of(first=True), most_bytes=self.request_bytes
+            )
+            return
+        at_end = False
+        while not at_end:
+            limit = self._batch_of(first=True)
+            found = self._page(position, limit, with_docs=True)
+            at_end, position = found.is_last(limit), found.last_seq
+            yield found
 
     def _page(self, position: Seq, limit: int, *, with_docs: bool = False) -> Changes:
         if with_docs:
@@ -282,7 +299,7 @@ class _Run:
         at_end = False
         while not at_end or owed:
             found = self._page(position, self.batch)
-            at_end = len(found.results) < self.batch or found.pending == 0
+            at_end = found.is_last(self.batch)
             now_due: list[Change] = []
             before = position
             for change in found.results:
@@ -699,13 +716,6 @@ class _Run:
         """Write down how far this run is; what the target has acknowledged is made durable first."""
         self.target.ensure_full_commit()
         checkpoints.record(self.done.last_seq, self.counts, self.target.info().get("update_seq"))
-
-
-def _is_last(page: Changes | PlainPage, limit: int) -> bool:
-    """Whether the feed ends with this page."""
-    if isinstance(page, PlainPage):
-        return page.at_end
-    return len(page.results) < limit or page.pending == 0
 
 
 def _is_near(peer: Peer) -> bool:
