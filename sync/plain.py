@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 import orjson
 
 from sync.bodies import AS_JSON_HAS_THEM, MAX_ID_BYTES, parse_json
-from sync.peer import Changes, Document, Seq
+from sync.peer import Changes, Document, Seq, onward
 from sync.revisions import first_edit, first_revision, revisions_field
 
 _FIRST_REVISIONS: Final = re.compile(r"(?:1-[A-Za-z0-9._~+/=-]{1,128}\n)+", re.ASCII)
@@ -70,6 +70,10 @@ class PlainPage(NamedTuple):
 
     plain: Plain
     last_seq: Seq
+
+    def after(self, since: Seq) -> Seq:
+        """As `Changes.after`."""
+        return onward(since, self.last_seq) if self.plain.ids else self.last_seq
 
 
 @runtime_checkable

@@ -246,13 +246,13 @@ class _Run:
         while not at_end:
             if not self._wants_docs():
                 found = self._page(position, self.batch)
-                at_end, position = found.is_last(self.batch), found.last_seq
+                at_end, position = found.is_last(self.batch), found.after(position)
                 yield found
                 continue
             pages = self._pages_with_docs(position)
             try:
                 for page in pages:
-                    position = page.last_seq
+                    position = page.after(position)
                     yield page
                     if not self._wants_docs():
                         break
@@ -285,7 +285,7 @@ class _Run:
         while not at_end:
             limit = self._batch_of(first=True)
             found = self._page(position, limit, with_docs=True)
-            at_end, position = found.is_last(limit), found.last_seq
+            at_end, position = found.is_last(limit), found.after(position)
             yield found
 
     def _page(self, position: Seq, limit: int, *, with_docs: bool = False) -> Changes:
@@ -308,7 +308,7 @@ class _Run:
                 else:
                     owed.append(_Owed(change, before))
                 before = change.seq
-            position = found.last_seq
+            position = found.after(position)
             missing = self._missing(now_due)
             wanted = [pair for change in now_due for pair in missing.get(change.id, [])]
             for fetched in self._fetch(wanted, first=True):
