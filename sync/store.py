@@ -11,7 +11,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -501,8 +501,18 @@ class Store:
         self._file.announce(tally.first_seq + len(contents))
         return True
 
-    def plain_changes(self, since: Seq, *, limit: int, most_bytes: int) -> PlainPage | Changes:
+    def plain_pages(
+        self, since: Seq, *, limit: Callable[[], int], most_bytes: int
+    ) -> Generator[PlainPage | Changes, None, None]:
         """The documents after `since`, their bodies not parsed; see `sync.plain`."""
+        at_end = False
+        while not at_end:
+            page, at_end = self._plain_page(since, limit(), most_bytes)
+            since = page.last_seq
+            yield page
+
+    def _plain_page(self, since: Seq, limit: int, most_bytes: int) -> tuple[PlainPage | Changes, bool]:
+        """One of them, and whether it is the last."""
         ids: list[str] = []
         revs: list[str] = []
         contents: list[bytes] = []
@@ -510,13 +520,13 @@ class Store:
         with self._file.reading() as connection:
             reached = self._position(connection, since)
             last, epoch = last_seq(connection), _epoch(connection)
-            found = connection.execute(
+            rows = connection.execute(
                 "SELECT seq, id, rev, body,"
                 " deleted OR tree IS NOT NULL OR attachments IS NOT NULL OR rev NOT GLOB '1-*'"
                 " FROM documents WHERE seq > ? ORDER BY seq LIMIT ?",
                 (reached, limit),
             )
-            for seq, id_, rev, body, is_special in found:
+            for seq, id_, rev, body, is_special in rows:
                 if is_special:
                     break
                 reached = seq
@@ -529,10 +539,11 @@ class Store:
             else:
                 is_special = not ids
         if is_special:
-            return self.changes(since, limit=limit, style="all_docs", include_docs=True)
+            found = self.changes(since, limit=limit, style="all_docs", include_docs=True)
+            return found, found.is_last(limit)
         if self._codec is not PLAIN:
             contents = [self._codec.open(body) for body in contents]
-        return PlainPage(Plain(ids, revs, contents), f"{reached}-{epoch}", reached >= last)
+        return PlainPage(Plain(ids, revs, contents), f"{reached}-{epoch}"), reached >= last
 
     def get_local(self, id: str) -> Document | None:
         """A local document."""
@@ -1102,7 +1113,7 @@ class StorePeer:
         self.ensure_full_commit = store.ensure_full_commit
         self.holds_file = store.holds_file
         self.is_near = store.is_near
-        self.plain_changes = store.plain_changes
+        self.plain_pages = store.plain_pages
 
     @property
     def name(self) -> str:
