@@ -149,10 +149,10 @@ class RevisionTree:
             return self
         # Whether an ancestor was a deletion is only known to those who have seen it themselves.
         marks = self.deleted | {path[0]} if deleted and path[0] not in self.parents else self.deleted
-        merged = RevisionTree(parents, marks)._stemmed(revs_limit)
+        merged = RevisionTree(parents, marks).stemmed(revs_limit)
         return self if merged == self else merged
 
-    def _stemmed(self, revs_limit: int) -> RevisionTree:
+    def stemmed(self, revs_limit: int) -> RevisionTree:
         """Without the ancestors that are `revs_limit` or more generations above every leaf that descends from
         them.
         """

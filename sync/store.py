@@ -1023,8 +1023,11 @@ class Store:
     # Care of the file.
 
     def compact(self) -> None:
-        """Forget the content of revisions that are no leaves, and files that no revision has any more."""
+        """Forget the content of revisions that are no leaves, the ancestors beyond `revs_limit`, and files that no
+        revision has any more.
+        """
         with self._file.writing() as connection:
+            _stem(connection, int(_property(connection, "revs_limit")))
             ids = [id_ for (id_,) in connection.execute("SELECT DISTINCT id FROM revisions")]
             for id_ in ids:
                 row = _row(connection, id_)
@@ -1497,6 +1500,17 @@ _ROWS_AT_ONCE: Final = (500, 64, 8, 1)
 
 def _drop(connection: sqlite3.Connection, id_: str, revs: Iterable[str]) -> None:
     connection.executemany("DELETE FROM revisions WHERE id = ? AND rev = ?", [(id_, rev) for rev in revs])
+
+
+def _stem(connection: sqlite3.Connection, revs_limit: int) -> None:
+    """Shorten the histories that are longer than the limit: it was lowered since."""
+    # A revision takes more than two characters, so that of short trees none is read.
+    long = connection.execute("SELECT id FROM documents WHERE length(tree) > ?", (2 * revs_limit,)).fetchall()
+    for (id_,) in long:
+        text = connection.execute("SELECT tree FROM documents WHERE id = ?", (id_,)).fetchone()[0]
+        tree = RevisionTree.from_text(text)
+        if (stemmed := tree.stemmed(revs_limit)) != tree:
+            connection.execute("UPDATE documents SET tree = ? WHERE id = ?", (stemmed.to_text(), id_))
 
 
 def _valid(rev: Any) -> None:
