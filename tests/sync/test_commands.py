@@ -569,6 +569,31 @@ def test_a_file_of_fifty_megabytes_comes_and_goes_in_little_memory(tmp_path: Pat
 
 
 @pytest.mark.processes
+def test_what_the_server_itself_refuses_is_json_too(tmp_path: Path) -> None:
+    """CouchDB's replicator reads it so, and leaves out one document at a 413."""
+    served = Served(tmp_path / "served")
+    to = "PUT /docs/x HTTP/1.1\r\nHost: x\r\n"
+    try:
+        for asked, status, error in (
+            (f"{to}Content-Length: 99999999999\r\n\r\n", 413, "too_large"),
+            (f"{to}Content-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n", 413, "too_large"),
+            (f"{to}Content-Length: x\r\n\r\n", 400, "bad_request"),
+            (f"{to}Transfer-Encoding: br\r\n\r\n", 501, "not_implemented"),
+            (f"{to}Transfer-Encoding: chunked\r\n\r\nodd\r\n", 400, "bad_request"),
+            ("GET\r\n\r\n", 400, "bad_request"),
+        ):
+            with socket.create_connection(served.address, timeout=PATIENCE_S) as wire:
+                wire.sendall(asked.encode())
+                answer = http.client.HTTPResponse(wire)
+                answer.begin()
+                told = json.loads(answer.read())
+            assert (answer.status, told["error"], answer.headers["Content-Type"]) == (status, error, "application/json")
+        assert served("GET", "/_up").status == 200
+    finally:
+        served.stop()
+
+
+@pytest.mark.processes
 def test_requests_as_all_kinds_of_clients_make_them(tmp_path: Path) -> None:
     served = Served(tmp_path / "served")
     headers = {"Authorization": "Basic YTpi", "Content-Type": "application/json"}
