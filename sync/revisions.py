@@ -182,8 +182,12 @@ class RevisionTree:
 
     def leaves_after(self, rev: str) -> list[str]:
         """The leaves that descend from `rev` (or are it), the greatest first: what `latest=true` opens."""
+        leaves = self.leaves()
+        if rev in leaves:
+            # What replicators ask for, nearly always.
+            return [rev]
         found: list[str] = []
-        for leaf in self.leaves() if rev in self.parents else ():
+        for leaf in leaves if rev in self.parents else ():
             pending, seen = [leaf], {leaf}
             while pending:
                 step = pending.pop()
