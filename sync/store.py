@@ -73,6 +73,9 @@ _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]*", re.ASCII)
 _SUFFIX: Final = ".sqlite3"
 # CouchDB's longest name; with the `-journal` that SQLite may put beside it no longer than a file's name may be.
 _LONGEST_FILE_NAME: Final = 238 + len(_SUFFIX)
+# Beyond this the rows that are still to come are not counted: they lie beside the bodies.
+_COUNTED_SEQUENCES: Final = 50_000
+_A_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT")
 _COLUMNS: Final = "seq, id, rev, deleted, tree, attachments, body"
 # The same without the body, which for a long document is read from pages of its own.
 _HEAD: Final = "seq, id, rev, deleted, tree, attachments, x''"
@@ -406,8 +409,9 @@ class Store:
                 )
                 for row in rows
             ]
-        reached = rows[-1].seq if more and rows else start if more else last
-        return Changes(results, f"{reached}-{epoch}", max(0, last - reached) if not descending else 0)
+            reached = rows[-1].seq if more and rows else start if more else last
+            pending = 0 if descending else _pending(connection, start, reached, len(rows), counted=limit == 0)
+        return Changes(results, f"{reached}-{epoch}", pending)
 
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> dict[str, Missing]:
         """Of these revisions the ones that are missing here."""
@@ -607,9 +611,9 @@ class Store:
                 tree = row.tree
                 some: list[Opened] = []
                 for asked in tree.leaves() if revs is None else revs:
-                    rev = (latest and tree.available_leaf_after(asked)) or asked
-                    revision = self._revision_of(connection, row, rev)
-                    some.append(Opened(asked, revision, tree.path(rev) if revision else ()))
+                    for rev in (latest and tree.leaves_after(asked)) or [asked]:
+                        revision = self._revision_of(connection, row, rev)
+                        some.append(Opened(asked, revision, tree.path(rev) if revision else ()))
                 found.append(some)
         return found
 
@@ -673,7 +677,7 @@ class Store:
         size = 0
         columns = _COLUMNS if include_docs else _HEAD
         with self._file.reading() as connection:
-            reached = self._position(connection, since)
+            reached = start = self._position(connection, since)
             last, epoch = last_seq(connection), _epoch(connection)
             found = connection.execute(
                 f"SELECT {columns} FROM documents WHERE seq > ? ORDER BY seq LIMIT ?", (reached, limit)
@@ -697,10 +701,11 @@ class Store:
                 size += len(document)
                 if size > _FEED_PAGE_BYTES:
                     break
-        at_end = len(rows) < limit and size <= _FEED_PAGE_BYTES
-        if at_end:
-            reached = max(reached, last)
-        return FeedPage(rows, f"{reached}-{epoch}", max(0, last - reached), at_end)
+            at_end = len(rows) < limit and size <= _FEED_PAGE_BYTES
+            if at_end:
+                reached = max(reached, last)
+            pending = _pending(connection, start, reached, len(rows), counted=limit == 0)
+        return FeedPage(rows, f"{reached}-{epoch}", pending, at_end)
 
     # Reading, inside.
 
@@ -760,7 +765,8 @@ class Store:
         if since == "now":
             return last_seq(connection)
         number, _, token = since.partition("-")
-        if not (number.isascii() and number.isdigit() and len(number) < 19):
+        # CouchDB 3.5 takes a time too. Taken for a sequence of another file, it would bring everything.
+        if not (number.isascii() and number.isdigit() and len(number) < 19) or _A_TIME.match(since):
             raise BadRequest(f"Malformed sequence supplied in 'since' parameter: {since[:80]!r}")
         if number == "0":
             return 0
@@ -1028,8 +1034,11 @@ class Store:
     # Care of the file.
 
     def compact(self) -> None:
-        """Forget the content of revisions that are no leaves, and files that no revision has any more."""
+        """Forget the content of revisions that are no leaves, the ancestors beyond `revs_limit`, and files that no
+        revision has any more.
+        """
         with self._file.writing() as connection:
+            _stem(connection, int(_property(connection, "revs_limit")))
             ids = [id_ for (id_,) in connection.execute("SELECT DISTINCT id FROM revisions")]
             for id_ in ids:
                 row = _row(connection, id_)
@@ -1410,6 +1419,22 @@ def _changed(
         yield Row(*row)
 
 
+def _pending(connection: sqlite3.Connection, start: int, reached: int, rows: int, *, counted: bool) -> int:
+    """How many rows of the feed come after `reached`, where it was walked from `start` over `rows` rows.
+
+    Exact where that costs little: from the beginning, where nothing was written twice, and when it is asked for
+    (`counted`) near the end; else at most so many, and 0 only at the end.
+    """
+    at_most = last_seq(connection) - reached
+    if at_most <= 0:
+        return 0
+    there_are = int(_property(connection, "documents")) + int(_property(connection, "deleted"))
+    if counted and there_are < reached + at_most and at_most <= _COUNTED_SEQUENCES:
+        found: int = connection.execute("SELECT count(*) FROM documents WHERE seq > ?", (reached,)).fetchone()[0]
+        return found
+    return there_are - rows if start == 0 else min(at_most, there_are - rows)
+
+
 def _digest_of(stub: Document, before: Document) -> str | None:
     """Which file a stub means, its own name for it or, as CouchDB finds it, the one that has its place in the revision
     `before` (or `{}`): where it has no digest, and where that is the digest of a package.
@@ -1486,6 +1511,17 @@ _ROWS_AT_ONCE: Final = (500, 64, 8, 1)
 
 def _drop(connection: sqlite3.Connection, id_: str, revs: Iterable[str]) -> None:
     connection.executemany("DELETE FROM revisions WHERE id = ? AND rev = ?", [(id_, rev) for rev in revs])
+
+
+def _stem(connection: sqlite3.Connection, revs_limit: int) -> None:
+    """Shorten the histories that are longer than the limit: it was lowered since."""
+    # A revision takes more than two characters, so that of short trees none is read.
+    long = connection.execute("SELECT id FROM documents WHERE length(tree) > ?", (2 * revs_limit,)).fetchall()
+    for (id_,) in long:
+        text = connection.execute("SELECT tree FROM documents WHERE id = ?", (id_,)).fetchone()[0]
+        tree = RevisionTree.from_text(text)
+        if (stemmed := tree.stemmed(revs_limit)) != tree:
+            connection.execute("UPDATE documents SET tree = ? WHERE id = ?", (stemmed.to_text(), id_))
 
 
 def _valid(rev: Any) -> None:
