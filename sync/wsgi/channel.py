@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
-from waitress.utilities import Error
 
 from sync.bodies import envelope_bytes
 
@@ -20,7 +20,12 @@ _CODES: Final = {413: "too_large", 501: "not_implemented"}
 class _Refusal(ErrorTask):
     def execute(self) -> None:
         # The stubs take the parser for what it found.
-        problem: Error = self.request.error  # type: ignore[attr-defined]
+        asked: HTTPRequestParser = self.request  # type: ignore[assignment]
+        problem = asked.error
+        if problem is None or "text/html" in asked.headers.get("ACCEPT", ""):
+            # Somebody with a browser.
+            super().execute()
+            return
         told = {"error": _CODES.get(problem.code, "bad_request"), "reason": f"{problem.reason}: {problem.body}"}
         body = envelope_bytes(told) + b"\n"
         self.status = f"{problem.code} {problem.reason}"
