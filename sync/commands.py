@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import click
 
+from sync.databases import Databases
 from sync.following import Progress, follow
 from sync.peer import ADMIN_ROLE, BadRequest, PeerError, Seq, Unauthorized, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
 from sync.sqlite import FIRST_FIXED_VERSION, several_processes_may_write, which_sqlite
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.workers import keep_workers, stop_here
 
 if TYPE_CHECKING:

@@ -29,10 +29,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sync.commands import group
+from sync.databases import Databases
 from sync.peer import Unauthorized
 from sync.remote import RemotePeer
 from sync.sqlite import several_processes_may_write, sqlite3, which_sqlite
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.write_rules import content_hash_start
 from tests.contracts.peer import kept
 from tests.patience import PATIENCE_S, until

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from sync.databases import Databases
 from sync.peer import COUNTY, Garbled
 from sync.remote import RemotePeer
 from sync.replicator import replicate
-from sync.store import Databases
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.sync.served import served

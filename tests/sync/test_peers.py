@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
+from sync.databases import Databases
 from sync.lanes import LOOK_THROUGH, Lane
 from sync.peer import COUNTY, Garbled, Peer
 from sync.remote import RemotePeer
-from sync.store import Databases
 from sync.wsgi import CouchApp
 from tests.contracts.peer import PeerContract
 from tests.sync.served import served

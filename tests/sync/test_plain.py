@@ -16,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync.bodies import json_bytes, parse_document, parse_json, sorted_json
+from sync.databases import Databases
 from sync.peer import COUNTY, BadRequest, Changes, Document, Forbidden, Unreachable, Writer
 from sync.plain import Plain, PlainPage, PlainSource, PlainTarget, plain_documents, plain_edits
 from sync.remote import RemotePeer, _following
 from sync.replicator import replicate
 from sync.revisions import next_revision, path_of
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.patience import PATIENCE_S

@@ -14,9 +14,10 @@ from random import Random
 import pytest
 
 from sync.database_file import DatabaseFile
+from sync.databases import Databases
 from sync.peer import BadRequest, Conflict, Document, Forbidden, NotFound, PeerError, StorageFull, Writer
 from sync.sqlite import sqlite3
-from sync.store import Databases, Store
+from sync.store import Store
 from tests.contracts.peer import kept
 from tests.patience import PATIENCE_S
 

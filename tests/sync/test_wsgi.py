@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from werkzeug.test import Client
 
-from sync.store import Databases
+from sync.databases import Databases
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.sync.calling import Caller

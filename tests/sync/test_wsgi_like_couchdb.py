@@ -8,7 +8,7 @@ import pytest
 import urllib3
 from werkzeug.test import Client
 
-from sync.store import Databases
+from sync.databases import Databases
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.sync.calling import Caller, authenticate
