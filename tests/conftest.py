@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from types import CodeType
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from hypothesis import settings
-from jinja2 import FileSystemBytecodeCache
+from jinja2.bccache import Bucket, BytecodeCache
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from werkzeug.routing import Rule
 from xdist.scheduler import LoadGroupScheduling
 
 from tests.patience import PATIENCE_S
@@ -50,12 +52,38 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Together(config, log)
 
 
+class InMemory(BytecodeCache):
+    """What templates were compiled to: kept by the text they were made of."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key, bucket.checksum] = bucket.code
+
+
 @pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Each test makes an app of its own; what jinja makes of the same template text is the same."""
+def compiled_once() -> Iterator[None]:
+    """Each test makes an app of its own; what jinja makes of the same template text is the same, and what werkzeug
+    makes of the same address.
+    """
+    compile_builder, builders = Rule._compile_builder, {}
+
+    def compiled(rule: Rule, append_unknown: bool = True) -> Any:
+        # Of this alone the function is made; what converts a value it asks of the rule that it is bound to.
+        made_of = (rule.rule, tuple(rule._trace), append_unknown)
+        if rule.defaults:
+            return compile_builder(rule, append_unknown)
+        if made_of not in builders:
+            builders[made_of] = compile_builder(rule, append_unknown)
+        return builders[made_of]
+
     with pytest.MonkeyPatch.context() as patched:
-        kept = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-        patched.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": kept})
+        patched.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": InMemory()})
+        patched.setattr(Rule, "_compile_builder", compiled)
         yield
 
 
