@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -22,6 +24,18 @@ from web import signin
 # No test is timed: a machine that is busy with something else proves nothing.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Where a machine keeps files in memory, and how much room there must be: the tests leave a fifth of it behind at most.
+IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 1 << 30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Folders of tests lie in memory where there is room: each of thousands of small databases would wait for the disk.
+    What a killed process leaves behind is the same there.
+    """
+    if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
 
 # The tests below one of these run in one worker, one after another, so that what they share is started once.
 TOGETHER = {
