@@ -46,6 +46,9 @@ TOGETHER = {
     "tests/sync/test_ibmcloudant.py": "a served CouchDB",
     "tests/node/test_guides_in_the_browser.py": "Chromium",
     "tests/node/test_intake_in_the_browser.py": "Chromium",
+    "tests/node/test_guides.py": "a station with the sample's guides",
+    "tests/test_house.py": "the house",
+    "tests/web/guides/test_index.py": "the sample's guides",
     "tests/web/test_scripts.py": "Chromium",
     "tests/web/cases/test_papers_in_the_browser.py": "Chromium",
 }
