@@ -162,10 +162,11 @@ def _serve(
     listener: socket.socket, folder: Path, user: str, password: str, jwt_keys: dict[str, str], secret: bytes
 ) -> None:
     """Answer on this socket until the process is told to stop."""
-    from waitress.server import create_server
+    from waitress.server import BaseWSGIServer, create_server
 
     from sync.bearer import bearer_or
     from sync.wsgi import CookieSessions, CouchApp
+    from sync.wsgi.channel import CouchChannel
 
     # A request that waits a moment for a thread is no news.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
@@ -196,6 +197,8 @@ def _serve(
         channel_request_lookahead=1,
         ident=None,
     )
+    assert isinstance(server, BaseWSGIServer), "one address, one socket"
+    server.channel_class = CouchChannel
 
     def stop(*_: object) -> NoReturn:
         app.seats.close()

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -73,6 +73,9 @@ _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]*", re.ASCII)
 _SUFFIX: Final = ".sqlite3"
 # CouchDB's longest name; with the `-journal` that SQLite may put beside it no longer than a file's name may be.
 _LONGEST_FILE_NAME: Final = 238 + len(_SUFFIX)
+# Beyond this the rows that are still to come are not counted: they lie beside the bodies.
+_COUNTED_SEQUENCES: Final = 50_000
+_A_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT")
 _COLUMNS: Final = "seq, id, rev, deleted, tree, attachments, body"
 # The same without the body, which for a long document is read from pages of its own.
 _HEAD: Final = "seq, id, rev, deleted, tree, attachments, x''"
@@ -406,8 +409,9 @@ class Store:
                 )
                 for row in rows
             ]
-        reached = rows[-1].seq if more and rows else start if more else last
-        return Changes(results, f"{reached}-{epoch}", max(0, last - reached) if not descending else 0)
+            reached = rows[-1].seq if more and rows else start if more else last
+            pending = 0 if descending else _pending(connection, start, reached, len(rows), counted=limit == 0)
+        return Changes(results, f"{reached}-{epoch}", pending)
 
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> dict[str, Missing]:
         """Of these revisions the ones that are missing here."""
@@ -501,8 +505,18 @@ class Store:
         self._file.announce(tally.first_seq + len(contents))
         return True
 
-    def plain_changes(self, since: Seq, *, limit: int, most_bytes: int) -> PlainPage | Changes:
+    def plain_pages(
+        self, since: Seq, *, limit: Callable[[], int], most_bytes: int
+    ) -> Generator[PlainPage | Changes, None, None]:
         """The documents after `since`, their bodies not parsed; see `sync.plain`."""
+        at_end = False
+        while not at_end:
+            page, at_end = self._plain_page(since, limit(), most_bytes)
+            since = page.last_seq
+            yield page
+
+    def _plain_page(self, since: Seq, limit: int, most_bytes: int) -> tuple[PlainPage | Changes, bool]:
+        """One of them, and whether it is the last."""
         ids: list[str] = []
         revs: list[str] = []
         contents: list[bytes] = []
@@ -510,13 +524,13 @@ class Store:
         with self._file.reading() as connection:
             reached = self._position(connection, since)
             last, epoch = last_seq(connection), _epoch(connection)
-            found = connection.execute(
+            rows = connection.execute(
                 "SELECT seq, id, rev, body,"
                 " deleted OR tree IS NOT NULL OR attachments IS NOT NULL OR rev NOT GLOB '1-*'"
                 " FROM documents WHERE seq > ? ORDER BY seq LIMIT ?",
                 (reached, limit),
             )
-            for seq, id_, rev, body, is_special in found:
+            for seq, id_, rev, body, is_special in rows:
                 if is_special:
                     break
                 reached = seq
@@ -529,10 +543,11 @@ class Store:
             else:
                 is_special = not ids
         if is_special:
-            return self.changes(since, limit=limit, style="all_docs", include_docs=True)
+            found = self.changes(since, limit=limit, style="all_docs", include_docs=True)
+            return found, found.is_last(limit)
         if self._codec is not PLAIN:
             contents = [self._codec.open(body) for body in contents]
-        return PlainPage(Plain(ids, revs, contents), f"{reached}-{epoch}", reached >= last)
+        return PlainPage(Plain(ids, revs, contents), f"{reached}-{epoch}"), reached >= last
 
     def get_local(self, id: str) -> Document | None:
         """A local document."""
@@ -596,9 +611,9 @@ class Store:
                 tree = row.tree
                 some: list[Opened] = []
                 for asked in tree.leaves() if revs is None else revs:
-                    rev = (latest and tree.available_leaf_after(asked)) or asked
-                    revision = self._revision_of(connection, row, rev)
-                    some.append(Opened(asked, revision, tree.path(rev) if revision else ()))
+                    for rev in (latest and tree.leaves_after(asked)) or [asked]:
+                        revision = self._revision_of(connection, row, rev)
+                        some.append(Opened(asked, revision, tree.path(rev) if revision else ()))
                 found.append(some)
         return found
 
@@ -662,7 +677,7 @@ class Store:
         size = 0
         columns = _COLUMNS if include_docs else _HEAD
         with self._file.reading() as connection:
-            reached = self._position(connection, since)
+            reached = start = self._position(connection, since)
             last, epoch = last_seq(connection), _epoch(connection)
             found = connection.execute(
                 f"SELECT {columns} FROM documents WHERE seq > ? ORDER BY seq LIMIT ?", (reached, limit)
@@ -686,10 +701,11 @@ class Store:
                 size += len(document)
                 if size > _FEED_PAGE_BYTES:
                     break
-        at_end = len(rows) < limit and size <= _FEED_PAGE_BYTES
-        if at_end:
-            reached = max(reached, last)
-        return FeedPage(rows, f"{reached}-{epoch}", max(0, last - reached), at_end)
+            at_end = len(rows) < limit and size <= _FEED_PAGE_BYTES
+            if at_end:
+                reached = max(reached, last)
+            pending = _pending(connection, start, reached, len(rows), counted=limit == 0)
+        return FeedPage(rows, f"{reached}-{epoch}", pending, at_end)
 
     # Reading, inside.
 
@@ -749,7 +765,8 @@ class Store:
         if since == "now":
             return last_seq(connection)
         number, _, token = since.partition("-")
-        if not (number.isascii() and number.isdigit() and len(number) < 19):
+        # CouchDB 3.5 takes a time too. Taken for a sequence of another file, it would bring everything.
+        if not (number.isascii() and number.isdigit() and len(number) < 19) or _A_TIME.match(since):
             raise BadRequest(f"Malformed sequence supplied in 'since' parameter: {since[:80]!r}")
         if number == "0":
             return 0
@@ -1017,8 +1034,11 @@ class Store:
     # Care of the file.
 
     def compact(self) -> None:
-        """Forget the content of revisions that are no leaves, and files that no revision has any more."""
+        """Forget the content of revisions that are no leaves, the ancestors beyond `revs_limit`, and files that no
+        revision has any more.
+        """
         with self._file.writing() as connection:
+            _stem(connection, int(_property(connection, "revs_limit")))
             ids = [id_ for (id_,) in connection.execute("SELECT DISTINCT id FROM revisions")]
             for id_ in ids:
                 row = _row(connection, id_)
@@ -1102,7 +1122,7 @@ class StorePeer:
         self.ensure_full_commit = store.ensure_full_commit
         self.holds_file = store.holds_file
         self.is_near = store.is_near
-        self.plain_changes = store.plain_changes
+        self.plain_pages = store.plain_pages
 
     @property
     def name(self) -> str:
@@ -1399,6 +1419,22 @@ def _changed(
         yield Row(*row)
 
 
+def _pending(connection: sqlite3.Connection, start: int, reached: int, rows: int, *, counted: bool) -> int:
+    """How many rows of the feed come after `reached`, where it was walked from `start` over `rows` rows.
+
+    Exact where that costs little: from the beginning, where nothing was written twice, and when it is asked for
+    (`counted`) near the end; else at most so many, and 0 only at the end.
+    """
+    at_most = last_seq(connection) - reached
+    if at_most <= 0:
+        return 0
+    there_are = int(_property(connection, "documents")) + int(_property(connection, "deleted"))
+    if counted and there_are < reached + at_most and at_most <= _COUNTED_SEQUENCES:
+        found: int = connection.execute("SELECT count(*) FROM documents WHERE seq > ?", (reached,)).fetchone()[0]
+        return found
+    return there_are - rows if start == 0 else min(at_most, there_are - rows)
+
+
 def _digest_of(stub: Document, before: Document) -> str | None:
     """Which file a stub means, its own name for it or, as CouchDB finds it, the one that has its place in the revision
     `before` (or `{}`): where it has no digest, and where that is the digest of a package.
@@ -1475,6 +1511,17 @@ _ROWS_AT_ONCE: Final = (500, 64, 8, 1)
 
 def _drop(connection: sqlite3.Connection, id_: str, revs: Iterable[str]) -> None:
     connection.executemany("DELETE FROM revisions WHERE id = ? AND rev = ?", [(id_, rev) for rev in revs])
+
+
+def _stem(connection: sqlite3.Connection, revs_limit: int) -> None:
+    """Shorten the histories that are longer than the limit: it was lowered since."""
+    # A revision takes more than two characters, so that of short trees none is read.
+    long = connection.execute("SELECT id FROM documents WHERE length(tree) > ?", (2 * revs_limit,)).fetchall()
+    for (id_,) in long:
+        text = connection.execute("SELECT tree FROM documents WHERE id = ?", (id_,)).fetchone()[0]
+        tree = RevisionTree.from_text(text)
+        if (stemmed := tree.stemmed(revs_limit)) != tree:
+            connection.execute("UPDATE documents SET tree = ? WHERE id = ?", (stemmed.to_text(), id_))
 
 
 def _valid(rev: Any) -> None:

@@ -48,7 +48,7 @@ class Through:
         self._is_plain = not replaced.keys() & {"changes", "bulk_docs"}
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("plain_changes", "write_plain", "takes_plain") and not self._is_plain:
+        if name in ("plain_pages", "write_plain", "takes_plain") and not self._is_plain:
             # A road past what is replaced.
             raise AttributeError(name)
         return getattr(self._peer, name)
