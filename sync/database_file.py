@@ -7,7 +7,7 @@ import os
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -145,23 +145,25 @@ class DatabaseFile:
         with self._readers_lock:
             self._readers_out += 1
         try:
-            with storage_errors(self):
-                connection = self._reader()
-                connection.execute("BEGIN")
-        except BaseException:
+            connection = self._reader()
+            connection.execute("BEGIN")
+        except BaseException as problem:
             self._one_reader_less()
+            if isinstance(problem, sqlite3.Error):
+                raise _in_our_words(problem, self) from problem
             raise
         return connection
 
     def _end_reading(self, connection: sqlite3.Connection) -> None:
         try:
-            with storage_errors(self):
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                if self._closed or len(self._idle_readers) >= IDLE_READERS:
-                    connection.close()
-                else:
-                    self._idle_readers.append(connection)
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if self._closed or len(self._idle_readers) >= IDLE_READERS:
+                connection.close()
+            else:
+                self._idle_readers.append(connection)
+        except sqlite3.Error as problem:
+            raise _in_our_words(problem, self) from problem
         finally:
             self._one_reader_less()
 
@@ -173,10 +175,10 @@ class DatabaseFile:
     def _reader(self) -> sqlite3.Connection:
         if self._closed:
             raise NotFound("Database is closed or deleted.")
-        with suppress(IndexError):
+        try:
             return self._idle_readers.pop()
-        self._slept = None
-        with storage_errors(self):
+        except IndexError:
+            self._slept = None
             return _connection(self.path, "ro")
 
     @contextmanager

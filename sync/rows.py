@@ -44,12 +44,40 @@ class Row(NamedTuple):
         return [self.rev] if self.tree_text is None else self.tree.leaves()
 
 
+class Stand(NamedTuple):
+    """How far a database is: its newest sequence, the token of the file's present life, and how many documents."""
+
+    seq: int
+    epoch: str
+    documents: int
+    deleted: int
+
+
+_STAND: Final = """SELECT
+    (SELECT coalesce(max(seq), 0) FROM documents),
+    coalesce((SELECT token FROM epochs ORDER BY number DESC LIMIT 1), '0'),
+    (SELECT CAST(value AS INTEGER) FROM properties WHERE name = 'documents'),
+    (SELECT CAST(value AS INTEGER) FROM properties WHERE name = 'deleted')"""
+
+
+def stand_of(connection: sqlite3.Connection) -> Stand:
+    """All of it in one question. Raises `PeerError` when a part is lost."""
+    stand = Stand(*connection.execute(_STAND).fetchone())
+    if None in stand:
+        raise _lost("how many documents")
+    return stand
+
+
 def property_of(connection: sqlite3.Connection, name: str) -> str:
     """What the file says of itself under this name. Raises `PeerError` when that is lost."""
     found = connection.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()
     if found is None:
-        raise PeerError(f"The database file has lost what it says of itself ({name}).")
+        raise _lost(name)
     return str(found[0])
+
+
+def _lost(name: str) -> PeerError:
+    return PeerError(f"The database file has lost what it says of itself ({name}).")
 
 
 def set_property(connection: sqlite3.Connection, name: str, value: str) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from functools import cache
 from random import Random
 from typing import TYPE_CHECKING
 
 from sync.peer import PeerError
 from sync.revisions import DEFAULT_REVS_LIMIT
+from sync.sqlite import sqlite3
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
-
-    from sync.sqlite import sqlite3
 
 VERSION = 2
 
@@ -23,9 +24,6 @@ def prepare(connection: sqlite3.Connection, random: Random) -> None:
         return
     if found > VERSION:
         raise PeerError(f"The file is of a newer version ({found}) than this program knows ({VERSION}).")
-    # Imported only when there is something to do: a station that just starts does not carry it.
-    from sqlite_utils import Database  # noqa: PLC0415
-
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another process may have been faster between the question and the lock.
@@ -33,9 +31,11 @@ def prepare(connection: sqlite3.Connection, random: Random) -> None:
         if found < 1:
             if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None:
                 raise PeerError("The file is another program's database.")
-            _first(Database(connection, recursive_triggers=False), random)
-        if found < 2:
-            _second(Database(connection, recursive_triggers=False))
+            for statement in _all_tables():
+                connection.execute(statement)
+            _fill(connection, random)
+        elif found < 2:
+            _second(_database(connection))
         connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -43,7 +43,25 @@ def prepare(connection: sqlite3.Connection, random: Random) -> None:
     connection.execute("COMMIT")
 
 
-def _first(db: Database, random: Random) -> None:
+@cache
+def _all_tables() -> list[str]:
+    """What makes the tables of this version: put together once, for a county makes thousands of files."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        db = _database(connection)
+        _first(db)
+        _second(db)
+        made = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+        return [statement for (statement,) in made]
+
+
+def _database(connection: sqlite3.Connection) -> Database:
+    # Imported only when there is something to do: a station that just starts does not carry it.
+    from sqlite_utils import Database  # noqa: PLC0415
+
+    return Database(connection, recursive_triggers=False)
+
+
+def _first(db: Database) -> None:
     # The row number is the update sequence: the changes feed is a walk along the table, and a new document
     # with an id in order goes to the end of both trees. `tree` is null for a document with one revision,
     # which is nearly all.
@@ -76,20 +94,23 @@ def _first(db: Database, random: Random) -> None:
     db.table("epochs").create({"number": int, "token": str, "start": int}, pk="number", not_null={"token", "start"})
     db.table("epochs").create_index(["token"], unique=True)
     db.table("properties").create({"name": str, "value": str}, pk="name", not_null={"value"})
-    db.table("properties").insert_all(
-        {"name": name, "value": value}
-        for name, value in (
-            ("uuid", f"{random.getrandbits(128):032x}"),
-            ("documents", "0"),
-            ("deleted", "0"),
-            ("revs_limit", str(DEFAULT_REVS_LIMIT)),
-            ("security", "{}"),
-        )
-    )
 
 
 def _second(db: Database) -> None:
     # Files longer than a piece lie here, and their row in `attachments` has no data.
     db.table("attachment_pieces").create(
         {"digest": str, "number": int, "data": bytes}, pk=("digest", "number"), not_null={"data"}
+    )
+
+
+def _fill(connection: sqlite3.Connection, random: Random) -> None:
+    connection.executemany(
+        "INSERT INTO properties (name, value) VALUES (?, ?)",
+        [
+            ("uuid", f"{random.getrandbits(128):032x}"),
+            ("documents", "0"),
+            ("deleted", "0"),
+            ("revs_limit", str(DEFAULT_REVS_LIMIT)),
+            ("security", "{}"),
+        ],
     )

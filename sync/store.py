@@ -73,6 +73,7 @@ from sync.rows import (
     row_of,
     rows_of,
     set_property,
+    stand_of,
     stem,
     trees_of,
 )
@@ -342,12 +343,14 @@ class Store:
         with self._file.reading() as connection:
             size = connection.execute("PRAGMA page_count").fetchone()[0]
             page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+            # Asked for at both ends of each run: in one question.
+            stand = stand_of(connection)
             return {
                 "db_name": self.database,
                 "uuid": self.uuid,
-                "update_seq": self._token(connection, last_seq(connection)),
-                "doc_count": int(property_of(connection, "documents")),
-                "doc_del_count": int(property_of(connection, "deleted")),
+                "update_seq": f"{stand.seq}-{stand.epoch}",
+                "doc_count": stand.documents,
+                "doc_del_count": stand.deleted,
                 "sizes": {"file": size * page_size, "active": size * page_size, "external": size * page_size},
                 "purge_seq": 0,
                 "compact_running": False,
@@ -729,9 +732,6 @@ class Store:
         """Whether this file is here already, at whatever document."""
         with self._file.reading() as connection:
             return files.length_of(connection, digest) == length
-
-    def _token(self, connection: sqlite3.Connection, seq: int) -> str:
-        return f"{seq}-{epoch_of(connection)}"
 
     def _position(self, connection: sqlite3.Connection, since: Seq) -> int:
         """The place in this file's feed that a sequence stands for: never later than where the histories

@@ -12,6 +12,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
@@ -26,7 +27,7 @@ from casework.documents.event import By
 from casework.documents.register import Register
 from casework.fold import fold
 from casework.holidays import known_calendars
-from casework.signing import Sign, sign_document, signer
+from casework.signing import Sign, base64url, sign_document
 from casework.times import Hlc, from_milliseconds, milliseconds, rfc3339
 
 COUNTY = "600101000000"
@@ -60,7 +61,14 @@ def private_key(name: str) -> ec.EllipticCurvePrivateKey:
 
 
 def sign_as(key: str) -> Sign:
-    return signer(private_key(key))
+    """As `casework.signing.signer`, but the same signature each time (RFC 6979): a seed is replayed to the byte."""
+    algorithm = ec.ECDSA(SHA256(), deterministic_signing=True)
+
+    def sign(payload: bytes) -> str:
+        r, s = decode_dss_signature(private_key(key).sign(payload, algorithm))
+        return base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+
+    return sign
 
 
 @cache

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,14 +26,15 @@ ENOUGH = 20
 class Outcome(NamedTuple):
     """What became of one seed: what broke (None: it held), and the trace of what had happened by then.
 
-    `told` is how much somebody was told is saved, `checkpoints` how many the laws have looked at, `faults` how often
-    which fault was met.
+    `told` is how much somebody was told is saved, `saved` a hash of all that to the byte, `checkpoints` how many the
+    laws have looked at, `faults` how often which fault was met.
     """
 
     seed: int
     fault: str | None
     trace: list[str]
     told: int
+    saved: str
     checkpoints: int
     faults: dict[str, int]
 
@@ -53,7 +55,9 @@ def hold(seed: int) -> Outcome:
             fault = traceback.format_exc()
         finally:
             world.close()
-        return Outcome(seed, fault, world.trace, len(world.acknowledged), watch.checkpoints_seen, world.faults_met())
+        told = world.acknowledged
+        saved = sha256(repr(told).encode()).hexdigest()
+        return Outcome(seed, fault, world.trace, len(told), saved, watch.checkpoints_seen, world.faults_met())
 
 
 @click.command()

@@ -8,6 +8,7 @@ since any part, in order up to some byte or by sectors in no order. The process 
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,33 +33,37 @@ class PowerCut(BaseException):
 
 
 class Disk:
-    """All disks of one world. `fail_after` says when a machine's power fails; `remains` is what its disk holds then."""
+    """All disks of one world. `fail_after` says when a machine's power fails; `remains` is what its disk holds then.
+
+    Folders are named as they lie, without links on the way. `written` is how often each file was: as long as that is
+    the same, so is what it holds, for no two machines ever had files of one name.
+    """
 
     def __init__(self, random: Random) -> None:
         self._random = random
         self._due: dict[Path, int] = {}
         self._torn: dict[Path, dict[str, bytes]] = {}
-        self.commits = 0
+        self.written: Counter[Path] = Counter()
         self.torn_commits = 0
 
     def fail_after(self, folder: Path, commits: int) -> None:
         """Cut this machine's power during its commit number `commits` from now (0: the next one)."""
-        self._due[folder.resolve()] = commits
+        self._due[folder] = commits
 
     def spare(self, folder: Path) -> None:
         """Do not cut it after all."""
-        self._due.pop(folder.resolve(), None)
+        self._due.pop(folder, None)
 
     def remains(self, folder: Path, into: Path) -> None:
         """Put what the disk of `folder` holds after the cut (or without one, at this moment) into a new folder."""
         shutil.copytree(folder, into, ignore=shutil.ignore_patterns("*-shm"))
-        for name, content in self._torn.pop(folder.resolve(), {}).items():
+        for name, content in self._torn.pop(folder, {}).items():
             (into / name).write_bytes(content)
 
     def write(self, connection: SeededConnection, statement: str) -> Any:
         """Carry out a statement that reaches the disk, and cut the power in the midst of it if that is due."""
-        self.commits += 1
-        folder = connection.path.parent.resolve()
+        self.written[connection.path] += 1
+        folder = connection.path.parent
         due = self._due.get(folder)
         if due is None:
             return connection.really(statement)
@@ -72,7 +77,7 @@ class Disk:
         after = _files(connection.path)
         self._torn[folder] = self._half_written(connection.path.name, before, after, synced=synced)
         self.torn_commits += 1
-        raise PowerCut(connection.path.parent)
+        raise PowerCut(folder)
 
     def _half_written(
         self, name: str, before: tuple[bytes, bytes], after: tuple[bytes, bytes], *, synced: bool
@@ -86,7 +91,7 @@ class Disk:
 
     def _wal(self, old: bytes, new: bytes) -> bytes:
         """A log of which everything up to `old` was synced, and of what was written then only a part has arrived."""
-        start = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+        start = _alike(old, new)
         end = len(new)
         if start >= end:
             return new
@@ -151,6 +156,15 @@ class _Library:
         connection = sqlite3.connect(path, factory=SeededConnection, **settings)
         connection.disk, connection.path = self._disk, Path(unquote(place))
         return connection
+
+
+def _alike(one: bytes, other: bytes) -> int:
+    """How many bytes both begin with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
 
 
 def _files(path: Path) -> tuple[bytes, bytes]:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
-
 from casework.canonical import Document, canonical
-from casework.signing import Sign
 from sync.checkpoints import Memory
 from sync.databases import Databases
 from sync.peer import COUNTY as COUNTY_WRITER
@@ -32,7 +27,6 @@ from tests.casework.county import (
     VILLAGE,
     WINDOW,
     Pen,
-    private_key,
 )
 from tests.simulation.disk import Disk
 
@@ -67,18 +61,6 @@ def _seal_of(document: Document) -> str:
 
 def is_sealed(document: Document) -> bool:
     return document.get("sig") == _seal_of(document)
-
-
-def signed_alike(station: str) -> Sign:
-    """A station's signature, the same each time that the same is signed (RFC 6979): a seed is replayed to the byte."""
-    key = private_key(f"{station}:1")
-    algorithm = ec.ECDSA(SHA256(), deterministic_signing=True)
-
-    def sign(payload: bytes) -> str:
-        r, s = decode_dss_signature(key.sign(payload, algorithm))
-        return urlsafe_b64encode(r.to_bytes(32, "big") + s.to_bytes(32, "big")).rstrip(b"=").decode()
-
-    return sign
 
 
 @dataclass
@@ -116,9 +98,7 @@ class Machine:
         """The chain of events that this process writes into one home."""
         if home not in self.pens:
             last = max((pen.last for pen in self.pens.values() if pen.last is not None), default=None)
-            self.pens[home] = Pen(
-                self.code, PEOPLE[self.code], incarnation=self.incarnation, sign=signed_alike(self.code), last=last
-            )
+            self.pens[home] = Pen(self.code, PEOPLE[self.code], incarnation=self.incarnation, last=last)
         return self.pens[home]
 
     def start_again(self) -> None:

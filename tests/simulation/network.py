@@ -12,7 +12,6 @@ import io
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from email.parser import BytesParser
 from random import Random
 from typing import Any
 from urllib.parse import unquote
@@ -215,10 +214,9 @@ class _Socket:
 
 def _answer(app: WsgiApp, request: bytes) -> bytes:
     head, body = _parted(request)
-    first, *_ = head.split(b"\r\n", 1)
-    method, target, _ = first.decode("latin-1").split(" ", 2)
+    first, *headers = head.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ", 2)
     path, _, query = target.partition("?")
-    headers = BytesParser().parsebytes(head.split(b"\r\n", 1)[1])
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method, "REQUEST_URI": target, "SCRIPT_NAME": "", "PATH_INFO": unquote(path, "latin-1"),
         "QUERY_STRING": query, "SERVER_NAME": "county", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",
@@ -226,9 +224,10 @@ def _answer(app: WsgiApp, request: bytes) -> bytes:
         "wsgi.input": io.BytesIO(body), "wsgi.errors": io.StringIO(), "wsgi.multithread": False,
         "wsgi.multiprocess": False, "wsgi.run_once": False, "wsgi.input_terminated": True,
     }  # fmt: skip
-    for name, value in headers.items():
+    for header in headers:
+        name, _, value = header.partition(":")
         key = name.upper().replace("-", "_")
-        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value.strip()
     said: list[Any] = []
 
     def start_response(status: str, answered: Sequence[tuple[str, str]], _exc_info: Any = None) -> Callable[..., None]:

@@ -78,7 +78,7 @@ class World:
     def __init__(self, seed: int, folder: Path) -> None:
         self.seed = seed
         self.random = Random(seed)
-        self.folder = folder
+        self.folder = folder.resolve()
         self.now = MORNING
         self.trace: list[str] = []
         self.disk = Disk(Random(self.random.random()))
@@ -97,7 +97,7 @@ class World:
         self._installed = self.disk.installed()
         self._installed.__enter__()
         for code in KINDS:
-            self.machines[code] = Machine(code, code, folder / f"{code}-1", self._new_random(), self.disk)
+            self.machines[code] = Machine(code, code, self.folder / f"{code}-1", self._new_random(), self.disk)
 
     def _new_random(self) -> Random:
         return Random(self.random.random())
@@ -136,7 +136,7 @@ class World:
             self.disk.spare(each.folder)
 
     def _power_returns(self, cut: PowerCut) -> None:
-        machine = next(one for one in self.machines.values() if one.folder.resolve() == cut.folder.resolve())
+        machine = next(one for one in self.machines.values() if one.folder == cut.folder)
         self.log(f"{machine.name} lost power in the midst of a write")
         machine.start_again()
         self.after_break()
