@@ -160,9 +160,10 @@ def replicate(
     steps = run.steps()
     if overlap:
         steps = _ahead(steps)
+    written = run.written(steps)
     saved, saved_at = start, now()
     try:
-        for step in run.written(steps):
+        for step in written:
             if step.reached is not None:
                 run.done = replace(run.done, last_seq=step.reached)
             if progress is not None:
@@ -178,6 +179,7 @@ def replicate(
         if run.has_moved(saved) and not is_for_later:
             run.checkpoint(checkpoints)
     finally:
+        written.close()
         steps.close()
     if memory is not None and run.done.complete:
         memory.keep(checkpoints, run.done.last_seq, began)
@@ -523,7 +525,7 @@ class _Run:
 
     # Writing.
 
-    def written(self, steps: Iterator[_Step]) -> Iterator[_Step]:
+    def written(self, steps: Iterator[_Step]) -> Generator[_Step, None, None]:
         """The steps in their order, each once what came in it is written.
 
         While a target at the other end of a quick line writes a page of plain documents, the next is packed and on its
