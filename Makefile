@@ -18,7 +18,8 @@ test: ## all tests, headless; installs what they need
 	@scripts/venv dev
 	@scripts/test-machine
 	@# Also where the machine forbids it: hundreds of services are started, and each would compile the program anew.
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	@# Three at a time on two cores: who waits for a browser or a service leaves its core to another.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q -n 3 --dist loadgroup
 
 check: ## formatter, linter, import contracts, strict types
 	@scripts/venv dev

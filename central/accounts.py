@@ -11,7 +11,8 @@ from casework.documents import account
 from casework.signing import sign_document
 from provisioning import ProvisioningError
 from provisioning.register import accounts_database
-from sync.store import Databases, Store
+from sync.databases import Databases
+from sync.store import Store
 from web.cases.desk import Key
 from web.signin import hash_password
 

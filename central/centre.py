@@ -21,8 +21,9 @@ from central.receipts import Receipts
 from provisioning.county import County, county_rule
 from provisioning.folder import CountyFolder
 from provisioning.register import CATALOGUE, accounts_database, station_database
+from sync.databases import Databases
 from sync.peer import COUNTY, Document
-from sync.store import Databases, Store
+from sync.store import Store
 from web.audit import AuditLog
 from web.cases.casebook import Casebook
 from web.cases.desk import Desk, Reading

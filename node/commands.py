@@ -100,7 +100,7 @@ def check_log(folder: Path) -> None:
     from provisioning import ProvisioningError
     from provisioning.folder import StationFolder
     from provisioning.register import station_database
-    from sync.store import Databases
+    from sync.databases import Databases
     from web.audit import AuditLog
 
     try:

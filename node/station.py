@@ -45,10 +45,11 @@ from provisioning.register import (
     databases_of,
     station_database,
 )
+from sync.databases import Databases
 from sync.inventory import Inventories
 from sync.peer import Document, Peer, PeerError, StorageFull, Writer, WriteRule
 from sync.remote import RemotePeer
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from web.audit import USUAL_MONTHS, AuditLog
 from web.cases.casebook import Casebook, Progress

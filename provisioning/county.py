@@ -15,9 +15,10 @@ from provisioning.folder import CountyFolder
 from provisioning.register import CATALOGUE, FLEET, apply_securities, current_register
 from provisioning.throttle import Throttle
 from provisioning.tokens import Nonces, Sessions
+from sync.databases import Databases
 from sync.inventory import Inventories
 from sync.peer import WriteRule
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.write_rules import append_only, county_only
 
 

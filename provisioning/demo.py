@@ -491,6 +491,11 @@ def run_demo(folder: Path, port: int) -> None:
     """Run the demo in the foreground until SIGINT or SIGTERM."""
     console = Console()
 
+    def stay() -> NoReturn:
+        # Python deals with a signal in this thread, and the system may wake another one with it: look now and then.
+        while True:
+            time.sleep(0.5)
+
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
         # Once: who presses Ctrl-C twice must not leave half of it running.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -500,7 +505,7 @@ def run_demo(folder: Path, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     try:
-        Demo(folder, port, console=console, random=SystemRandom()).run(until=threading.Event().wait)
+        Demo(folder, port, console=console, random=SystemRandom()).run(until=stay)
     except KeyboardInterrupt:
         console.print("The demo has ended. Start it again with the same --dir to go on.")
 

@@ -38,8 +38,8 @@ from provisioning.keys import key_id, load_private_key, make_private_key, public
 from provisioning.line import Answer, Post
 from provisioning.register import CATALOGUE, admit
 from provisioning.whole_files import make_private_folder, write_whole
+from sync.databases import Databases
 from sync.peer import Conflict, Garbled
-from sync.store import Databases
 from sync.write_rules import county_only
 
 PATH = "/api/v1/enrolments"

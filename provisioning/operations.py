@@ -31,7 +31,8 @@ from provisioning.keys import (
 )
 from provisioning.register import CATALOGUE, admit, apply_securities, current_register, revoke
 from provisioning.whole_files import make_private_folder
-from sync.store import Databases, Store
+from sync.databases import Databases
+from sync.store import Store
 
 _CODE = re.compile(r"[0-9]{12}")
 # Pages of events, when the county reads what a revoked key has signed.

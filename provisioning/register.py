@@ -13,8 +13,9 @@ from casework.signing import sign_document
 from casework.times import rfc3339
 from provisioning import ProvisioningError
 from provisioning.authority import Authority, pem
+from sync.databases import Databases
 from sync.peer import COUNTY_ROLE
-from sync.store import Databases, Store
+from sync.store import Store
 
 CATALOGUE = "catalogue"
 FLEET = "fleet"

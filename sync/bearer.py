@@ -65,6 +65,8 @@ def _writer(text: str, keys: Mapping[str, str], now: float) -> Writer:
     subject, roles = claims.get("sub"), claims.get(ROLES_CLAIM, [])
     if not isinstance(subject, str) or not subject:
         raise Unauthorized("Token missing sub claim.")
+    if isinstance(roles, str):
+        roles = [role for part in roles.split(",") if (role := part.strip())]
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         raise BadRequest(f"{ROLES_CLAIM} must be a list of names")
     ends, begins = claims.get("exp"), claims.get("nbf")

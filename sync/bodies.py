@@ -272,7 +272,7 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
         if not isinstance(entry, dict):
             raise BadRequest("An attachment must be an object", code="doc_validation")
         if not name or name[0] == "_":
-            raise BadRequest("Attachment names must not begin with an underscore.")
+            raise prohibited_name(name)
         content_type = entry.get("content_type", "application/octet-stream")
         revpos = entry.get("revpos")
         if not isinstance(content_type, str) or not isinstance(revpos, int | None) or not _is_text(entry.get("digest")):
@@ -283,10 +283,7 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
         elif isinstance(entry.get("data"), bytes):
             stub |= _filed(entry["data"])
         elif isinstance(entry.get("data"), str):
-            try:
-                stub |= _filed(base64.b64decode(entry["data"], validate=True))
-            except (binascii.Error, ValueError) as problem:
-                raise BadRequest("Invalid attachment data: not base64") from problem
+            stub |= _filed(_from_base64(entry["data"]))
         elif entry.get("stub"):
             stub |= {"digest": entry.get("digest"), "stub": True, "content_type": entry.get("content_type")}
             if entry.get("encoding") == "gzip":
@@ -296,6 +293,21 @@ def parse_attachments(attachments: object) -> dict[str, Document]:
             raise BadRequest(f"Attachment {name[:80]!r} has neither data nor stub", code="doc_validation")
         parsed[name] = stub
     return parsed
+
+
+def prohibited_name(name: str) -> BadRequest:
+    """Why a file cannot have this name, in CouchDB's words."""
+    return BadRequest(f"Attachment name {name[:80]!r} starts with prohibited character '_'")
+
+
+def _from_base64(data: str) -> bytes:
+    if len(data) % 4:
+        # Python lets an equals sign too many pass where nothing had to be filled up.
+        raise BadRequest("Invalid attachment data: not base64")
+    try:
+        return base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as problem:
+        raise BadRequest("Invalid attachment data: not base64") from problem
 
 
 def bare(document: Document) -> Document:

@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import click
 
+from sync.databases import Databases
 from sync.following import Progress, follow
 from sync.peer import ADMIN_ROLE, BadRequest, PeerError, Seq, Unauthorized, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
 from sync.sqlite import FIRST_FIXED_VERSION, several_processes_may_write, which_sqlite
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.workers import keep_workers, stop_here
 
 if TYPE_CHECKING:
@@ -162,10 +163,11 @@ def _serve(
     listener: socket.socket, folder: Path, user: str, password: str, jwt_keys: dict[str, str], secret: bytes
 ) -> None:
     """Answer on this socket until the process is told to stop."""
-    from waitress.server import create_server
+    from waitress.server import BaseWSGIServer, create_server
 
     from sync.bearer import bearer_or
     from sync.wsgi import CookieSessions, CouchApp
+    from sync.wsgi.channel import CouchChannel
 
     # A request that waits a moment for a thread is no news.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
@@ -196,6 +198,8 @@ def _serve(
         channel_request_lookahead=1,
         ident=None,
     )
+    assert isinstance(server, BaseWSGIServer), "one address, one socket"
+    server.channel_class = CouchChannel
 
     def stop(*_: object) -> NoReturn:
         app.seats.close()

@@ -73,9 +73,9 @@ class Lane:
                         return Changes(results, change.seq, None)
                 else:
                     self.left_out = True
-            if limit is None or len(page.results) < LOOK_THROUGH or page.pending == 0:
+            if limit is None or page.is_last(LOOK_THROUGH):
                 return Changes(results, page.last_seq, 0)
-            since = page.last_seq
+            since = page.after(since)
 
     def info(self) -> Document:
         return self._peer.info()

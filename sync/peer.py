@@ -145,6 +145,23 @@ class Changes(NamedTuple):
     last_seq: Seq
     pending: int | None = None
 
+    def is_last(self, limit: int) -> bool:
+        """Whether the feed ends here, if this is the answer to a question for `limit` rows."""
+        return len(self.results) < limit or self.pending == 0
+
+    def after(self, since: Seq) -> Seq:
+        """Where the feed goes on, if this is what came after `since`. Raises `Garbled` where it has led nowhere."""
+        return onward(since, self.last_seq) if self.results else self.last_seq
+
+
+def onward(since: Seq, last_seq: Seq) -> Seq:
+    """`last_seq`, where a stretch of a feed that began at `since` ends. Raises `Garbled` if they are the same: whoever
+    goes on there would ask for ever.
+    """
+    if last_seq == since:
+        raise Garbled("The changes feed does not go on: the same stretch comes again and again.", code="changed")
+    return last_seq
+
 
 class Missing(NamedTuple):
     """Revisions of one document that a peer lacks, and leaves of its own that may be their ancestors."""

@@ -7,13 +7,13 @@ Nearly all documents are such, and a function call for each costs more than to w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import orjson
 
 from sync.bodies import AS_JSON_HAS_THEM, MAX_ID_BYTES, parse_json
-from sync.peer import Changes, Document, Seq
+from sync.peer import Changes, Document, Seq, onward
 from sync.revisions import first_edit, first_revision, revisions_field
 
 _FIRST_REVISIONS: Final = re.compile(r"(?:1-[A-Za-z0-9._~+/=-]{1,128}\n)+", re.ASCII)
@@ -70,16 +70,22 @@ class PlainPage(NamedTuple):
 
     plain: Plain
     last_seq: Seq
-    at_end: bool
+
+    def after(self, since: Seq) -> Seq:
+        """As `Changes.after`."""
+        return onward(since, self.last_seq) if self.plain.ids else self.last_seq
 
 
 @runtime_checkable
 class PlainSource(Protocol):
     """A peer that can give them so."""
 
-    def plain_changes(self, since: Seq, *, limit: int, most_bytes: int) -> PlainPage | Changes:
-        """What comes after `since` with its documents: as a page where all are plain, else as `changes` gives it. A
-        page has at most `limit` of them, and a near one not much more than `most_bytes`.
+    def plain_pages(
+        self, since: Seq, *, limit: Callable[[], int], most_bytes: int
+    ) -> Generator[PlainPage | Changes, None, None]:
+        """What comes after `since` with its documents, to the end of the feed: a page where all are plain, else as
+        `changes` gives it. A page has at most as many as `limit` says when it is asked for, and a near one not much
+        more than `most_bytes`.
         """
         ...
 

@@ -6,7 +6,8 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from http.client import HTTPException
@@ -155,25 +156,35 @@ class RemotePeer:
         body: Document | None = None
         if doc_ids is not None:
             query["filter"], body = "_doc_ids", {"doc_ids": list(doc_ids)}
-        rows, last_seq, pending = self._feed(query, body)
+        rows, last_seq, pending = _feed(self._json("GET" if body is None else "POST", "_changes", query, body))
         return Changes(_changes(rows), last_seq, pending)
 
-    def plain_changes(self, since: Seq, *, limit: int, most_bytes: int) -> PlainPage | Changes:
-        """See `sync.plain`. How large a page gets is for the server to bound, and for `max_answer_bytes`."""
-        query = {"since": str(since), "style": "all_docs", "limit": str(limit), "include_docs": "true"}
-        rows, last_seq, pending = self._feed(query)
-        plain = _plain(rows)
-        if plain is None:
-            return Changes(_changes(rows), last_seq, pending)
-        return PlainPage(plain, last_seq, len(rows) < limit or pending == 0)
+    def plain_pages(
+        self, since: Seq, *, limit: Callable[[], int], most_bytes: int
+    ) -> Generator[PlainPage | Changes, None, None]:
+        """See `sync.plain`. How large a page gets is for the server to bound, and for `max_answer_bytes`.
 
-    def _feed(self, query: Mapping[str, str], body: Document | None = None) -> tuple[list[Any], Seq, int | None]:
-        """Rows, last sequence and, if it is told, how many come after it."""
-        answer = self._json("GET" if body is None else "POST", "_changes", query, body)
-        rows, last_seq, pending = answer.get("results"), answer.get("last_seq"), answer.get("pending")
-        if not isinstance(rows, list) or not isinstance(last_seq, int | str):
-            raise Garbled("The answer to _changes is not a changes feed.")
-        return rows, last_seq, pending if isinstance(pending, int) else None
+        While one page is read here, the server makes the next: the end of an answer says where that begins.
+        """
+
+        def asked(since: Seq) -> tuple[int, bytearray]:
+            size = limit()
+            query = {"since": str(since), "style": "all_docs", "limit": str(size), "include_docs": "true"}
+            return size, self._said("GET", "_changes", query)
+
+        with ThreadPoolExecutor(1, "changes-ahead") as hand:
+            ahead: dict[Seq, Future[tuple[int, bytearray]]] = {}
+            while True:
+                size, data = ahead.pop(since).result() if since in ahead else asked(since)
+                ahead.clear()
+                following = _following(data) if len(data) <= 2 * most_bytes else None
+                if following is not None:
+                    ahead[following] = hand.submit(asked, following)
+                rows, since, pending = _feed(_parsed(data))
+                plain = _plain(rows)
+                yield Changes(_changes(rows), since, pending) if plain is None else PlainPage(plain, since)
+                if len(rows) < size or pending == 0:
+                    return
 
     def wait_for_changes(self, since: Seq, timeout_s: float) -> bool:
         """Whether something has come after `since`, as soon as it has, or when the time is over (a long poll)."""
@@ -389,19 +400,17 @@ class RemotePeer:
         return answer
 
     def _answer(self, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None) -> Any:
+        return _parsed(self._said(method, path, query, body))
+
+    def _said(self, method: str, path: str, query: Mapping[str, str] | None = None, body: object = None) -> bytearray:
+        """An answer that says of itself that it is JSON."""
         _, headers, data = self._exchange(method, path, query or {}, body)
         if "json" not in headers.get("Content-Type", ""):
             raise Garbled(
                 _not_a_peer(headers.get("Content-Type", "nothing"), data),
                 code="login_page" if "html" in headers.get("Content-Type", "") else None,
             )
-        try:
-            return parse_json(data)
-        except BeyondReading as problem:
-            # It may be of one document among many: in smaller answers it is found.
-            raise _LongAnswer(problem.reason) from problem
-        except BadRequest as problem:
-            raise Garbled(f"The answer breaks off or is not JSON: {problem.reason}", code="cut_short") from problem
+        return data
 
     def _exchange(
         self, method: str, path: str, query: Mapping[str, str], body: object, accept: str = "application/json"
@@ -633,6 +642,36 @@ def _led_to(location: str) -> str:
 def _not_a_peer(content_type: str, data: bytes | bytearray) -> str:
     start = data[:60].decode("utf-8", "replace").strip()
     return f"not a database's answer but {content_type[:60]} ({start!r}…): a login page or a proxy on the way?"
+
+
+def _parsed(data: bytearray) -> Any:
+    try:
+        return parse_json(data)
+    except BeyondReading as problem:
+        # It may be of one document among many: in smaller answers it is found.
+        raise _LongAnswer(problem.reason) from problem
+    except BadRequest as problem:
+        raise Garbled(f"The answer breaks off or is not JSON: {problem.reason}", code="cut_short") from problem
+
+
+def _feed(answer: object) -> tuple[list[Any], Seq, int | None]:
+    """Rows, last sequence and, if it is told, how many come after it."""
+    if isinstance(answer, dict):
+        rows, last_seq, pending = answer.get("results"), answer.get("last_seq"), answer.get("pending")
+        if isinstance(rows, list) and isinstance(last_seq, int | str):
+            return rows, last_seq, pending if isinstance(pending, int) else None
+    raise Garbled("The answer to _changes is not a changes feed.")
+
+
+# As CouchDB and we write it. What it says is believed once the whole has been read.
+_END_OF_FEED: Final = re.compile(rb'\]\s*,\s*"last_seq":"([\w-]{1,1000})","pending":([1-9][0-9]*)\}\s*')
+_END_BYTES: Final = 1100
+
+
+def _following(data: bytearray) -> str | None:
+    """Where the page after this one begins, by the look of its end; None where that is not seen, or none follows."""
+    found = _END_OF_FEED.search(data, max(0, len(data) - _END_BYTES))
+    return found[1].decode() if found and found.end() == len(data) else None
 
 
 def _plain(rows: list[Any]) -> Plain | None:

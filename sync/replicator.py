@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
@@ -57,6 +59,9 @@ _LITTLE: Final = 50
 _FEW: Final = 10
 _FEW_BYTES: Final = 8_000
 _OWED_GUESS_BYTES: Final = 24_000
+
+# So many pages of plain documents are with a target at a time: it reads one while it writes the other.
+_PAGES_UNDER_WAY: Final = 2
 
 _T = TypeVar("_T")
 
@@ -155,27 +160,28 @@ def replicate(
     steps = run.steps()
     if overlap:
         steps = _ahead(steps)
+    written = run.written(steps)
     saved, saved_at = start, now()
     try:
-        for step in steps:
-            run.write(step)
+        for step in written:
             if step.reached is not None:
                 run.done = replace(run.done, last_seq=step.reached)
             if progress is not None:
                 progress(run.done)
-            stopped = stop is not None and stop()
-            due = now() - saved_at >= timedelta(seconds=checkpoint_every_s)
-            if (due or stopped) and run.has_moved(saved):
+            if stop is not None and stop():
+                run.done = replace(run.done, complete=False)
+                # What is under way comes to its end.
+                steps.close()
+            elif now() - saved_at >= timedelta(seconds=checkpoint_every_s) and run.has_moved(saved):
                 run.checkpoint(checkpoints)
                 saved, saved_at = run.done.last_seq, now()
-            if stopped:
-                run.done = replace(run.done, complete=False)
-                return run.done
-        if run.has_moved(saved) and not (warm is not None and run.done.docs_read <= _LITTLE):
+        is_for_later = warm is not None and run.done.complete and run.done.docs_read <= _LITTLE
+        if run.has_moved(saved) and not is_for_later:
             run.checkpoint(checkpoints)
     finally:
+        written.close()
         steps.close()
-    if memory is not None:
+    if memory is not None and run.done.complete:
         memory.keep(checkpoints, run.done.last_seq, began)
     return run.done
 
@@ -240,21 +246,30 @@ class _Run:
         position = self.start
         at_end = False
         while not at_end:
-            with_docs = self._with_docs and not self._without_docs
-            limit = self._batch_of(first=True) if with_docs else self.batch
-            try:
-                found = self._plain_page(position, limit) if with_docs else self._page(position, limit)
-            except TooLarge:
-                if not with_docs:
-                    raise
-                self._without_docs = True
+            if not self._wants_docs():
+                found = self._page(position, self.batch)
+                at_end, position = found.is_last(self.batch), found.after(position)
+                yield found
                 continue
-            at_end = _is_last(found, limit)
-            position = found.last_seq
-            yield found
+            pages = self._pages_with_docs(position)
+            try:
+                for page in pages:
+                    position = page.after(position)
+                    yield page
+                    if not self._wants_docs():
+                        break
+                else:
+                    at_end = True
+            except TooLarge:
+                self._without_docs = True
+            finally:
+                pages.close()
 
-    def _plain_page(self, position: Seq, limit: int) -> Changes | PlainPage:
-        """A page with its documents, many at a time where both ends can do that."""
+    def _wants_docs(self) -> bool:
+        return self._with_docs and not self._without_docs
+
+    def _pages_with_docs(self, position: Seq) -> Generator[Changes | PlainPage, None, None]:
+        """Pages that bring their documents, many at a time where both ends can do that."""
         source, target = self.source, self.target
         if (
             self.doc_ids is None
@@ -264,8 +279,16 @@ class _Run:
             # From one file to another nobody would look at the bodies on the way.
             and not (_is_near(source) and _is_near(target))
         ):
-            return source.plain_changes(position, limit=limit, most_bytes=self.request_bytes)
-        return self._page(position, limit, with_docs=True)
+            yield from source.plain_pages(
+                position, limit=lambda: self._batch_of(first=True), most_bytes=self.request_bytes
+            )
+            return
+        at_end = False
+        while not at_end:
+            limit = self._batch_of(first=True)
+            found = self._page(position, limit, with_docs=True)
+            at_end, position = found.is_last(limit), found.after(position)
+            yield found
 
     def _page(self, position: Seq, limit: int, *, with_docs: bool = False) -> Changes:
         if with_docs:
@@ -278,7 +301,7 @@ class _Run:
         at_end = False
         while not at_end or owed:
             found = self._page(position, self.batch)
-            at_end = len(found.results) < self.batch or found.pending == 0
+            at_end = found.is_last(self.batch)
             now_due: list[Change] = []
             before = position
             for change in found.results:
@@ -287,7 +310,7 @@ class _Run:
                 else:
                     owed.append(_Owed(change, before))
                 before = change.seq
-            position = found.last_seq
+            position = found.after(position)
             missing = self._missing(now_due)
             wanted = [pair for change in now_due for pair in missing.get(change.id, [])]
             for fetched in self._fetch(wanted, first=True):
@@ -502,11 +525,44 @@ class _Run:
 
     # Writing.
 
-    def write(self, step: _Step) -> None:
-        """Write what came, and tell of what was refused."""
+    def written(self, steps: Iterator[_Step]) -> Generator[_Step, None, None]:
+        """The steps in their order, each once what came in it is written.
+
+        While a target at the other end of a quick line writes a page of plain documents, the next is packed and on its
+        way. All else waits until those are there.
+        """
+        if not self.overlap or _is_near(self.target):
+            for step in steps:
+                self._write(step, isinstance(step.brought, Plain) and self._takes(step.brought))
+                yield step
+            return
+        under_way: deque[tuple[_Step, Future[bool]]] = deque()
+
+        def oldest() -> _Step:
+            step, sent = under_way.popleft()
+            self._write(step, sent.result())
+            return step
+
+        with ThreadPoolExecutor(_PAGES_UNDER_WAY, "replicate-write") as hands:
+            for step in steps:
+                if isinstance(step.brought, Plain):
+                    under_way.append((step, hands.submit(self._takes, step.brought)))
+                    if len(under_way) == _PAGES_UNDER_WAY:
+                        yield oldest()
+                    continue
+                while under_way:
+                    yield oldest()
+                self._write(step, False)
+                yield step
+            while under_way:
+                yield oldest()
+
+    def _write(self, step: _Step, is_taken: bool) -> None:
+        """Write what came, unless it was plain and the target has taken it so; tell of what was refused."""
         brought = step.brought
         if isinstance(brought, Plain):
-            if self._is_written_plain(brought):
+            if is_taken:
+                self._count(brought)
                 return
             brought = brought.documents()
         documents = list(brought)
@@ -529,17 +585,18 @@ class _Run:
         for some in (documents,) if whole else _portions(documents, self.request_bytes):
             self._write_some(some)
 
-    def _is_written_plain(self, plain: Plain) -> bool:
+    def _takes(self, plain: Plain) -> bool:
         """Whether the target has taken all of them as they are; if not, they go as any others do."""
         assert isinstance(self.target, PlainTarget)
         if not plain.ids:
             return True
         try:
-            if plain.size > 2 * self.request_bytes or not self.target.write_plain(plain):
-                return False
+            return plain.size <= 2 * self.request_bytes and self.target.write_plain(plain)
         except TooLarge:
             return False
-        count = len(plain.ids)
+
+    def _count(self, taken: Plain) -> None:
+        count = len(taken.ids)
         self.counts.docs_read += count
         self.counts.docs_written += count
         self.done = replace(
@@ -549,8 +606,7 @@ class _Run:
             changed=self.done.changed or count > 0,
         )
         if self.memory is not None:
-            self.memory.arrived(zip(plain.ids, plain.revs, strict=True))
-        return True
+            self.memory.arrived(zip(taken.ids, taken.revs, strict=True))
 
     def _write_some(self, documents: list[Document]) -> None:
         try:
@@ -662,13 +718,6 @@ class _Run:
         """Write down how far this run is; what the target has acknowledged is made durable first."""
         self.target.ensure_full_commit()
         checkpoints.record(self.done.last_seq, self.counts, self.target.info().get("update_seq"))
-
-
-def _is_last(page: Changes | PlainPage, limit: int) -> bool:
-    """Whether the feed ends with this page."""
-    if isinstance(page, PlainPage):
-        return page.at_end
-    return len(page.results) < limit or page.pending == 0
 
 
 def _is_near(peer: Peer) -> bool:

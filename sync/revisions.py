@@ -149,10 +149,10 @@ class RevisionTree:
             return self
         # Whether an ancestor was a deletion is only known to those who have seen it themselves.
         marks = self.deleted | {path[0]} if deleted and path[0] not in self.parents else self.deleted
-        merged = RevisionTree(parents, marks)._stemmed(revs_limit)
+        merged = RevisionTree(parents, marks).stemmed(revs_limit)
         return self if merged == self else merged
 
-    def _stemmed(self, revs_limit: int) -> RevisionTree:
+    def stemmed(self, revs_limit: int) -> RevisionTree:
         """Without the ancestors that are `revs_limit` or more generations above every leaf that descends from
         them.
         """
@@ -180,22 +180,24 @@ class RevisionTree:
         highest = max((_order(rev)[0] for rev in missing), default=0)
         return [rev for rev in self.leaves() if _order(rev)[0] < highest]
 
-    def available_leaf_after(self, rev: str) -> str | None:
-        """The greatest leaf that descends from `rev` (or is it): what `latest=true` opens. None if `rev` is
-        unknown.
-        """
-        if rev not in self.parents:
-            return None
-        for leaf in self.leaves():
+    def leaves_after(self, rev: str) -> list[str]:
+        """The leaves that descend from `rev` (or are it), the greatest first: what `latest=true` opens."""
+        leaves = self.leaves()
+        if rev in leaves:
+            # What replicators ask for, nearly always.
+            return [rev]
+        found: list[str] = []
+        for leaf in leaves if rev in self.parents else ():
             pending, seen = [leaf], {leaf}
             while pending:
                 step = pending.pop()
                 if step == rev:
-                    return leaf
+                    found.append(leaf)
+                    break
                 fresh = self.parents[step] - seen
                 seen |= fresh
                 pending.extend(fresh)
-        raise AssertionError("every revision has a leaf that descends from it")
+        return found
 
     def to_text(self) -> str:
         """How the store keeps it: paths from the leaves down to a revision already written, then the

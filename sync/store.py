@@ -5,18 +5,12 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
-import os
 import re
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple, Protocol
-from urllib.parse import quote, unquote
 
 import orjson
 
@@ -46,7 +40,6 @@ from sync.peer import (
     NotFound,
     PeerError,
     Seq,
-    StorageFull,
     Style,
     Writer,
     WriteRule,
@@ -54,7 +47,6 @@ from sync.peer import (
 )
 from sync.plain import Plain, PlainPage
 from sync.revisions import (
-    DEFAULT_REVS_LIMIT,
     BadRevision,
     RevisionTree,
     check_revision,
@@ -65,24 +57,31 @@ from sync.revisions import (
     path_of,
     revisions_field,
 )
+from sync.rows import (
+    COLUMNS,
+    HEAD,
+    Fresh,
+    Row,
+    any_here,
+    changed,
+    drop,
+    epoch_of,
+    heads_of,
+    insert_plain,
+    pending_after,
+    property_of,
+    row_of,
+    rows_of,
+    set_property,
+    stand_of,
+    stem,
+    trees_of,
+)
 from sync.served import FeedPage, Opened, Revision
 from sync.sqlite import sqlite3
 from sync.write_rules import content_hash_start, named_hash
 
-_DATABASE_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]*", re.ASCII)
-_SUFFIX: Final = ".sqlite3"
-# CouchDB's longest name; with the `-journal` that SQLite may put beside it no longer than a file's name may be.
-_LONGEST_FILE_NAME: Final = 238 + len(_SUFFIX)
-_COLUMNS: Final = "seq, id, rev, deleted, tree, attachments, body"
-# The same without the body, which for a long document is read from pages of its own.
-_HEAD: Final = "seq, id, rev, deleted, tree, attachments, x''"
-# Newest sequence, epoch, documents and deleted ones.
-_STAND: Final = """SELECT
-    (SELECT coalesce(max(seq), 0) FROM documents),
-    coalesce((SELECT token FROM epochs ORDER BY number DESC LIMIT 1), '0'),
-    (SELECT CAST(value AS INTEGER) FROM properties WHERE name = 'documents'),
-    (SELECT CAST(value AS INTEGER) FROM properties WHERE name = 'deleted')"""
-
+_A_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT")
 _FEED_PAGE_BYTES: Final = 1 << 20
 # What comes of reading what was never written so.
 _UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError)
@@ -109,30 +108,6 @@ class _Plain:
 
 
 PLAIN: Final[Codec] = _Plain()
-
-
-class Row(NamedTuple):
-    """A document as it lies in its table: the winner's body, and the tree of the others (None: there are
-    none).
-    """
-
-    seq: int
-    id: str
-    rev: str
-    deleted: int
-    tree_text: str | None
-    attachments: str | None
-    body: bytes
-
-    @property
-    def tree(self) -> RevisionTree:
-        if self.tree_text is None:
-            return RevisionTree.single(self.rev, deleted=bool(self.deleted))
-        return RevisionTree.from_text(self.tree_text)
-
-    @property
-    def leaves(self) -> list[str]:
-        return [self.rev] if self.tree_text is None else self.tree.leaves()
 
 
 class Head(NamedTuple):
@@ -197,7 +172,7 @@ class Store:
         self._random = random
         self._file = DatabaseFile.opened(path, random, make=make)
         with self._file.reading() as connection:
-            self.uuid = _property(connection, "uuid")
+            self.uuid = property_of(connection, "uuid")
 
     @property
     def name(self) -> str:
@@ -217,7 +192,7 @@ class Store:
         """The winning revisions of these, in this order; what is deleted or absent is left out."""
         wanted = list(ids)
         with self._file.reading() as connection:
-            rows = _rows(connection, wanted)
+            rows = rows_of(connection, wanted)
             return [
                 self._opened(row).document() for id_ in wanted if (row := rows.get(id_)) is not None and not row.deleted
             ]
@@ -286,7 +261,7 @@ class Store:
         """Up to `limit` documents changed after `seq`: sequence, id, whether deleted, winning revision."""
         with self._file.reading() as connection:
             found = connection.execute(
-                f"SELECT {_COLUMNS} FROM documents WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+                f"SELECT {COLUMNS} FROM documents WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
             )
             rows = [Row(*row) for row in found]
         return [(row.seq, row.id, bool(row.deleted), self._opened(row).document()) for row in rows]
@@ -324,26 +299,26 @@ class Store:
     def security(self) -> Document:
         """The `_security` object; `{}` if none was set."""
         with self._file.reading() as connection:
-            security: Document = json.loads(_property(connection, "security"))
+            security: Document = json.loads(property_of(connection, "security"))
         return security
 
     def set_security(self, doc: Document) -> None:
         """Replace the `_security` object."""
         text = json_bytes(doc).decode()
         with self._file.writing() as connection:
-            _set_property(connection, "security", text)
+            set_property(connection, "security", text)
 
     def revs_limit(self) -> int:
         """How many generations of a document's history are remembered."""
         with self._file.reading() as connection:
-            return int(_property(connection, "revs_limit"))
+            return int(property_of(connection, "revs_limit"))
 
     def set_revs_limit(self, limit: int) -> None:
         """Remember so many generations from now on."""
         if limit < 1:
             raise BadRequest("`limit` must be greater than 0")
         with self._file.writing() as connection:
-            _set_property(connection, "revs_limit", str(limit))
+            set_property(connection, "revs_limit", str(limit))
 
     def as_writer(self, writer: Writer, rule: WriteRule | None = None) -> StorePeer:
         """This database as somebody else writes to it, under its own rule or another (a pull's)."""
@@ -369,15 +344,13 @@ class Store:
             size = connection.execute("PRAGMA page_count").fetchone()[0]
             page_size = connection.execute("PRAGMA page_size").fetchone()[0]
             # Asked for at both ends of each run: in one question.
-            last, epoch, documents, deleted = connection.execute(_STAND).fetchone()
-            if documents is None or deleted is None:
-                raise _lost("how many documents")
+            stand = stand_of(connection)
             return {
                 "db_name": self.database,
                 "uuid": self.uuid,
-                "update_seq": f"{last}-{epoch}",
-                "doc_count": documents,
-                "doc_del_count": deleted,
+                "update_seq": f"{stand.seq}-{stand.epoch}",
+                "doc_count": stand.documents,
+                "doc_del_count": stand.deleted,
                 "sizes": {"file": size * page_size, "active": size * page_size, "external": size * page_size},
                 "purge_seq": 0,
                 "compact_running": False,
@@ -401,11 +374,11 @@ class Store:
         with self._file.reading() as connection:
             start = self._position(connection, since)
             end = None if before is None else self._position(connection, before)
-            columns = _COLUMNS if include_docs else _HEAD
-            rows = list(_changed(connection, columns, start, limit, doc_ids, descending=descending, before=end))
+            columns = COLUMNS if include_docs else HEAD
+            rows = list(changed(connection, columns, start, limit, doc_ids, descending=descending, before=end))
             last = last_seq(connection)
             more = limit is not None and len(rows) >= limit
-            epoch = _epoch(connection)
+            epoch = epoch_of(connection)
             results = [
                 Change(
                     f"{row.seq}-{epoch}",
@@ -416,14 +389,15 @@ class Store:
                 )
                 for row in rows
             ]
-        reached = rows[-1].seq if more and rows else start if more else last
-        return Changes(results, f"{reached}-{epoch}", max(0, last - reached) if not descending else 0)
+            reached = rows[-1].seq if more and rows else start if more else last
+            pending = 0 if descending else pending_after(connection, start, reached, len(rows), counted=limit == 0)
+        return Changes(results, f"{reached}-{epoch}", pending)
 
     def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> dict[str, Missing]:
         """Of these revisions the ones that are missing here."""
         answer: dict[str, Missing] = {}
         with self._file.reading() as connection:
-            known = _trees(connection, list(revs))
+            known = trees_of(connection, list(revs))
         for id_, asked in revs.items():
             for rev in asked:
                 # What only others take for a revision is not here. One of those must not hide the others from who asks;
@@ -445,7 +419,7 @@ class Store:
         """These revisions with `_revisions`, short attachments inline, long ones as `sync.files.File`."""
         fetched: list[Fetched] = []
         with self._file.reading() as connection:
-            rows = _rows(connection, [id_ for id_, _ in wanted])
+            rows = rows_of(connection, [id_ for id_, _ in wanted])
             for id_, rev in wanted:
                 row = rows.get(id_)
                 found = self._revision_of(connection, row, rev) if row else None
@@ -499,34 +473,44 @@ class Store:
             return False
         contents = plain.contents if self._codec is PLAIN else [self._codec.seal(content) for content in plain.contents]
         with self._file.writing(documents=True) as connection:
-            if _any_here(connection, plain.ids):
+            if any_here(connection, plain.ids):
                 return False
             tally = _Tally(last_seq(connection))
             values: list[object] = [None] * (4 * len(contents))
             values[::4] = range(tally.seq + 1, tally.seq + 1 + len(contents))
             values[1::4], values[2::4], values[3::4] = plain.ids, plain.revs, contents
-            _insert_plain(connection, values)
+            insert_plain(connection, values)
             tally.documents = len(contents)
             _count(connection, tally)
         self._file.announce(tally.first_seq + len(contents))
         return True
 
-    def plain_changes(self, since: Seq, *, limit: int, most_bytes: int) -> PlainPage | Changes:
+    def plain_pages(
+        self, since: Seq, *, limit: Callable[[], int], most_bytes: int
+    ) -> Generator[PlainPage | Changes, None, None]:
         """The documents after `since`, their bodies not parsed; see `sync.plain`."""
+        at_end = False
+        while not at_end:
+            page, at_end = self._plain_page(since, limit(), most_bytes)
+            since = page.last_seq
+            yield page
+
+    def _plain_page(self, since: Seq, limit: int, most_bytes: int) -> tuple[PlainPage | Changes, bool]:
+        """One of them, and whether it is the last."""
         ids: list[str] = []
         revs: list[str] = []
         contents: list[bytes] = []
         size = 0
         with self._file.reading() as connection:
             reached = self._position(connection, since)
-            last, epoch = last_seq(connection), _epoch(connection)
-            found = connection.execute(
+            last, epoch = last_seq(connection), epoch_of(connection)
+            rows = connection.execute(
                 "SELECT seq, id, rev, body,"
                 " deleted OR tree IS NOT NULL OR attachments IS NOT NULL OR rev NOT GLOB '1-*'"
                 " FROM documents WHERE seq > ? ORDER BY seq LIMIT ?",
                 (reached, limit),
             )
-            for seq, id_, rev, body, is_special in found:
+            for seq, id_, rev, body, is_special in rows:
                 if is_special:
                     break
                 reached = seq
@@ -539,10 +523,11 @@ class Store:
             else:
                 is_special = not ids
         if is_special:
-            return self.changes(since, limit=limit, style="all_docs", include_docs=True)
+            found = self.changes(since, limit=limit, style="all_docs", include_docs=True)
+            return found, found.is_last(limit)
         if self._codec is not PLAIN:
             contents = [self._codec.open(body) for body in contents]
-        return PlainPage(Plain(ids, revs, contents), f"{reached}-{epoch}", reached >= last)
+        return PlainPage(Plain(ids, revs, contents), f"{reached}-{epoch}"), reached >= last
 
     def get_local(self, id: str) -> Document | None:
         """A local document."""
@@ -562,7 +547,7 @@ class Store:
     def attachment(self, id: str, name: str, *, rev: str | None = None) -> Attachment | None:
         """One file of a document."""
         with self._file.reading() as connection:
-            row = _row(connection, id)
+            row = row_of(connection, id)
             found = self._revision_of(connection, row, rev or row.rev) if row else None
             stub = found.attachments.get(name) if found and (rev or not found.deleted) else None
             return self._attachment(connection, stub) if stub else None
@@ -575,7 +560,7 @@ class Store:
     def revision(self, id: str, rev: str | None = None) -> Revision | None:
         """One revision (the winner, deleted or not, if none is named); None if it is not kept here."""
         with self._file.reading() as connection:
-            row = _row(connection, id)
+            row = row_of(connection, id)
             if row is None:
                 return None
             return self._revision_of(connection, row, rev or row.rev)
@@ -583,7 +568,7 @@ class Store:
     def history(self, id: str) -> tuple[RevisionTree, set[str]] | None:
         """The revision tree of a document, and the revisions whose content is still here."""
         with self._file.reading() as connection:
-            row = _row(connection, id)
+            row = row_of(connection, id)
             if row is None:
                 return None
             kept = connection.execute("SELECT rev FROM revisions WHERE id = ?", (id,))
@@ -593,7 +578,7 @@ class Store:
         """For each id the revisions named (None: all leaves); with `latest` the leaves that follow them."""
         found: list[list[Opened]] = []
         with self._file.reading() as connection:
-            rows = _rows(connection, [id_ for id_, _ in wanted])
+            rows = rows_of(connection, [id_ for id_, _ in wanted])
             for id_, revs in wanted:
                 row = rows.get(id_)
                 if row is None:
@@ -606,9 +591,9 @@ class Store:
                 tree = row.tree
                 some: list[Opened] = []
                 for asked in tree.leaves() if revs is None else revs:
-                    rev = (latest and tree.available_leaf_after(asked)) or asked
-                    revision = self._revision_of(connection, row, rev)
-                    some.append(Opened(asked, revision, tree.path(rev) if revision else ()))
+                    for rev in (latest and tree.leaves_after(asked)) or [asked]:
+                        revision = self._revision_of(connection, row, rev)
+                        some.append(Opened(asked, revision, tree.path(rev) if revision else ()))
                 found.append(some)
         return found
 
@@ -640,7 +625,7 @@ class Store:
         bodies: bool = True,
     ) -> list[Revision]:
         """The undeleted winning revisions between two ids, in their order; without `bodies` only their heads."""
-        sql, values = f"SELECT {_COLUMNS if bodies else _HEAD} FROM documents WHERE deleted = 0", []
+        sql, values = f"SELECT {COLUMNS if bodies else HEAD} FROM documents WHERE deleted = 0", []
         for bound, comparison in ((start, ">="), (end, "<=" if end_included else "<")):
             if bound is not None:
                 sql += f" AND id {comparison} ?"
@@ -661,7 +646,7 @@ class Store:
     def winners_of(self, ids: Sequence[str], *, bodies: bool = True) -> dict[str, Revision]:
         """The winning revisions of these documents, deleted ones too; without `bodies` only their heads."""
         with self._file.reading() as connection:
-            rows = _rows(connection, ids, _COLUMNS if bodies else _HEAD)
+            rows = rows_of(connection, ids, COLUMNS if bodies else HEAD)
         return {id_: self._opened(row) if bodies else _unopened(row) for id_, row in rows.items()}
 
     def feed(self, since: Seq, *, limit: int, style: Style, include_docs: bool) -> FeedPage:
@@ -670,10 +655,10 @@ class Store:
         """
         rows: list[bytes] = []
         size = 0
-        columns = _COLUMNS if include_docs else _HEAD
+        columns = COLUMNS if include_docs else HEAD
         with self._file.reading() as connection:
-            reached = self._position(connection, since)
-            last, epoch = last_seq(connection), _epoch(connection)
+            reached = start = self._position(connection, since)
+            last, epoch = last_seq(connection), epoch_of(connection)
             found = connection.execute(
                 f"SELECT {columns} FROM documents WHERE seq > ? ORDER BY seq LIMIT ?", (reached, limit)
             )
@@ -696,10 +681,11 @@ class Store:
                 size += len(document)
                 if size > _FEED_PAGE_BYTES:
                     break
-        at_end = len(rows) < limit and size <= _FEED_PAGE_BYTES
-        if at_end:
-            reached = max(reached, last)
-        return FeedPage(rows, f"{reached}-{epoch}", max(0, last - reached), at_end)
+            at_end = len(rows) < limit and size <= _FEED_PAGE_BYTES
+            if at_end:
+                reached = max(reached, last)
+            pending = pending_after(connection, start, reached, len(rows), counted=limit == 0)
+        return FeedPage(rows, f"{reached}-{epoch}", pending, at_end)
 
     # Reading, inside.
 
@@ -756,7 +742,8 @@ class Store:
         if since == "now":
             return last_seq(connection)
         number, _, token = since.partition("-")
-        if not (number.isascii() and number.isdigit() and len(number) < 19):
+        # CouchDB 3.5 takes a time too. Taken for a sequence of another file, it would bring everything.
+        if not (number.isascii() and number.isdigit() and len(number) < 19) or _A_TIME.match(since):
             raise BadRequest(f"Malformed sequence supplied in 'since' parameter: {since[:80]!r}")
         if number == "0":
             return 0
@@ -827,9 +814,9 @@ class Store:
         """Put the edits into the open transaction. With `strict` the first refusal is raised, else it is
         answered.
         """
-        heads = _heads(connection, [edit.id for edit in edits])
-        revs_limit = int(_property(connection, "revs_limit"))
-        fresh = _Fresh(connection)
+        heads = heads_of(connection, [edit.id for edit in edits])
+        revs_limit = int(property_of(connection, "revs_limit"))
+        fresh = Fresh(connection)
         written: list[Written] = []
         seal = self._codec.seal
         for edit in edits:
@@ -838,7 +825,7 @@ class Store:
                 # Twice in one batch: what was taken in for it a moment ago is its head now.
                 fresh.insert()
                 fresh.ids.discard(id_)
-                heads |= _heads(connection, [id_])
+                heads |= heads_of(connection, [id_])
             head = heads.get(id_)
             rev = path[0] if path else ""
             stubs = None
@@ -873,7 +860,7 @@ class Store:
             heads[id_] = after = self._follow(
                 connection, edit, seq=tally.seq, head=head, merged=merged, rev=rev, attachments=attachments
             )
-            _drop(connection, id_, tree.parents.keys() - merged.parents.keys())
+            drop(connection, id_, tree.parents.keys() - merged.parents.keys())
             tally.documents += head.deleted - after.deleted
             tally.deleted += after.deleted - head.deleted
         fresh.insert()
@@ -912,7 +899,7 @@ class Store:
         return (_revision_after(parent, edit, names), *(tree.path(parent) if parent else ())), stubs
 
     def _whole(self, connection: sqlite3.Connection, head: Row) -> Row:
-        row = _row(connection, head.id)
+        row = row_of(connection, head.id)
         # Written a moment ago in this same batch and not yet in its table.
         return row or head
 
@@ -1006,7 +993,7 @@ class Store:
             " (SELECT attachments, body FROM revisions WHERE id = ? AND rev = ?) WHERE id = ?",
             (seq, winner, deleted, text, edit.id, winner, edit.id),
         )
-        _drop(connection, edit.id, {winner})
+        drop(connection, edit.id, {winner})
         return Row(seq, edit.id, winner, deleted, text, None, b"")
 
     def _put_local(self, connection: sqlite3.Connection, id_: str, doc: Document, *, must_follow: bool) -> str:
@@ -1024,14 +1011,17 @@ class Store:
     # Care of the file.
 
     def compact(self) -> None:
-        """Forget the content of revisions that are no leaves, and files that no revision has any more."""
+        """Forget the content of revisions that are no leaves, the ancestors beyond `revs_limit`, and files that no
+        revision has any more.
+        """
         with self._file.writing() as connection:
+            stem(connection, int(property_of(connection, "revs_limit")))
             ids = [id_ for (id_,) in connection.execute("SELECT DISTINCT id FROM revisions")]
             for id_ in ids:
-                row = _row(connection, id_)
+                row = row_of(connection, id_)
                 leaves = row.leaves if row else []
                 revs = {rev for (rev,) in connection.execute("SELECT rev FROM revisions WHERE id = ?", (id_,))}
-                _drop(connection, id_, revs - set(leaves))
+                drop(connection, id_, revs - set(leaves))
             files.forget_unheld(connection)
         self._file.tidy()
 
@@ -1042,10 +1032,10 @@ class Store:
             try:
                 wrong += [f"SQLite: {line}" for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
                 counts = [0, 0]
-                for row in map(Row._make, connection.execute(f"SELECT {_COLUMNS} FROM documents ORDER BY seq")):
+                for row in map(Row._make, connection.execute(f"SELECT {COLUMNS} FROM documents ORDER BY seq")):
                     counts[row.deleted] += 1
                     wrong += [f"{row.id}: {problem}" for problem in self._wrong_with(connection, row)]
-                said = [int(_property(connection, "documents")), int(_property(connection, "deleted"))]
+                said = [int(property_of(connection, "documents")), int(property_of(connection, "deleted"))]
                 if counts != said:
                     wrong.append(f"The file says {said[0]} documents and {said[1]} deleted, it has {counts}.")
                 wrong += _wrong_sequences(connection)
@@ -1109,7 +1099,7 @@ class StorePeer:
         self.ensure_full_commit = store.ensure_full_commit
         self.holds_file = store.holds_file
         self.is_near = store.is_near
-        self.plain_changes = store.plain_changes
+        self.plain_pages = store.plain_pages
 
     @property
     def name(self) -> str:
@@ -1127,187 +1117,6 @@ class StorePeer:
     def bulk_docs(self, docs: Sequence[Document], *, new_edits: bool = True) -> list[Written]:
         """Write what this writer may write."""
         return self.store.bulk_docs(docs, new_edits=new_edits, writer=self.writer, rule=self._rule)
-
-
-class Databases:
-    """A folder of databases, each its own file, so that none waits on another."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        rule_for: Callable[[str], WriteRule | None] = lambda name: None,
-        random: Random,
-        codec: Codec = PLAIN,
-    ) -> None:
-        self.folder = folder
-        self.random = random
-        self._rule_for = rule_for
-        self._codec = codec
-        self._stores: dict[str, Store] = {}
-        self._lock = threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def open(self, name: str) -> Store:
-        """The database of that name, made if it is absent. Raises `BadRequest` for what is not a name."""
-        if not _DATABASE_NAME.fullmatch(name):
-            raise BadRequest(
-                f"Name: '{name[:80]}'. Only lowercase characters (a-z), digits (0-9), and any of"
-                " the characters _, $, (, ), +, -, and / are allowed. Must begin with a letter.",
-                code="illegal_database_name",
-            )
-        if not _is_name(name):
-            raise BadRequest(f"The name {name[:80]}… is too long.", code="database_name_too_long")
-        return self._opened(name, make=True)
-
-    def _opened(self, name: str, *, make: bool) -> Store:
-        with self._lock:
-            store = self._current(name)
-            if store is not None:
-                return store
-            with self._alone():
-                return self._store(name, make=make)
-
-    def _store(self, name: str, *, make: bool) -> Store:
-        store = self._stores[name] = Store(
-            self.path(name),
-            name=name,
-            random=self.random,
-            rule=self._rule_for(name),
-            codec=self._codec,
-            make=make,
-        )
-        return store
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Meanwhile no other process makes a database here, opens one for the first time, or deletes one: its files go
-        one after another, and whoever opens or makes it in between has a part of what was.
-        """
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
-
-    def existing(self, name: str) -> Store | None:
-        """The database of that name, if there is one."""
-        found = self._stores.get(name)
-        if found is not None and found.is_current():
-            return found
-        if not _is_name(name) or not self.path(name).exists():
-            return None
-        try:
-            # It may be deleted by now, and must not be made anew for having been asked for.
-            return self._opened(name, make=False)
-        except NotFound:
-            return None
-
-    def create(self, name: str) -> Store | None:
-        """A new database of that name; None if there is one already, made perhaps by another process."""
-        if not _is_name(name):
-            return self.open(name)
-        path = self.path(name)
-        with self._lock, self._alone():
-            try:
-                # An empty file is a database with nothing in it yet.
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
-            except FileExistsError:
-                return None
-            except OSError as problem:
-                kind = StorageFull if problem.errno == errno.ENOSPC else PeerError
-                raise kind(f"The database file cannot be made ({problem.strerror}).") from problem
-            # Another process may have deleted what is still open here under that name.
-            self._current(name)
-            try:
-                return self._store(name, make=True)
-            except BaseException:
-                # What was not made is not in the list, nor in the way of who tries again.
-                _remove(path)
-                raise
-
-    def _current(self, name: str) -> Store | None:
-        """The store that was opened, unless another process has deleted its file since."""
-        store = self._stores.get(name)
-        if store is None or store.is_current():
-            return store
-        del self._stores[name]
-        store.close_for_all()
-        return None
-
-    def names(self) -> list[str]:
-        """The databases in the folder, sorted."""
-        found = (unquote(path.name.removesuffix(_SUFFIX)) for path in self.folder.glob(f"*{_SUFFIX}"))
-        return sorted(filter(_is_name, found))
-
-    def stands(self) -> dict[str, tuple[int, ...]]:
-        """For each database something that is another after every commit, whichever process made it: sizes and times of
-        its files. Costs one look at the folder, however many there are.
-        """
-        found: dict[str, dict[str, tuple[int, int]]] = {}
-        with os.scandir(self.folder) as entries:
-            for entry in entries:
-                name, suffix, rest = entry.name.partition(_SUFFIX)
-                if suffix and rest in ("", "-wal"):
-                    with suppress(FileNotFoundError):
-                        seen = entry.stat()
-                        found.setdefault(name, {})[rest] = (seen.st_mtime_ns, seen.st_size)
-        return {
-            unquote(name): (*files.get("", ()), *files.get("-wal", ())) for name, files in found.items() if "" in files
-        }
-
-    def delete(self, name: str) -> None:
-        """Remove a database and its file. Raises `NotFound`."""
-        found = self.existing(name)
-        with self._lock, self._alone():
-            # Meanwhile another request may have deleted it, or another process.
-            store = self._current(name)
-            if found is None or store is None:
-                raise NotFound("Database does not exist.")
-            del self._stores[name]
-            store.close_for_all()
-            _remove(self.path(name))
-
-    def close(self) -> None:
-        """Close all that were opened."""
-        with self._lock:
-            for store in self._stores.values():
-                store.close()
-            self._stores.clear()
-
-    def path(self, name: str) -> Path:
-        """Where the database of that name lies, or would lie."""
-        return self.folder / _file_name(name)
-
-
-def _file_name(name: str) -> str:
-    return quote(name, safe="$()+") + _SUFFIX
-
-
-def _remove(path: Path) -> None:
-    """Take away all files of a database that nobody here has open."""
-    for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-        file.unlink(missing_ok=True)
-
-
-def _is_name(name: str) -> bool:
-    return _DATABASE_NAME.fullmatch(name) is not None and len(_file_name(name)) <= _LONGEST_FILE_NAME
-
-
-def _property(connection: sqlite3.Connection, name: str) -> str:
-    found = connection.execute("SELECT value FROM properties WHERE name = ?", (name,)).fetchone()
-    if found is None:
-        raise _lost(name)
-    return str(found[0])
-
-
-def _lost(name: str) -> PeerError:
-    return PeerError(f"The database file has lost what it says of itself ({name}).")
-
-
-def _set_property(connection: sqlite3.Connection, name: str, value: str) -> None:
-    connection.execute("UPDATE properties SET value = ? WHERE name = ?", (value, name))
 
 
 def _count(connection: sqlite3.Connection, tally: _Tally) -> None:
@@ -1330,84 +1139,9 @@ def _wrong_sequences(connection: sqlite3.Connection) -> Iterator[str]:
     yield from (f"{id_}: there are revisions and no document" for (id_,) in strays)
 
 
-def _epoch(connection: sqlite3.Connection) -> str:
-    found = connection.execute("SELECT token FROM epochs ORDER BY number DESC LIMIT 1").fetchone()
-    return found[0] if found else "0"
-
-
-def _row(connection: sqlite3.Connection, id_: str) -> Row | None:
-    found = connection.execute(f"SELECT {_COLUMNS} FROM documents WHERE id = ?", (id_,)).fetchone()
-    return Row(*found) if found else None
-
-
 def _unopened(row: Row) -> Revision:
     """A revision of which only the head was read."""
     return Revision(row.id, row.rev, bool(row.deleted), b"{}", {})
-
-
-def _rows(connection: sqlite3.Connection, ids: Sequence[str], columns: str = _COLUMNS) -> dict[str, Row]:
-    """The documents among these ids that are here."""
-    rows: dict[str, Row] = {}
-    for first in range(0, len(ids), 500):
-        some = ids[first : first + 500]
-        marks = ",".join("?" * len(some))
-        for row in connection.execute(f"SELECT {columns} FROM documents WHERE id IN ({marks})", some):
-            rows[row[1]] = Row(*row)
-    return rows
-
-
-def _heads(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
-    """The same without bodies."""
-    return {} if _all_new(connection, ids) else _rows(connection, ids, _HEAD)
-
-
-def _trees(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Row]:
-    """The same for whoever only wants revisions and trees."""
-    return {} if _all_new(connection, ids) else _rows(connection, ids, "0, id, rev, deleted, tree, NULL, x''")
-
-
-def _all_new(connection: sqlite3.Connection, ids: Sequence[str]) -> bool:
-    """Whether all ids come after every id that is here, as new ones in order do: SQLite compares UTF-8, which sorts as
-    Python's strings do.
-    """
-    highest = connection.execute("SELECT max(id) FROM documents").fetchone()[0]
-    return highest is None or (len(ids) > 0 and min(ids) > highest)
-
-
-def _any_here(connection: sqlite3.Connection, ids: Sequence[str]) -> bool:
-    """Whether a document with one of these ids is here."""
-    if _all_new(connection, ids):
-        return False
-    for first in range(0, len(ids), 500):
-        some = ids[first : first + 500]
-        marks = ",".join("?" * len(some))
-        if connection.execute(f"SELECT 1 FROM documents WHERE id IN ({marks}) LIMIT 1", some).fetchone():
-            return True
-    return False
-
-
-def _changed(
-    connection: sqlite3.Connection,
-    columns: str,
-    start: int,
-    limit: int | None,
-    doc_ids: Sequence[str] | None,
-    *,
-    descending: bool,
-    before: int | None,
-) -> Iterator[Row]:
-    order = "DESC" if descending else "ASC"
-    if doc_ids is not None:
-        found = sorted(_rows(connection, doc_ids, columns).values(), reverse=descending)
-        first, end = 0 if descending else start, before or 1 << 62
-        yield from [row for row in found if first < row.seq < end][:limit]
-        return
-    # CouchDB's descending feed begins at the newest change, whatever `since` says.
-    for row in connection.execute(
-        f"SELECT {columns} FROM documents WHERE seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?",
-        (0 if descending else start, before or 1 << 62, -1 if limit is None else limit),
-    ):
-        yield Row(*row)
 
 
 def _digest_of(stub: Document, before: Document) -> str | None:
@@ -1430,69 +1164,8 @@ def _revision_after(parent: str | None, edit: _Edit, names: Sequence[str]) -> st
         raise BadRequest(str(problem)) from problem
 
 
-class _Fresh:
-    """Documents that were not there yet, on their way into their table.
-
-    Many rows go into one statement, and the interpreter is free while it runs: with a statement for each row, a thread
-    that computes beside it would be waited for after every one.
-    """
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self.ids: set[str] = set()
-        self._plain: list[object] = []
-        self._others: list[tuple[object, ...]] = []
-
-    def add(
-        self, seq: int, id_: str, rev: str, deleted: bool, tree_text: str | None, attachments: str | None, body: bytes
-    ) -> None:
-        """Take one in."""
-        self.ids.add(id_)
-        if tree_text is None and attachments is None:
-            if deleted:
-                self._others.append((seq, id_, rev, 1, None, None, body))
-            else:
-                self._plain += (seq, id_, rev, body)
-        else:
-            self._others.append((seq, id_, rev, int(deleted), tree_text, attachments, body))
-
-    def insert(self) -> None:
-        """Write down what was taken in."""
-        if self._plain:
-            _insert_plain(self._connection, self._plain)
-            self._plain.clear()
-        if self._others:
-            self._connection.executemany(
-                f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", self._others
-            )
-            self._others.clear()
-
-
-def _insert_plain(connection: sqlite3.Connection, values: Sequence[object]) -> None:
-    """Rows of documents with one revision and no files: seq, id, rev and body of each, one after the other."""
-    first = 0
-    for rows in _ROWS_AT_ONCE:
-        while len(values) - first >= rows * 4:
-            marks = ",".join(["(?,?,?,0,?)"] * rows)
-            connection.execute(
-                f"INSERT INTO documents (seq, id, rev, deleted, body) VALUES {marks}", values[first : first + rows * 4]
-            )
-            first += rows * 4
-
-
-# Few different statements, so that each is compiled once.
-_ROWS_AT_ONCE: Final = (500, 64, 8, 1)
-
-
-def _drop(connection: sqlite3.Connection, id_: str, revs: Iterable[str]) -> None:
-    connection.executemany("DELETE FROM revisions WHERE id = ? AND rev = ?", [(id_, rev) for rev in revs])
-
-
 def _valid(rev: Any) -> None:
     try:
         check_revision(rev)
     except BadRevision as problem:
         raise BadRequest(str(problem)) from problem
-
-
-__all__ = ["DEFAULT_REVS_LIMIT", "PLAIN", "Codec", "Databases", "Revision", "Store", "StorePeer"]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from hypothesis import settings
-from jinja2 import FileSystemBytecodeCache
+from jinja2.bccache import Bucket, BytecodeCache
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from werkzeug.routing import Rule
 from xdist.scheduler import LoadGroupScheduling
 
 from tests.patience import PATIENCE_S
@@ -20,6 +24,18 @@ from web import signin
 # No test is timed: a machine that is busy with something else proves nothing.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# Where a machine keeps files in memory, and how much room there must be: the tests leave a fifth of it behind at most.
+IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 1 << 30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Folders of tests lie in memory where there is room: each of thousands of small databases would wait for the disk.
+    What a killed process leaves behind is the same there.
+    """
+    if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
 
 # The tests below one of these run in one worker, one after another, so that what they share is started once.
 TOGETHER = {
@@ -30,6 +46,9 @@ TOGETHER = {
     "tests/sync/test_ibmcloudant.py": "a served CouchDB",
     "tests/node/test_guides_in_the_browser.py": "Chromium",
     "tests/node/test_intake_in_the_browser.py": "Chromium",
+    "tests/node/test_guides.py": "a station with the sample's guides",
+    "tests/test_house.py": "the house",
+    "tests/web/guides/test_index.py": "the sample's guides",
     "tests/web/test_scripts.py": "Chromium",
     "tests/web/cases/test_papers_in_the_browser.py": "Chromium",
 }
@@ -50,12 +69,38 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Together(config, log)
 
 
+class InMemory(BytecodeCache):
+    """What templates were compiled to: kept by the text they were made of."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], CodeType | None] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key, bucket.checksum] = bucket.code
+
+
 @pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Each test makes an app of its own; what jinja makes of the same template text is the same."""
+def compiled_once() -> Iterator[None]:
+    """Each test makes an app of its own; what jinja makes of the same template text is the same, and what werkzeug
+    makes of the same address.
+    """
+    compile_builder, builders = Rule._compile_builder, {}
+
+    def compiled(rule: Rule, append_unknown: bool = True) -> Any:
+        # Of this alone the function is made; what converts a value it asks of the rule that it is bound to.
+        made_of = (rule.rule, tuple(rule._trace), append_unknown)
+        if rule.defaults:
+            return compile_builder(rule, append_unknown)
+        if made_of not in builders:
+            builders[made_of] = compile_builder(rule, append_unknown)
+        return builders[made_of]
+
     with pytest.MonkeyPatch.context() as patched:
-        kept = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
-        patched.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": kept})
+        patched.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": InMemory()})
+        patched.setattr(Rule, "_compile_builder", compiled)
         yield
 
 
@@ -66,7 +111,6 @@ def cheap_hashes() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(signin, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-        patched.setattr(signin, "_NOBODY", signin.hash_password("nobody has this password"))
         yield
 
 

@@ -32,9 +32,9 @@ from central.catalogue.publishing import publish
 from central.catalogue.standings import state_of
 from provisioning import sample_county
 from provisioning.register import CATALOGUE, station_database
+from sync.databases import Databases
 from sync.peer import Unreachable, Writer
 from sync.replicator import replicate
-from sync.store import Databases
 from sync.write_rules import append_only, county_only
 from tests.casework import examples
 from tests.central.county import COUNTY, MORNING, SUBSISTENCE, TOWNSHIP, VILLAGE, Clock, SmallCentre

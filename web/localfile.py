@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import sqlite_utils
-
 from sync.peer import StorageFull
 from sync.sqlite import no_room, sqlite3
 from sync.wal import Wal
@@ -31,15 +29,24 @@ class LocalFile:
     def table(self, name: str, columns: Mapping[str, type], *, pk: str | tuple[str, ...]) -> None:
         """Make the table if it is not there, and add the columns that it lacks."""
         with self._lock:
-            table = sqlite_utils.Database(self._connection).table(name)
-            table.create(dict(columns), pk=pk, if_not_exists=True)
+            there = {row["name"] for row in self.rows("SELECT name FROM pragma_table_info(?)", (name,))}
+            if there >= columns.keys():
+                return
+            # Only who makes a table loads what makes it: a service that starts again has all of its own.
+            from sqlite_utils import Database  # noqa: PLC0415
+
+            table = Database(self._connection).table(name)
+            if not there:
+                table.create(dict(columns), pk=pk, if_not_exists=True)
+                return
             for column, kind in columns.items():
-                if column not in table.columns_dict:
+                if column not in there:
                     table.add_column(column, kind)
 
     def index(self, table: str, *columns: str) -> None:
         with self._lock:
-            sqlite_utils.Database(self._connection).table(table).create_index(list(columns), if_not_exists=True)
+            name, by = "_".join(("idx", table, *columns)), ", ".join(f'"{column}"' for column in columns)
+            self._connection.execute(f'CREATE INDEX IF NOT EXISTS "{name}" ON "{table}" ({by})')
 
     def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[dict[str, Any]]:
         with self._lock:

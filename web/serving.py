@@ -15,10 +15,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from waitress.buffers import OverflowableBuffer
-from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer, create_server
 
+from sync.wsgi.channel import CouchChannel
 from web.errors import NO_ROOM, NO_ROOM_HEADER
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class _Parser(HTTPRequestParser):
             return int(super().received(data))
 
 
-class _Channel(HTTPChannel):
+class _Channel(CouchChannel):
     parser_class = _Parser
 
     def service(self) -> None:

@@ -51,8 +51,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # 19 MiB, two passes, one lane (OWASP): argon2's own defaults peak at 122 MiB, too much for a 1 GB machine.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _ONE_AT_A_TIME = threading.Lock()
-# What an unknown name is checked against, so that it takes as long as a known one.
-_NOBODY = _HASHER.hash("nobody has this password")
 
 
 def hash_password(password: str) -> str:
@@ -102,6 +100,8 @@ class SignIn:
         self._random = random
         # One sign-in at a time: argon2 is anyway, and many wrong ones sent at once are counted as many.
         self._turn = threading.Lock()
+        # What an unknown name is checked against, so that it takes as long as a known one.
+        self._nobody = hash_password("nobody has this password")
         database.table("sessions", {"token": str, "username": str, "created_at": str, "expires_at": str}, pk="token")
         database.table("throttles", {"who": str, "wrong": int, "until": str}, pk="who")
 
@@ -124,7 +124,7 @@ class SignIn:
             )
         account = self._accounts(username) if 0 < len(username) <= 100 else None
         active = account is not None and bool(account.get("active", True))
-        known = str(account["password_hash"]) if account is not None and active else _NOBODY
+        known = str(account["password_hash"]) if account is not None and active else self._nobody
         if not _password_fits(known, password) or account is None or not active:
             self._count_wrong(who, waiting["wrong"] if waiting else 0, now)
             self._note_wrong(account, now)

@@ -8,6 +8,7 @@ from typing import Final
 from werkzeug.http import parse_range_header
 from werkzeug.wrappers import Response
 
+from sync.bodies import prohibited_name
 from sync.files import IncomingFile
 from sync.peer import BadRequest, Conflict, Document, NotFound, PeerError
 from sync.wsgi.asked import checked, is_packed, location, not_allowed
@@ -21,7 +22,7 @@ _ONE_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})")
 def attachment(call: DatabaseCall, id_: str, name: str) -> Response:
     """`/db/doc/file`."""
     if name[:1] == "_":
-        raise BadRequest(f"Attachment name {name[:80]!r} starts with prohibited character '_'")
+        raise prohibited_name(name)
     match call.request.method:
         case "GET" | "HEAD":
             return _read(call, id_, name)

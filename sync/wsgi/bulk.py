@@ -139,7 +139,7 @@ def _asked(one: object) -> _Asked:
         revs = None if rev is None else [checked(rev)]
     except BadRequest as problem:
         return _refused(id_, rev, problem)
-    if known is None:
+    if known is None or known == []:
         return _Asked(id_, revs)
     try:
         if not isinstance(known, list):
@@ -248,7 +248,8 @@ def _asked_revs(call: DatabaseCall) -> Document:
     for revs in asked.values():
         if not isinstance(revs, list):
             raise BadRequest("Every id must have an array of revisions.")
-    return asked
+    # Of what is not asked for nothing is missing, be the document here or not.
+    return {id_: revs for id_, revs in asked.items() if revs}
 
 
 def _written_row(row: Written, *, new_edits: bool) -> Document:

@@ -54,8 +54,8 @@ def changes(call: DatabaseCall) -> Response:
         # There is something already: nobody waits, and the answer may be packed.
         return stream(walk.whole(itertools.chain((row,), rows)))
     waiting = walk.lines if feed in ("continuous", "live") else walk.first_news
-    if not call.seats.take():
-        # All seats are taken: an answer at once, and the client asks again.
+    if walk.descending or not call.seats.take():
+        # A feed that is walked back has an end. Or all seats are taken: an answer at once, and the client asks again.
         return stream(waiting(rows, call.seats.wait(0, None)))
     wait = call.seats.wait(
         None if timeout < 0 else timeout,

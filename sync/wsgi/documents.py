@@ -44,7 +44,7 @@ def _read(call: DatabaseCall, id_: str) -> Response:
     if rev is not None:
         checked(rev)
     if rev is not None and history and call.flag("latest"):
-        rev = history[0].available_leaf_after(rev) or rev
+        rev = next(iter(history[0].leaves_after(rev)), rev)
     one = call.store.revision(id_, rev) if history else None
     if one is None or history is None:
         raise NotFound("missing")
@@ -165,7 +165,8 @@ def _put(call: DatabaseCall, id_: str) -> Response:
     doc["_id"] = id_
     named = call.named_rev()
     if named and doc.get("_rev", named["_rev"]) != named["_rev"]:
-        raise BadRequest("Document rev from request body and query string have different values")
+        other = "from request body and query string" if "rev" in call.args else "and etag"
+        raise BadRequest(f"Document rev {other} have different values")
     doc |= named
     if not call.flag("new_edits", default=True):
         if "_rev" not in doc and "_revisions" not in doc:

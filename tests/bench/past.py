@@ -17,7 +17,7 @@ from casework.times import CHINA, Hlc, milliseconds, rfc3339
 from provisioning.folder import CountyFolder, StationFolder
 from provisioning.keys import StationKey
 from provisioning.register import CATALOGUE, station_database
-from sync.store import Databases
+from sync.databases import Databases
 
 SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦许何"
 GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰红文建国春梅海燕"

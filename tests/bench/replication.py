@@ -30,8 +30,8 @@ from typing import Any
 import click
 import urllib3
 
+from sync.databases import Databases
 from sync.sqlite import which_sqlite
-from sync.store import Databases
 from tests.bench.documents import DOCUMENT_BYTES, documents
 from tests.bench.yardstick import bare
 

@@ -33,9 +33,10 @@ from provisioning.folder import CountyFolder
 from provisioning.line import Answer
 from provisioning.operations import init_county, station_add
 from provisioning.register import station_database
+from sync.databases import Databases
 from sync.peer import Writer
 from sync.replicator import replicate
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.write_rules import append_only, county_only
 from web.audit import AuditLog
 from web.cases.casebook import Casebook

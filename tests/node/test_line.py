@@ -15,6 +15,7 @@ import pytest
 from casework.documents import chunk
 from node.line import Line, Road
 from provisioning.contact import Contact, News
+from sync.databases import Databases
 from sync.inventory import Inventories
 from sync.peer import (
     Changes,
@@ -30,7 +31,7 @@ from sync.peer import (
     Writer,
 )
 from sync.sqlite import sqlite3
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from tests.casework.county import MORNING, NUMBER, agent, intake_data
 from tests.patience import PATIENCE_S, until

@@ -14,8 +14,8 @@ from provisioning.enrolment import answer_enrolment, enrol
 from provisioning.folder import StationFolder
 from provisioning.line import Answer
 from provisioning.operations import init_county, station_add
+from sync.databases import Databases
 from sync.peer import Unreachable
-from sync.store import Databases
 
 COUNTY, TOWNSHIP, VILLAGE, OTHER = "600101000000", "600101101000", "600101101201", "600101102201"
 URL = "http://county.test"

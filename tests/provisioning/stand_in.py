@@ -20,7 +20,7 @@ from provisioning.commands import group as provision
 from provisioning.county import County, county_opened, county_rule
 from provisioning.enrolment import answer_enrolment
 from provisioning.folder import CountyFolder, StationFolder
-from sync.store import Databases
+from sync.databases import Databases
 
 Answer = tuple[int, bytes]
 FOLDER = click.option("--dir", "folder", type=click.Path(path_type=Path), required=True)

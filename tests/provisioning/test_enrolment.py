@@ -18,8 +18,8 @@ from provisioning.keys import make_private_key, request_certificate
 from provisioning.line import Answer
 from provisioning.operations import init_county, station_add, station_revoke
 from provisioning.register import current_register
+from sync.databases import Databases
 from sync.peer import Garbled, Unreachable
-from sync.store import Databases
 from tests.provisioning.small_county import COUNTY, OTHER, TOWNSHIP, VILLAGE, SmallCounty
 
 

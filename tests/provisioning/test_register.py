@@ -21,8 +21,8 @@ from provisioning.register import (
     revoke,
     securities,
 )
+from sync.databases import Databases
 from sync.peer import Conflict
-from sync.store import Databases
 from tests.provisioning.small_county import COUNTY, OTHER, TOWNSHIP, VILLAGE, SmallCounty
 
 

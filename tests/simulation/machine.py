@@ -12,9 +12,10 @@ from typing import Any
 
 from casework.canonical import Document, canonical
 from sync.checkpoints import Memory
+from sync.databases import Databases
 from sync.peer import COUNTY as COUNTY_WRITER
 from sync.peer import Unauthorized, Writer, WriteRule
-from sync.store import Databases, Store, StorePeer
+from sync.store import Store, StorePeer
 from sync.write_rules import append_only, county_only, signed_by_county
 from sync.wsgi import CouchApp
 from tests.casework.county import (

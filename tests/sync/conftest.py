@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from sync.store import Databases
+from sync.databases import Databases
 from sync.wsgi import CouchApp
 from tests.sync.calling import Caller, authenticate
 

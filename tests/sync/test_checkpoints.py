@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from sync.checkpoints import Checkpoints, Progress, common_sequence, number_of, older, replication_id
+from sync.databases import Databases
 from sync.peer import Document, Seq
-from sync.store import Databases
 
 
 def log(*sessions: tuple[str, Seq]) -> Document:

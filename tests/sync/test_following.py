@@ -12,10 +12,10 @@ from random import Random
 
 import pytest
 
+from sync.databases import Databases
 from sync.following import LONGEST_PAUSE_S, Progress, follow
 from sync.peer import Forbidden, PeerError, Seq, TooLarge, Unreachable
 from sync.replicator import Replicated, replicate
-from sync.store import Databases
 from tests.contracts.peer import kept
 from tests.patience import PATIENCE_S, until
 from tests.sync.test_commands import fill, server, start  # noqa: F401

@@ -16,9 +16,10 @@ from random import Random
 import pytest
 import urllib3
 
+from sync.databases import Databases
 from sync.peer import Document, PeerError
 from sync.remote import RemotePeer
-from sync.store import Databases, Store
+from sync.store import Store
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]

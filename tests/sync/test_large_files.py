@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from sync.databases import Databases
 from sync.files import INLINE_UP_TO_BYTES, File
 from sync.peer import COUNTY, Document, Forbidden, Garbled, Unreachable, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.sync.served import served

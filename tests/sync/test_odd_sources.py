@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from sync.peer import COUNTY
+from sync.databases import Databases
+from sync.peer import COUNTY, Garbled
 from sync.remote import RemotePeer
 from sync.replicator import replicate
-from sync.store import Databases
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.sync.served import served
@@ -81,3 +82,24 @@ def test_one_odd_document_is_told_and_the_others_come(
         assert peer.get_local("nothing") is None
     assert refused == ["d07x"]
     assert target.info()["doc_count"] == 40 + known
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+@pytest.mark.parametrize("known", [True, False], ids=["more", "empty"])
+def test_a_feed_that_begins_anew_each_time_is_noticed(
+    databases: Databases, now: Now, random: Random, known: bool, overlap: bool
+) -> None:
+    source, target = databases.open("source"), databases.open("target")
+    if known:
+        target.save([kept("there", "1-a")])
+    source.save([kept(f"d{number:03}", "1-a", n=number) for number in range(200)])
+    app = CouchApp(databases, authenticate=lambda environ: COUNTY)
+
+    def forgetting(environ: dict[str, Any], start_response: Any) -> Any:
+        """A cache on the way that knows one answer for every `since`."""
+        environ["QUERY_STRING"] = re.sub("since=[^&]*", "since=0", environ["QUERY_STRING"])
+        return app(environ, start_response)
+
+    with served(forgetting) as url, pytest.raises(Garbled, match="does not go on"):
+        replicate(RemotePeer(f"{url}/source"), target, now=now, random=random, overlap=overlap, batch=50)
+    assert target.check() == []

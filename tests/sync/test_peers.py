@@ -7,13 +7,14 @@ from random import Random
 
 import pytest
 
-from sync.lanes import Lane
-from sync.peer import COUNTY, Peer
+from sync.databases import Databases
+from sync.lanes import LOOK_THROUGH, Lane
+from sync.peer import COUNTY, Garbled, Peer
 from sync.remote import RemotePeer
-from sync.store import Databases
 from sync.wsgi import CouchApp
 from tests.contracts.peer import PeerContract
 from tests.sync.served import served
+from tests.sync.test_replicator import Through
 
 
 class TestStore(PeerContract):
@@ -43,6 +44,15 @@ def test_a_lane_shows_what_was_chosen_and_ends_where_the_feed_does(databases: Da
     assert [row.id for row in (*first.results, *rest.results)] == [f"event:{number}" for number in range(5)]
     assert rest.last_seq == store.info()["update_seq"]
     assert lane.name != store.name
+
+
+def test_a_lane_is_not_looked_for_for_ever_in_a_feed_that_stands_still(databases: Databases) -> None:
+    store = databases.open("test")
+    store.save([{"_id": f"chunk:{number}"} for number in range(LOOK_THROUGH)])
+    still = store.changes()._replace(pending=None)
+    lane = Lane(Through(store, changes=lambda *_, **__: still), "text", lambda id_: id_.startswith("event:"))
+    with pytest.raises(Garbled, match="does not go on"):
+        lane.changes(still.last_seq, limit=3)
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from random import Random
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -15,14 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync.bodies import json_bytes, parse_document, parse_json, sorted_json
-from sync.peer import COUNTY, BadRequest, Document, Forbidden, Writer
-from sync.plain import PlainPage, PlainSource, PlainTarget, plain_documents, plain_edits
-from sync.remote import RemotePeer
+from sync.databases import Databases
+from sync.peer import COUNTY, BadRequest, Changes, Document, Forbidden, Unreachable, Writer
+from sync.plain import Plain, PlainPage, PlainSource, PlainTarget, plain_documents, plain_edits
+from sync.remote import RemotePeer, _following
 from sync.replicator import replicate
 from sync.revisions import next_revision, path_of
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
+from tests.patience import PATIENCE_S
 from tests.sync.served import served
 from tests.sync.test_quick_roads import JSON_VALUES
 from tests.sync.test_replicator import Through, state
@@ -213,6 +216,64 @@ def test_whole_pages_go_straight_and_arrive_as_they_were(
     assert (again.docs_read, again.changed) == (0, False)
 
 
+def test_a_target_at_the_other_end_of_a_line_has_two_pages_at_a_time(
+    databases: Databases, over_http: Callable[[str], RemotePeer], now: Now, random: Random
+) -> None:
+    source = databases.open("source")
+    source.save([kept(f"{number:04}", "1-a", n=number) for number in range(400)])
+    databases.open("target")
+    target = over_http("target")
+    both = Barrier(2)
+
+    def write_plain(plain: Plain) -> bool:
+        # Whoever sends one page alone waits here in vain.
+        both.wait(PATIENCE_S)
+        return target.write_plain(plain)
+
+    done = replicate(source, Through(target, write_plain=write_plain), now=now, random=random, overlap=True, batch=100)
+    assert done.docs_written == 400
+    assert state(databases.open("target")) == state(source)
+
+
+def test_no_checkpoint_passes_a_page_that_was_not_written_though_the_next_one_was(
+    databases: Databases, over_http: Callable[[str], RemotePeer], now: Now, random: Random
+) -> None:
+    source, held = databases.open("source"), databases.open("target")
+    source.save([kept(f"{number:04}", "1-a", n=number) for number in range(500)])
+    target = over_http("target")
+    behind = Event()
+
+    def write_plain(plain: Plain) -> bool:
+        if plain.ids[0] == "0100":
+            assert behind.wait(PATIENCE_S)
+            raise Unreachable("The line broke.")
+        taken = target.write_plain(plain)
+        if plain.ids[0] == "0200":
+            behind.set()
+        return taken
+
+    breaking = Through(target, write_plain=write_plain)
+    with pytest.raises(Unreachable):
+        replicate(source, breaking, now=now, random=random, overlap=True, batch=100, checkpoint_every_s=0)
+    assert [row.id for row in held.changes().results][100:] == [f"{number:04}" for number in range(200, 300)]
+    done = replicate(source, target, now=now, random=random, overlap=True, batch=100)
+    assert (done.docs_read, done.docs_written) == (300, 300)
+    assert state(held) == state(source)
+
+
+def test_a_run_that_is_stopped_has_counted_what_was_under_way(
+    databases: Databases, over_http: Callable[[str], RemotePeer], now: Now, random: Random
+) -> None:
+    source, held = databases.open("source"), databases.open("target")
+    source.save([kept(f"{number:04}", "1-a", n=number) for number in range(1000)])
+    done = replicate(source, over_http("target"), now=now, random=random, overlap=True, batch=100, stop=lambda: True)
+    assert not done.complete
+    assert done.docs_written == held.info()["doc_count"] < 1000
+    rest = replicate(source, over_http("target"), now=now, random=random, overlap=True, batch=100)
+    assert rest.docs_read == 1000 - done.docs_written
+    assert state(held) == state(source)
+
+
 def test_odd_pages_between_plain_ones_go_the_general_road(
     databases: Databases, over_http: Callable[[str], RemotePeer], now: Now, random: Random
 ) -> None:
@@ -239,19 +300,60 @@ def test_odd_pages_between_plain_ones_go_the_general_road(
 def test_a_page_is_no_longer_than_a_request(databases: Databases, over_http: Callable[[str], RemotePeer]) -> None:
     store = databases.open("source")
     store.save([kept(f"{number:04}", "1-a", text="x" * 1000) for number in range(100)])
-    pages: list[int] = []
-    position: int | str = 0
-    while True:
-        page = store.plain_changes(position, limit=1000, most_bytes=10_000)
-        assert isinstance(page, PlainPage)
-        pages.append(len(page.plain.ids))
-        position = page.last_seq
-        if page.at_end:
-            break
-    assert pages == [10] * 10
-    remote = over_http("source").plain_changes(0, limit=60, most_bytes=10_000)
-    assert isinstance(remote, PlainPage)
-    assert (len(remote.plain.ids), remote.at_end) == (60, False)
+    for peer, sizes in ((store, [10] * 10), (over_http("source"), [60, 40])):
+        pages: list[PlainPage | Changes] = list(peer.plain_pages(0, limit=lambda: 60, most_bytes=10_000))
+        assert [len(page.plain.ids) for page in pages if isinstance(page, PlainPage)] == sizes
+        assert len(pages) == len(sizes)
+
+
+def test_the_next_page_is_made_while_one_is_read(
+    databases: Databases, over_http: Callable[[str], RemotePeer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    databases.open("source").save([kept(f"{number:04}", "1-a", n=number) for number in range(250)])
+    remote = over_http("source")
+    asked: list[str] = []
+    second = Event()
+
+    def said(method: str, path: str, query: Mapping[str, str]) -> bytearray:
+        asked.append(query["since"].partition("-")[0])
+        if len(asked) == 2:
+            second.set()
+        return RemotePeer._said(remote, method, path, query)
+
+    def read(data: bytearray) -> Any:
+        # Whoever asks for the second page after the first has been read waits here in vain.
+        assert second.wait(PATIENCE_S)
+        return parse_json(data)
+
+    monkeypatch.setattr(remote, "_said", said)
+    monkeypatch.setattr("sync.remote._parsed", read)
+    assert len(list(remote.plain_pages(0, limit=lambda: 100, most_bytes=1_000_000))) == 3
+    assert asked == ["0", "100", "200"]
+
+
+@pytest.mark.parametrize(
+    ("end", "begins"),
+    [
+        ('\n],\n"last_seq":"7-abc_DEF","pending":3}\n', "7-abc_DEF"),
+        ('],"last_seq":"7-abc","pending":0}', None),
+        ('],"last_seq":7,"pending":3}', None),
+        ('],"last_seq":"7","pending":3,"more":1}', None),
+        (',"last_seq":"7","pending":3}', None),
+    ],
+)
+def test_where_the_next_page_begins_is_seen_at_the_end_of_one(end: str, begins: str | None) -> None:
+    assert _following(bytearray(('{"results":[' + " " * 5000 + end).encode())) == begins
+
+
+def test_what_was_asked_for_ahead_is_dropped_if_the_answer_said_something_else(
+    databases: Databases, over_http: Callable[[str], RemotePeer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    databases.open("source").save([kept(f"{number:04}", "1-a", n=number) for number in range(250)])
+    remote = over_http("source")
+    monkeypatch.setattr("sync.remote._following", lambda data: "200")
+    pages = list(remote.plain_pages(0, limit=lambda: 100, most_bytes=1_000_000))
+    ids = [id_ for page in pages if isinstance(page, PlainPage) for id_ in page.plain.ids]
+    assert ids == [f"{number:04}" for number in range(250)]
 
 
 def test_what_a_row_of_the_feed_does_not_name_does_not_go_straight(
@@ -271,13 +373,14 @@ def test_what_a_row_of_the_feed_does_not_name_does_not_go_straight(
         ({"doc": {"_id": "a", "_rev": "1-a", "_deleted": True}}, False),
         ({"doc": {"_id": "a", "_rev": "1-a", "_attachments": {}}}, False),
     ):
-        monkeypatch.setattr(remote, "_feed", lambda query, odd=odd: ([{**row, **odd}], "1", 0))
+        answer = bytearray(json.dumps({"results": [{**row, **odd}], "last_seq": "1", "pending": 0}).encode())
+        monkeypatch.setattr(remote, "_said", lambda method, path, query, answer=answer: answer)
+        pages = remote.plain_pages(0, limit=lambda: 10, most_bytes=1000)
         if odd == {"changes": []}:
             with pytest.raises(Exception, match="no id, revision"):
-                remote.plain_changes(0, limit=10, most_bytes=1000)
+                next(pages)
         else:
-            found = remote.plain_changes(0, limit=10, most_bytes=1000)
-            assert isinstance(found, PlainPage) is is_plain
+            assert [isinstance(found, PlainPage) for found in pages] == [is_plain]
 
 
 def test_stores_and_urls_have_the_straight_road(databases: Databases) -> None:

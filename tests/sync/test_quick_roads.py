@@ -19,12 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.bodies import json_bytes, parse_document, parse_json, plain_content, sorted_json
+from sync.databases import Databases
 from sync.packing import QUICK_FROM_BYTES, Unpacker, packed, packed_pieces, unpacked
 from sync.peer import COUNTY, BadRequest, BrokenOff, Document, Fetched, Forbidden, TooLarge, Unreachable, Writer
 from sync.remote import RemotePeer
 from sync.replicator import replicate
 from sync.revisions import BadRevision, first_revision, path_of
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.patience import PATIENCE_S

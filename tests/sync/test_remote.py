@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import urllib3
 
+from sync.databases import Databases
 from sync.peer import (
     COUNTY,
     BadRequest,
@@ -29,7 +30,6 @@ from sync.peer import (
     Unreachable,
 )
 from sync.remote import RemotePeer
-from sync.store import Databases
 from sync.wsgi import CouchApp
 from tests.patience import PATIENCE_S
 from tests.sync.served import served

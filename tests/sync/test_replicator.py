@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sync.checkpoints import common_sequence, number_of, replication_id
+from sync.databases import Databases
 from sync.peer import (
     COUNTY,
     Document,
@@ -30,7 +31,7 @@ from sync.peer import (
 )
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.sync.faulty import FaultyPeer
@@ -48,7 +49,7 @@ class Through:
         self._is_plain = not replaced.keys() & {"changes", "bulk_docs"}
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("plain_changes", "write_plain", "takes_plain") and not self._is_plain:
+        if name in ("plain_pages", "write_plain", "takes_plain") and not self._is_plain:
             # A road past what is replaced.
             raise AttributeError(name)
         return getattr(self._peer, name)

@@ -14,8 +14,8 @@ from random import Random
 import pytest
 
 from sync import database_file
+from sync.databases import Databases
 from sync.peer import PeerError
-from sync.store import Databases
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Datab
 
 def written_by_another_process(folder: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from random import Random; from sync.store import Databases\n"
+        "import sys; from pathlib import Path; from random import Random; from sync.databases import Databases\n"
         "Databases(Path(sys.argv[1]), random=Random(2)).open('db0').update({'_id': 'b'})"
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)

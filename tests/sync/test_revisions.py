@@ -116,13 +116,13 @@ def test_possible_ancestors_are_leaves_older_than_what_is_missing() -> None:
     assert tree.possible_ancestors(["1-z"]) == []
 
 
-def test_latest_opens_the_leaf_that_descends_even_if_it_lost_or_is_deleted() -> None:
+def test_latest_opens_the_leaves_that_descend_even_if_they_lost_or_are_deleted() -> None:
     tree = merged([(("3-z", "2-z", "1-a"), False), (("3-b", "2-b", "1-a"), True)])
     assert tree.winner() == "3-z"
-    assert tree.available_leaf_after("2-b") == "3-b"
-    assert tree.available_leaf_after("2-z") == "3-z"
-    assert tree.available_leaf_after("1-a") == "3-z"
-    assert tree.available_leaf_after("9-x") is None
+    assert tree.leaves_after("2-b") == ["3-b"]
+    assert tree.leaves_after("2-z") == ["3-z"]
+    assert tree.leaves_after("1-a") == ["3-z", "3-b"]
+    assert tree.leaves_after("9-x") == []
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from sync.checkpoints import WARM_FOR, Memory
+from sync.databases import Databases
 from sync.lanes import Lane
 from sync.peer import COUNTY, Document, Forbidden, PeerError, Unreachable, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.sync.faulty import FaultyPeer

@@ -14,9 +14,10 @@ from random import Random
 import pytest
 
 from sync.database_file import DatabaseFile
+from sync.databases import Databases
 from sync.peer import BadRequest, Conflict, Document, Forbidden, NotFound, PeerError, StorageFull, Writer
 from sync.sqlite import sqlite3
-from sync.store import Databases, Store
+from sync.store import Store
 from tests.contracts.peer import kept
 from tests.patience import PATIENCE_S
 
@@ -286,6 +287,26 @@ def test_a_losing_leaf_is_kept_through_compaction_and_history_is_not(databases: 
     assert store.get("a", "1-a") is None
     assert store.get("a", "2-b") == {"_id": "a", "_rev": "2-b", "n": 2}
     assert store.check() == []
+
+
+def test_compaction_shortens_histories_to_a_limit_that_was_lowered(databases: Databases) -> None:
+    """As CouchDB's test rev_stemming asks."""
+    store = databases.open("x")
+    long = [f"r{generation}" for generation in range(7, 0, -1)]
+    docs = [kept("a", "8-x", *long), kept("a", "8-y", *long, deleted=True), kept("a", "3-z", "r2", "r1")]
+    store.bulk_docs([*docs, kept("b", "2-b", "a")], new_edits=False)
+    seq = store.update_seq
+    store.set_revs_limit(2)
+    store.compact()
+    opened = {one.asked: one.path for one in store.opened([("a", None)])[0]}
+    assert opened == {"8-x": ("8-x", "7-r7"), "3-z": ("3-z", "2-r2"), "8-y": ("8-y", "7-r7")}
+    assert store.revs_diff({"a": ["8-y", "6-r6"], "b": ["1-a"]})["a"].missing == ["6-r6"]
+    store.set_revs_limit(1)
+    store.compact()
+    assert [one.path for one in store.opened([("b", None)])[0]] == [("2-b",)]
+    assert (store.update_seq, store.check()) == (seq, [])
+    rev = store.update({"_id": "b", "_rev": "2-b"}).rev
+    assert store.history("b")[0].path(rev) == (rev,)
 
 
 def test_compaction_forgets_files_that_nothing_has_any_more(databases: Databases) -> None:

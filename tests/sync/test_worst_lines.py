@@ -19,10 +19,11 @@ from typing import Any
 
 import pytest
 
+from sync.databases import Databases
 from sync.peer import Document, Garbled, PeerError, TooLarge, Unreachable, Writer
 from sync.remote import RemotePeer
 from sync.replicator import Replicated, replicate
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.write_rules import append_only, content_hash_start
 from sync.wsgi import CouchApp
 from tests.patience import PATIENCE_S

@@ -12,9 +12,10 @@ import pytest
 import rfc8785
 import urllib3
 
+from sync.databases import Databases
 from sync.peer import COUNTY, Document, Forbidden, Peer, PeerError, Writer
 from sync.remote import RemotePeer
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.write_rules import append_only, county_only, signed_by_county
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept

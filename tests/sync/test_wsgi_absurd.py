@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from sync.databases import Databases
 from sync.peer import StorageFull
-from sync.store import Databases
 from tests.contracts.peer import kept
 from tests.sync.calling import Caller
 
@@ -342,7 +342,7 @@ def test_a_folder_that_takes_no_file_is_told(
         return opened(path, flags, mode)
 
     with monkeypatch.context() as patched:
-        patched.setattr("sync.store.os.open", refused)
+        patched.setattr("sync.databases.os.open", refused)
         answer = call("PUT", "/new")
     assert told(answer) == status
     assert "not here" in answer.json["reason"]

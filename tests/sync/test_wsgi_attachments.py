@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from sync.databases import Databases
 from sync.files import PIECE_BYTES
-from sync.store import Databases
 from tests.contracts.peer import kept
 from tests.sync.calling import Caller
 

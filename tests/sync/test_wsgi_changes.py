@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from sync.store import Databases
+from sync.databases import Databases
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.patience import PATIENCE_S, until

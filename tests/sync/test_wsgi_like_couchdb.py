@@ -8,7 +8,7 @@ import pytest
 import urllib3
 from werkzeug.test import Client
 
-from sync.store import Databases
+from sync.databases import Databases
 from sync.wsgi import CouchApp
 from tests.contracts.peer import kept
 from tests.sync.calling import Caller, authenticate
@@ -311,3 +311,97 @@ def test_a_put_that_deletes_has_made_nothing(call: Caller) -> None:
     assert call("PUT", "/private/other?new_edits=false", tombstone).status_code == 200
     assert call("GET", "/private/other").status_code == 404
     assert call("POST", "/private", {"_id": "third", "_deleted": True}).status_code == 201
+
+
+# What CouchDB's own tests (src/*/test/eunit) ask besides.
+
+
+def test_the_latest_after_a_fork_are_all_that_came_of_it(call: Caller, databases: Databases) -> None:
+    fork = [kept("a", "2-b", "a"), kept("a", "3-d", "c", "a"), kept("a", "2-e", "a", deleted=True)]
+    databases.open("private").bulk_docs(fork, new_edits=False)
+    for asked, leaves in (("1-a", ["3-d", "2-b", "2-e"]), ("2-c", ["3-d"]), ("2-e", ["2-e"]), ("1-x", [])):
+        found = call("GET", f'/private/a?open_revs=["{asked}"]&latest=true').json
+        assert [row["ok"]["_rev"] for row in found if "ok" in row] == leaves
+        many = call("POST", "/private/_bulk_get?latest=true&revs=true", {"docs": [{"id": "a", "rev": asked}]}).json
+        found = [row["ok"] for row in many["results"][0]["docs"] if "ok" in row]
+        assert [row["_rev"] for row in found] == leaves
+        assert [row["_revisions"]["ids"][-1] for row in found] == ["a"] * len(leaves)
+    assert call("GET", "/private/a?rev=1-a&latest=true").json["_rev"] == "3-d"
+
+
+def test_who_names_no_revision_whose_files_are_known_has_not_asked_for_files(call: Caller) -> None:
+    rev = call("PUT", "/private/doc/x.txt", b"hello").json["rev"]
+    docs = [{"id": "doc", "rev": rev, "atts_since": since} for since in ([], ["1-other"], [rev])]
+    for query, shown in (("", ["stub", "data", "stub"]), ("?attachments=true", ["data", "data", "stub"])):
+        rows = call("POST", f"/private/_bulk_get{query}", {"docs": docs}).json["results"]
+        files = [row["docs"][0]["ok"]["_attachments"]["x.txt"] for row in rows]
+        assert ["data" if "data" in file else "stub" for file in files] == shown
+
+
+def test_of_a_document_without_revisions_nothing_is_missing(call: Caller) -> None:
+    call("PUT", "/private/doc", {})
+    asked: dict[str, list[str]] = {"doc": [], "none": [], "other": ["1-a"]}
+    assert call("POST", "/private/_revs_diff", asked).json == {"other": {"missing": ["1-a"]}}
+    assert call("POST", "/private/_missing_revs", asked).json == {"missing_revs": {"other": ["1-a"]}}
+
+
+@pytest.mark.parametrize("data", ["notBase64Encoded=", "YQ", "YQ===", "Y Q=", "YQ==YQ=="])
+def test_a_file_that_is_no_base64_is_refused(call: Caller, data: str) -> None:
+    answer = call("PUT", "/private/doc", {"_attachments": {"x.txt": {"content_type": "text/plain", "data": data}}})
+    assert (answer.status_code, answer.json["error"]) == (400, "bad_request")
+
+
+def test_an_underscore_before_a_files_name_is_told_by_every_road(call: Caller) -> None:
+    reason = "Attachment name '_x.txt' starts with prohibited character '_'"
+    doc = {"_id": "doc", "_attachments": {"_x.txt": {"data": ""}}}
+    for method, path, body in (("PUT", "/doc", doc), ("POST", "", doc), ("PUT", "/doc/_x.txt", b"")):
+        answer = call(method, f"/private{path}", body)
+        assert (answer.status_code, answer.json["reason"]) == (400, reason)
+
+
+def test_a_body_and_a_header_must_agree_on_the_revision(call: Caller) -> None:
+    rev = call("PUT", "/private/doc", {}).json["rev"]
+    for query, header, reason in (
+        ("", "1-b", "Document rev and etag have different values"),
+        ("?rev=1-b", "", "Document rev from request body and query string have different values"),
+    ):
+        answer = call("PUT", f"/private/doc{query}", {"_rev": rev}, **({"If_Match": header} if header else {}))
+        assert (answer.status_code, answer.json["reason"]) == (400, reason)
+
+
+def test_what_is_pending_is_counted_in_rows_and_not_in_writes(call: Caller, databases: Databases) -> None:
+    """CouchDB's replicator and PouchDB show it to people."""
+    store = databases.open("private")
+    for id_ in ("a", "b", "c"):
+        rev = store.update({"_id": id_}).rev
+        rev = store.update({"_id": id_, "_rev": rev, "n": 2}).rev
+    store.update({"_id": "c", "_rev": rev, "n": 3})
+    for query in ("limit=0", "limit=0&seq_interval=1", "limit=0&feed=continuous"):
+        lines = call("GET", f"/private/_changes?{query}").data.split(b"\n")
+        assert b'"pending":3' in b"".join(lines), query
+    for more in ("", "&seq_interval=1"):
+        first = call("GET", f"/private/_changes?limit=1{more}").json
+        assert first["pending"] == 2
+        assert call("GET", f"/private/_changes?limit=0&since={first['last_seq']}{more}").json["pending"] == 2
+        second = call("GET", f"/private/_changes?limit=1&since={first['last_seq']}{more}").json
+        # In the midst it is not counted, and never said to be nothing when it is not.
+        assert 1 <= second["pending"] <= 2
+        assert call("GET", f"/private/_changes?since={second['last_seq']}{more}").json["pending"] == 0
+
+
+@pytest.mark.parametrize("feed", ["continuous", "longpoll"])
+def test_a_feed_walked_back_has_an_end_and_waits_for_nothing(call: Caller, databases: Databases, feed: str) -> None:
+    databases.open("private").bulk_docs([kept(id_, "1-a") for id_ in "ab"], new_edits=False)
+    for query in ("", "&limit=9", "&filter=_design"):
+        answer = call("GET", f"/private/_changes?feed={feed}&descending=true{query}")
+        assert "X-Accel-Buffering" not in answer.headers
+        assert b'"pending":0' in answer.data
+
+
+@pytest.mark.parametrize("since", ["3000-02-03T04:05:00Z", "2025-01-01Txx:yy:00Z", '"2025-01-01T00:00:00Z"'])
+@pytest.mark.parametrize("query", ["", "&seq_interval=1", "&feed=longpoll"])
+def test_a_time_is_no_sequence_here(call: Caller, since: str, query: str) -> None:
+    """CouchDB 3.5 takes one. Taken for a sequence of another file, it would bring everything."""
+    answer = call("GET", f"/private/_changes?since={since}{query}")
+    assert (answer.status_code, answer.json["error"]) == (400, "bad_request")
+    assert answer.json["reason"].startswith("Malformed sequence supplied in 'since' parameter")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sync.store import Databases
+from sync.databases import Databases
 from tests.contracts.peer import kept
 from tests.sync.calling import Caller
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
+from sync.databases import Databases
 from sync.peer import ADMIN_ROLE, Unauthorized, Writer
-from sync.store import Databases
 from sync.wsgi import CookieSessions, CouchApp
 
 ADMIN = Writer("admin", frozenset({ADMIN_ROLE}))

@@ -11,10 +11,11 @@ from casework.canonical import Document
 from casework.numbers import case_number
 from casework.times import CHINA
 from central.receipts import Receipts
+from sync.databases import Databases
 from sync.peer import COUNTY as COUNTY_WRITER
 from sync.peer import Writer
 from sync.replicator import replicate
-from sync.store import Databases, Store
+from sync.store import Store
 from sync.write_rules import append_only
 from tests.casework.county import CALENDAR, COUNTY, MORNING, VILLAGE, intake_data, item, register, sign_as
 from web.audit import AuditLog
