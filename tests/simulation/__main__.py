@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -69,7 +70,8 @@ def simulate(seeds: str, trace: bool) -> None:
     began = time.monotonic()
     broken = []
     met: Counter[str] = Counter()
-    with ProcessPoolExecutor(max_workers=min(2, len(wanted))) as workers:
+    # What is imported lives as long as its process: nobody need look for garbage there.
+    with ProcessPoolExecutor(max_workers=min(2, len(wanted)), initializer=gc.freeze) as workers:
         for outcome in workers.map(hold, wanted, chunksize=1):
             met.update(outcome.faults)
             if outcome.fault is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,7 +23,8 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._looked_at: dict[Road, tuple[list[tuple[Path, int]], bool]] = {}
+        self._stores: dict[Path, _Unwritten] = {}
+        self._found: dict[Road, tuple[_Unwritten, _Unwritten, bool]] = {}
         self.checkpoints_seen = 0
         world.after_run = self.checkpoint_tells_the_truth
         world.after_break = self.all_checkpoints_tell_the_truth
@@ -35,16 +37,22 @@ class Watch:
 
     def checkpoint_tells_the_truth(self, road: Road) -> None:
         """What the next run on this road would pass over is at the target, on its disk."""
-        here = self._world.machines[road.machine].store(road.database)
-        there = self._world.machines[road.place.removeprefix("at-")].store(road.database)
-        # Both as they were when it held: it would hold again.
-        as_they_are = [(store.path, self._world.disk.written[store.path]) for store in (here, there)]
-        before = self._looked_at.get(road)
-        if before is None or before[0] != as_they_are:
-            before = self._looked_at[road] = as_they_are, self._claims_what_is_there(road, here, there)
-        self.checkpoints_seen += before[1]
+        here = self._unwritten(self._world.machines[road.machine].store(road.database))
+        there = self._unwritten(self._world.machines[road.place.removeprefix("at-")].store(road.database))
+        found = self._found.get(road)
+        if found is None or found[0] is not here or found[1] is not there:
+            found = self._found[road] = here, there, self._claims_what_is_there(road, here, there)
+        self.checkpoints_seen += found[2]
 
-    def _claims_what_is_there(self, road: Road, here: Store, there: Store) -> bool:
+    def _unwritten(self, store: Store) -> _Unwritten:
+        """The same one as before while nothing was written to the file: what held of it holds."""
+        written = self._world.disk.written[store.path]
+        before = self._stores.get(store.path)
+        if before is None or before.written != written:
+            before = self._stores[store.path] = _Unwritten(store, written)
+        return before
+
+    def _claims_what_is_there(self, road: Road, here: _Unwritten, there: _Unwritten) -> bool:
         """Whether there is a checkpoint at all."""
         remote: Any = _Named(there, f"{road.place}/{road.database}")
         source, target = (here, remote) if road.up else (remote, here)
@@ -64,6 +72,19 @@ class Watch:
         missing = target.revs_diff(passed_over)
         assert not missing, f"{road}: the checkpoint says {start}, the target lacks {sorted(missing)[:3]}"
         return True
+
+
+class _Unwritten:
+    """A store between two writes: what was read of it once is read no second time."""
+
+    def __init__(self, store: Store, written: int) -> None:
+        self._store = store
+        self.written = written
+        self.info = cache(store.info)
+        self.changes = cache(store.changes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
 
 
 class _Named:
@@ -110,16 +131,18 @@ def nothing_acknowledged_is_lost(world: World) -> None:
 
 def everybody_holds_the_same(world: World) -> None:
     """Every peer has the same documents with the same leaves, and so the same winners."""
+    leaves = {store.database: _leaves(store) for store in world.county.stores()}
+    winners = {store.database: _winners(store) for store in world.county.stores()}
     for machine in world.stations():
         for store in machine.stores():
-            ours, theirs = _leaves(store), _leaves(world.county.store(store.database))
+            ours, theirs = _leaves(store), leaves[store.database]
             if store.database == CATALOGUE and world.county_went_back:
-                lacking = {id_ for id_, leaves in theirs.items() if _lacks(store, id_, leaves)}
+                lacking = {id_ for id_, leaves_there in theirs.items() if _lacks(store, id_, leaves_there)}
                 assert not lacking, f"{store.database} at {machine.name} lacks {sorted(lacking)[:3]}"
                 continue
             differing = {id_ for id_ in ours.keys() | theirs.keys() if ours.get(id_) != theirs.get(id_)}
             assert not differing, f"{store.database} differs at {machine.name}: {sorted(differing)[:3]}"
-            assert _winners(store) == _winners(world.county.store(store.database)), (
+            assert _winners(store) == winners[store.database], (
                 f"{store.database}: other winners or bodies at {machine.name}"
             )
 
@@ -160,7 +183,8 @@ def everybody_reads_the_same(world: World) -> None:
     """The same events fold into the same case, byte for byte."""
     burnt = {told.id.split(":")[1] for told in world.burnt if told.id.startswith("event:")}
     county = world.county
-    for number in county.numbers():
+    numbers = {machine.name: machine.numbers() for machine in world.machines.values()}
+    for number in numbers[county.name]:
         if number in burnt:
             # Its beginning may be gone for good; what is left of it is the same everywhere all the same.
             continue
@@ -170,7 +194,7 @@ def everybody_reads_the_same(world: World) -> None:
         for point in expected["contested"]:
             assert len({side["event"] for side in point["sides"]}) >= 2, "a contested point names both sides"
         for machine in world.machines.values():
-            if number in machine.numbers():
+            if number in numbers[machine.name]:
                 theirs = read(machine.events(number))
                 assert canonical(dict(theirs)) == canonical(dict(expected)), f"{number} at {machine.name}"
 

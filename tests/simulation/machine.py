@@ -45,7 +45,7 @@ NOTES = "notes"
 
 def rule_for(name: str) -> WriteRule | None:
     if name.startswith("station-"):
-        return append_only()
+        return append_only(canonical=canonical)
     return county_only if name == CATALOGUE else None
 
 
@@ -76,6 +76,7 @@ class Machine:
     app: CouchApp = field(init=False)
     pens: dict[str, Pen] = field(init=False)
     memories: dict[tuple[str, str, str | None], Memory] = field(init=False)
+    _stores: dict[str, Store] = field(init=False)
     incarnation: str = ""
     starts: int = 0
     backups: list[Path] = field(default_factory=list)
@@ -93,6 +94,7 @@ class Machine:
         self.incarnation = f"{self.name}-{self.starts}-{self.random.getrandbits(32):08x}"
         self.pens = {}
         self.memories = {}
+        self._stores = {}
 
     def pen(self, home: str) -> Pen:
         """The chain of events that this process writes into one home."""
@@ -145,7 +147,10 @@ class Machine:
         return [*(f"station-{home}" for home in HOMES[self.code]), CATALOGUE, NOTES]
 
     def store(self, name: str) -> Store:
-        return self.databases.open(name)
+        # Nobody deletes one, and the laws ask thousands of times.
+        if name not in self._stores:
+            self._stores[name] = self.databases.open(name)
+        return self._stores[name]
 
     def stores(self) -> list[Store]:
         return [self.store(name) for name in self.database_names()]
@@ -167,7 +172,9 @@ class Machine:
 
     def numbers(self) -> list[str]:
         stores = [self.store(f"station-{home}") for home in HOMES[self.code]]
-        return sorted({document["case"] for store in stores for document in store.range("event:", "event;")})
+        return sorted(
+            {head.id.split(":")[1] for store in stores for head in store.winners("event:", "event;", bodies=False)}
+        )
 
 
 def station_writer(code: str) -> Writer:

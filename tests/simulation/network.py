@@ -94,6 +94,7 @@ class Network:
     def pool(self, caller: str) -> urllib3.PoolManager:
         """The production client's connection pool, on this network."""
         network = self
+        places: dict[str, HTTPConnectionPool] = {}
 
         class Connection(HTTPConnection):
             def _new_conn(self) -> Any:
@@ -106,9 +107,16 @@ class Network:
         class Pool(HTTPConnectionPool):
             ConnectionCls = Connection
 
-        pool = urllib3.PoolManager(maxsize=2)
-        pool.pool_classes_by_scheme = {"http": Pool}
-        return pool
+        class Pools(urllib3.PoolManager):
+            """Places are all that tells lines apart: no settings to compare with each request."""
+
+            def connection_from_host(self, host: str | None, *_: Any, **__: Any) -> HTTPConnectionPool:
+                assert host is not None
+                if host not in places:
+                    places[host] = Pool(host, 80, maxsize=2)
+                return places[host]
+
+        return Pools()
 
     def exchange(self, caller: str, place: str, request: bytes) -> bytes:
         """One request and what comes back, whoever it is from. Raises OSError as a socket does."""
