@@ -27,7 +27,7 @@ from casework.documents.event import By
 from casework.documents.register import Register
 from casework.fold import fold
 from casework.holidays import known_calendars
-from casework.signing import Sign, base64url, sign_document
+from casework.signing import Sign, base64url, sign_document, signer
 from casework.times import Hlc, from_milliseconds, milliseconds, rfc3339
 
 COUNTY = "600101000000"
@@ -69,6 +69,11 @@ def sign_as(key: str) -> Sign:
         return base64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
     return sign
+
+
+def sign_afresh(key: str) -> Sign:
+    """As the product signs: another signature each time, of the same as well."""
+    return signer(private_key(key))
 
 
 @cache

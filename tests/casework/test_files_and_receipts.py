@@ -14,7 +14,18 @@ from casework.documents.chunk import CHUNK_BYTES, ChunkMissing, FileDamaged, cut
 from casework.documents.receipt import Ancestry, chunks_of, receipt_holds
 from casework.signing import sign_document
 from casework.times import Hlc, milliseconds, rfc3339
-from tests.casework.county import COUNTY, NUMBER, VILLAGE, agent, at, intake_data, register, reviewer, sign_as
+from tests.casework.county import (
+    COUNTY,
+    NUMBER,
+    VILLAGE,
+    agent,
+    at,
+    intake_data,
+    register,
+    reviewer,
+    sign_afresh,
+    sign_as,
+)
 
 KEY = f"{COUNTY}:1"
 
@@ -105,7 +116,9 @@ def test_a_receipt_covers_what_its_heads_had_seen_however_long_the_chain() -> No
 def test_a_copy_with_a_fresh_signature_is_covered_with_its_twin() -> None:
     received = agent().write("received", intake_data())
     body = {name: value for name, value in received.items() if name not in {"_id", "_rev", "sig"}}
-    twin = address(received["_id"].rsplit(":", 1)[0], sign_document(body, received["key"], sign_as(received["key"])))
+    twin = address(
+        received["_id"].rsplit(":", 1)[0], sign_document(body, received["key"], sign_afresh(received["key"]))
+    )
     assert twin["_id"] != received["_id"]
     assert Ancestry([received, twin]).covered([twin["_id"]]) == {received["_id"], twin["_id"]}
     # Another event of the same moment is no twin.

@@ -30,6 +30,7 @@ from tests.casework.county import (
     register,
     register_document,
     reviewer,
+    sign_afresh,
     sign_as,
     window,
 )
@@ -41,7 +42,7 @@ def rewritten(event: Document, *, signed_by: str | None = None, **changes: Any) 
     """The event with changes, under its own true hash; signed by `signed_by`, else with the old signature."""
     body = {name: value for name, value in {**event, **changes}.items() if name not in {"_id", "_rev"}}
     if signed_by is not None:
-        body = sign_document(body, changes.get("key", event["key"]), sign_as(signed_by))
+        body = sign_document(body, changes.get("key", event["key"]), sign_afresh(signed_by))
     return address(f"event:{event['case']}:{event['at']}", body)
 
 
