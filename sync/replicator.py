@@ -287,7 +287,7 @@ class _Run:
         while not at_end:
             limit = self._batch_of(first=True)
             found = self._page(position, limit, with_docs=True)
-            at_end, position = found.is_last(limit), found.after(position)
+            at_end, position = found.is_last(limit), found.last_seq
             yield found
 
     def _page(self, position: Seq, limit: int, *, with_docs: bool = False) -> Changes:

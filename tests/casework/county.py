@@ -287,7 +287,6 @@ class Pen:
     last: Hlc | None = None
     prev: str | None = None
     log: list[Document] = field(default_factory=list)
-    sign: Sign | None = None
 
     def write(
         self, kind: str, data: Mapping[str, Any], seen: Sequence[Document | str] = (), *, by: By | None = None
@@ -311,7 +310,7 @@ class Pen:
             home=f"station-{self.case[:12]}",
             serial=self.serial,
             prev=self.prev,
-            sign=self.sign or sign_as(key),
+            sign=sign_as(key),
         )
         self.prev = document["_id"]
         self.log.append(document)
